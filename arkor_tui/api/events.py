@@ -1,0 +1,147 @@
+"""Training events: one JSON object per stream frame (protocol reference, section 5)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
+
+from .wire import Timestamp, WireReader
+
+
+class EventModel(WireReader):
+    """What every data frame carries."""
+
+    type: str
+    job_id: str = ""
+    timestamp: Timestamp = None
+
+
+class TrainingStarted(EventModel):
+    """The backend began to train. ``metadata`` is free-form."""
+
+    type: Literal["training.started"]
+    metadata: Any = None
+
+
+class TrainingLog(EventModel):
+    """Numbers of one step. Any of them may be None; eval-only and loss-only frames both occur.
+
+    ``loss`` and ``eval_loss`` are mean cross-entropies in nats per trained token. They can be
+    infinite (a server may write ``1e309``) but never NaN, which JSON does not have.
+    ``non_finite`` is this package's own backend naming what JSON cannot say, such as
+    ``{"loss": "nan"}``.
+    """
+
+    type: Literal["training.log"]
+    step: int
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+    epoch: float | None = None
+    samples_per_second: float | None = None
+    non_finite: dict[str, str] | None = None
+
+
+class CheckpointSaved(EventModel):
+    """An adapter was saved at ``step`` and can be talked to at once."""
+
+    type: Literal["checkpoint.saved"]
+    step: int
+    artifacts: list[Any] | None = None
+
+
+class RunMetrics(WireReader):
+    """Summary of a completed run; ``total_time`` is seconds."""
+
+    final_loss: float | None = None
+    total_steps: float | None = None
+    total_time: float | None = None
+
+
+class TrainingCompleted(EventModel):
+    """Training ended well; the final adapter exists."""
+
+    type: Literal["training.completed"]
+    artifacts: list[Any] | None = None
+    metrics: RunMetrics | None = None
+
+
+class TrainingFailed(EventModel):
+    """Training ended badly, or was cancelled (``error`` is then ``Job cancelled``)."""
+
+    type: Literal["training.failed"]
+    error: str
+    step: int | None = None
+
+
+class UnknownEvent(EventModel):
+    """An event of a later protocol: counted as progress, otherwise ignored."""
+
+
+TrainingEvent = TrainingStarted | TrainingLog | CheckpointSaved | TrainingCompleted | TrainingFailed
+AnyEvent = Annotated[TrainingEvent | UnknownEvent, Field()]
+
+_MODELS: dict[str, type[EventModel]] = {
+    "training.started": TrainingStarted,
+    "training.log": TrainingLog,
+    "checkpoint.saved": CheckpointSaved,
+    "training.completed": TrainingCompleted,
+    "training.failed": TrainingFailed,
+}
+_REQUIRED = {"step", "error", "type"}
+
+
+class MalformedEventError(ValueError):
+    """A frame's data is not a JSON object of the protocol; the frame is skipped."""
+
+
+def parse_event(data: str) -> TrainingEvent | UnknownEvent:
+    """Read one frame's ``data``.
+
+    JSON is read as JavaScript reads it: the tokens ``NaN`` and ``Infinity`` make the frame
+    malformed, while ``1e309`` is infinity. An optional field of a wrong type is dropped rather than
+    the frame.
+
+    Raises:
+        MalformedEventError: not JSON, not an object, no ``type``, or a required field is missing
+            or unusable.
+    """
+    try:
+        raw = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedEventError(f"not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise MalformedEventError(f"not a JSON object but {type(raw).__name__}")
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        raise MalformedEventError("no type")
+    model = _MODELS.get(kind)
+    try:
+        if model is None:
+            return UnknownEvent.model_validate(raw)
+        return model.model_validate(raw)  # type: ignore[return-value]
+    except ValidationError as error:
+        return _without_unusable_fields(model or UnknownEvent, raw, error)
+
+
+def _without_unusable_fields(
+    model: type[EventModel], raw: dict[str, Any], error: ValidationError
+) -> Any:
+    """Read again without the optional fields that did not fit."""
+    unusable = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    if unusable & _REQUIRED:
+        names = ", ".join(sorted(unusable & _REQUIRED))
+        raise MalformedEventError(f"unusable field: {names}") from error
+    kept = {name: value for name, value in raw.items() if name not in unusable}
+    try:
+        return model.model_validate(kept)
+    except ValidationError as again:
+        raise MalformedEventError(f"unusable event: {again.error_count()} errors") from again
+
+
+def is_finite(value: float | None) -> bool:
+    """Whether a metric is there and a finite number."""
+    return value is not None and math.isfinite(value)
