@@ -21,7 +21,7 @@ _SEQUENCES = re.compile(
 # C0 without tab and newline, DEL, C1, zero-width and bidi controls, line and paragraph separators,
 # interlinear and tag characters, lone surrogates.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff\u061c\u180e]"
 )
 
