@@ -1,0 +1,163 @@
+"""Where the embedded backend of this user listens, and the token that lets us in.
+
+The running server writes ``local/backend.json`` and its token file into the data folder, both 0600.
+Cloud credentials play no part here, and this token goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from arkor_tui.errors import ArkorTuiError
+from .atomic import reason_of, write_private
+from .folders import local_backend_dir
+from .strict_json import NotJsonError, read_object, write_object
+
+_START_AGAIN = "Stop the embedded backend and start it again with `arkor-tui serve`."
+_TOKEN_LIMIT = 4_096  # bytes; a token is a line
+
+
+class LocalBackendError(ArkorTuiError):
+    """What the embedded backend left on disk cannot be trusted or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBackendInfo:
+    """A running embedded backend. ``started_at`` is an ISO-8601 time."""
+
+    url: str
+    pid: int
+    token_file: Path
+    version: str | None = None
+    started_at: str | None = None
+
+    def read_token(self) -> str:
+        """The bearer token of the server.
+
+        Raises:
+            LocalBackendError: there is none, it is empty, or others can read it.
+        """
+        return read_token_file(self.token_file)
+
+
+def backend_file() -> Path:
+    """The file in which a running server says where it is."""
+    return local_backend_dir(create=False) / "backend.json"
+
+
+def write_local_backend(info: LocalBackendInfo) -> Path:
+    """Say where the server is (the server does this); replaced atomically, 0600.
+
+    Raises:
+        WriteFailedError: nothing was changed.
+    """
+    path = backend_file()
+    content = {
+        "url": info.url,
+        "pid": info.pid,
+        "tokenFile": str(info.token_file),
+        "version": info.version,
+        "startedAt": info.started_at,
+    }
+    write_private(path, write_object({k: v for k, v in content.items() if v is not None}))
+    return path
+
+
+def read_local_backend() -> LocalBackendInfo | None:
+    """The backend that runs now; None where there is no file, a broken one, or a stale one.
+
+    A process with the noted id may be another program by now: only a request tells.
+
+    Raises:
+        LocalBackendError: the file cannot be read, or names a server that is not on this machine.
+    """
+    path = backend_file()
+    try:
+        raw = read_object(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, NotJsonError):
+        return None
+    except OSError as error:
+        raise LocalBackendError(
+            f"Cannot read {path}: {reason_of(error)}.",
+            hint=f"Check who owns {path.parent}.",
+        ) from error
+    url, pid, token_file = raw.get("url"), raw.get("pid"), raw.get("tokenFile")
+    version, started_at = raw.get("version"), raw.get("startedAt")
+    if not (isinstance(url, str) and isinstance(pid, int) and isinstance(token_file, str)):
+        return None
+    if not is_alive(pid):
+        return None
+    if not is_loopback_url(url):
+        raise LocalBackendError(
+            f"{path} names a server that is not on this machine; it gets no token.",
+            hint=f"Delete that file. {_START_AGAIN}",
+        )
+    return LocalBackendInfo(
+        url=url.rstrip("/"),
+        pid=pid,
+        token_file=path.parent / token_file,  # an absolute path stays what it is
+        version=version if isinstance(version, str) else None,
+        started_at=started_at if isinstance(started_at, str) else None,
+    )
+
+
+def read_token_file(path: Path) -> str:
+    """The token in ``path``, a file that only its owner may read.
+
+    Raises:
+        LocalBackendError: there is none, it is empty or no token, or others can read it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise LocalBackendError(
+                    f"Other users can reach the token in {path} (mode {mode:04o}).",
+                    hint=f"Run `chmod 600 {path}`. If others use this machine, restart the backend "
+                    "too, so that it makes a new token.",
+                )
+            content = file.read(_TOKEN_LIMIT)
+    except OSError as error:
+        raise LocalBackendError(
+            f"Cannot read the token of the embedded backend in {path}: {reason_of(error)}.",
+            hint=_START_AGAIN,
+        ) from error
+    token = content.decode("utf-8", "replace").strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise LocalBackendError(f"{path} holds no usable token.", hint=_START_AGAIN)
+    return token
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether ``url`` is plain HTTP to this very machine, without user name or path tricks."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme != "http" or parts.username is not None or parts.hostname is None or port == 0:
+        return False
+    if parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id exists, whoever owns it."""
+    if pid <= 0:
+        return False  # 0 and below would mean whole groups of processes
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

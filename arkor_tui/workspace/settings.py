@@ -1,0 +1,190 @@
+"""The user's ``settings.toml``: few keys, and a mistake in it is named with its line."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from arkor_tui.errors import UsageError
+from arkor_tui.plain import plain
+from .atomic import reason_of
+from .folders import config_dir
+
+
+class SettingsError(UsageError):
+    """The settings file cannot be used; ``line`` counts from 1, None where no line is to blame."""
+
+    def __init__(
+        self, path: Path, message: str, *, line: int | None = None, hint: str | None = None
+    ) -> None:
+        where = f"{path}, line {line}" if line is not None else str(path)
+        super().__init__(f"{where}: {message}", hint=hint)
+        self.path = path
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How to follow an event stream; None leaves the client's default.
+
+    ``idle_timeout``, ``base_delay`` and ``max_delay`` are seconds; ``idle_timeout`` 0 turns the
+    watchdog off. ``max_attempts`` is the number of consecutive failures that are put up with.
+    """
+
+    idle_timeout: float | None = None
+    base_delay: float | None = None
+    max_delay: float | None = None
+    max_attempts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the file says. ``backend`` is ``local``, ``cloud`` or a URL; None where unset."""
+
+    backend: str | None = None
+    stream: StreamSettings = field(default_factory=StreamSettings)
+
+
+class _UnusableValueError(ValueError):
+    """A value is of the wrong type or out of range; the text says what is wanted."""
+
+
+def settings_path() -> Path:
+    """The file; it need not exist."""
+    return config_dir(create=False) / "settings.toml"
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """The settings in ``path``, by default the user's; all defaults where there is no such file.
+
+    Raises:
+        SettingsError: unreadable, not TOML, an unknown key, or an unusable value.
+    """
+    file = settings_path() if path is None else path
+    try:
+        text = file.read_bytes().decode("utf-8")
+        raw = tomllib.loads(text)
+    except FileNotFoundError:
+        if path is not None:
+            raise SettingsError(file, "there is no such file.") from None
+        return Settings()
+    except OSError as error:
+        raise SettingsError(file, f"cannot be read: {reason_of(error)}.") from error
+    except UnicodeDecodeError as error:
+        broken = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(file, "is not UTF-8 text.", line=broken) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = int(found[1] or text.count("\n") + 1) if found else None
+        reason = str(error)[: found.start()] if found else "nested too deeply"
+        raise SettingsError(file, f"is not TOML: {plain(reason)}.", line=line) from error
+    return _settings(_Reader(file, text), raw)
+
+
+def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
+    top = reader.table("", raw, {"backend": _backend, "stream": _a_table})
+    stream = reader.table(
+        "stream",
+        top.pop("stream", {}),
+        {
+            "idle_timeout": _seconds,
+            "base_delay": _seconds,
+            "max_delay": _seconds,
+            "max_attempts": _count,
+        },
+    )
+    return Settings(**top, stream=StreamSettings(**stream))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Checks tables of one file, and finds the line that a complaint is about."""
+
+    path: Path
+    text: str
+
+    def table(
+        self, name: str, raw: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]]
+    ) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for key, value in raw.items():
+            full = f"{name}.{key}" if name else key
+            check = known.get(key)
+            if check is None:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"Did you mean {near[0]}? " if near else ""
+                raise SettingsError(
+                    self.path,
+                    f"unknown key {plain(full, limit=100, newlines=False)!r}.",
+                    line=self._line_of(name, key),
+                    hint=f"{hint}Known here: {', '.join(known)}.",
+                )
+            try:
+                read[key] = check(value)
+            except _UnusableValueError as error:
+                raise SettingsError(
+                    self.path, f"{full} must be {error}.", line=self._line_of(name, key)
+                ) from error
+        return read
+
+    def _line_of(self, table: str, key: str) -> int | None:
+        """The line that sets ``key`` in ``table``, as plainly written TOML has it; else None."""
+        current = ""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            text = line.strip()
+            if header := re.match(r"\[+\s*([^\]]+?)\s*\]+", text):
+                current = _unquoted(header[1])
+                if not table and current == key:
+                    return number
+            elif setting := re.match(r"([^=#]+?)\s*=", text):
+                here = _unquoted(setting[1])
+                full = f"{current}.{here}" if current else here
+                if full in (f"{table}.{key}" if table else key, table or None):
+                    return number
+        return None
+
+
+def _unquoted(key: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in key.split("."))
+
+
+def _a_table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _UnusableValueError("a table")
+    return value
+
+
+def _backend(value: Any) -> str:
+    if value in ("local", "cloud"):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            parts = None
+        if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
+            return value.rstrip("/")
+    raise _UnusableValueError('"local", "cloud" or the URL of a server (http:// or https://)')
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _UnusableValueError("a number of seconds")
+    if not (math.isfinite(value) and 0 <= value <= 86_400):
+        raise _UnusableValueError("between 0 and 86400 seconds")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _UnusableValueError("a whole number")
+    if value < 0:
+        raise _UnusableValueError("0 or more")
+    return value

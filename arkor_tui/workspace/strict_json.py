@@ -1,0 +1,44 @@
+"""JSON as other programs understand it: no NaN, no infinity, in either direction."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+class NotJsonError(ValueError):
+    """The text is not a JSON object."""
+
+
+def read_object(content: bytes) -> dict[str, Any]:
+    """The JSON object in ``content`` (UTF-8; broken bytes become U+FFFD, as other readers do).
+
+    Raises:
+        NotJsonError: not JSON, or not an object. The message never quotes the content, which may
+            hold secrets.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite
+        )
+    except (ValueError, RecursionError):
+        # the cause would carry the whole document
+        raise NotJsonError("not JSON") from None
+    if not isinstance(value, dict):
+        raise NotJsonError(f"not a JSON object but {type(value).__name__}")
+    return value
+
+
+def write_object(value: dict[str, Any]) -> str:
+    """``value`` with an indent of two spaces and no final newline."""
+    return json.dumps(value, indent=2, allow_nan=False)
+
+
+def _refuse(token: str) -> float:
+    raise ValueError(token)
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
