@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from arkor_tui.errors import ArkorTuiError
+
 from .atomic import WriteFailedError, reason_of, write_failed, write_private
 from .base_url import PRODUCTION_URL, cut_slashes
 from .folders import home_folder

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from arkor_tui.errors import UsageError
+
 from .atomic import make_private_folder
 
 _APP = "arkor-tui"

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from arkor_tui.errors import ArkorTuiError
+
 from .atomic import reason_of, write_private
 from .folders import local_backend_dir
 from .strict_json import NotJsonError, read_object, write_object

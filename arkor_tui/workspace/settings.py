@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from arkor_tui.errors import UsageError
 from arkor_tui.plain import plain
+
 from .atomic import reason_of
 from .folders import config_dir
 
@@ -130,7 +131,10 @@ class _Reader:
                 read[key] = check(value)
             except _UnusableValueError as error:
                 raise SettingsError(
-                    self.path, f"{full} must be {error}.", line=self._line_of(name, key)
+                    self.path,
+                    f"{full} must be {error}.",
+                    line=self._line_of(name, key),
+                    hint="Correct it, or delete the line to get the default.",
                 ) from error
         return read
 
