@@ -1,0 +1,1 @@
+"""How the starters' datasets are made."""
