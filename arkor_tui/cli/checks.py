@@ -1,0 +1,414 @@
+"""What ``arkor-tui doctor`` looks at. Each check says what to do, and shows no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.plain import plain
+
+if TYPE_CHECKING:
+    from arkor_tui.workspace.credentials import Credentials
+
+Status = Literal["ok", "warn", "fail"]
+
+ENGINE_PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "llguidance",
+    "gguf",
+    "jinja2",
+    "numpy",
+    "starlette",
+    "uvicorn",
+)
+_SMALLEST_TERMINAL = (80, 24)  # columns, lines
+_DISK_LOW = 2 * 1024**3  # bytes: an engine download or some checkpoints
+_DISK_FULL = 200 * 1024**2  # bytes: too little for one run of a small model
+_PROBE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. ``name`` is stable; ``hint`` says what to do where something is to be done."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str | None = None
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check in turn. A check that breaks is itself a finding."""
+    for name, check in _CHECKS:
+        try:
+            yield from check()
+        except ArkorTuiError as error:
+            yield Check(name, "fail", str(error), error.hint)
+        except Exception as error:  # a doctor that stops halfway helps nobody
+            yield Check(
+                name,
+                "fail",
+                f"this check broke: {type(error).__name__}: {plain(error, limit=200)}",
+                "`arkor-tui --debug doctor` shows where; please report it.",
+            )
+
+
+# --- terminal -------------------------------------------------------------------------------------
+
+
+def check_terminal() -> Iterable[Check]:
+    """Size, colours, encoding, and what sits between."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
+        yield Check(
+            "terminal",
+            "warn",
+            "not a terminal",
+            "The app needs one; the other commands do not. Over SSH, `ssh -t` gives one.",
+        )
+    else:
+        yield _size()
+    yield _colours()
+    yield _encoding()
+    yield _session()
+
+
+def _size() -> Check:
+    columns, lines = shutil.get_terminal_size()
+    wanted = "x".join(map(str, _SMALLEST_TERMINAL))
+    fits = columns >= _SMALLEST_TERMINAL[0] and lines >= _SMALLEST_TERMINAL[1]
+    return Check(
+        "terminal",
+        "ok" if fits else "warn",
+        f"{columns}x{lines}",
+        None if fits else f"Make it at least {wanted}, or the font smaller.",
+    )
+
+
+def _colours() -> Check:
+    term = os.environ.get("TERM", "")
+    if os.environ.get("NO_COLOR"):
+        return Check("terminal.colours", "ok", "off (NO_COLOR is set)")
+    if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
+        return Check("terminal.colours", "ok", "16 million")
+    if "256color" in term or "direct" in term:
+        return Check(
+            "terminal.colours",
+            "ok",
+            "256",
+            "For finer shades, set COLORTERM=truecolor if your terminal can show them.",
+        )
+    shown = plain(term, limit=50, newlines=False) or "not set"
+    return Check(
+        "terminal.colours",
+        "warn",
+        f"few or none (TERM is {shown})",
+        "Set TERM to what your terminal is, for instance xterm-256color.",
+    )
+
+
+def _encoding() -> Check:
+    encoding = (sys.stdout.encoding or "unknown").lower()
+    if encoding.replace("-", "").replace("_", "") == "utf8":
+        return Check("terminal.encoding", "ok", "UTF-8")
+    return Check(
+        "terminal.encoding",
+        "warn",
+        encoding,
+        "Charts need UTF-8: set LANG=C.UTF-8 (or your language's UTF-8 locale).",
+    )
+
+
+def _session() -> Check:
+    inside = [
+        name
+        for name, variable in (("tmux", "TMUX"), ("screen", "STY"), ("SSH", "SSH_CONNECTION"))
+        if os.environ.get(variable)
+    ]
+    if inside == ["SSH"]:
+        return Check(
+            "terminal.session",
+            "ok",
+            "over SSH",
+            "A lost connection stops no training; in tmux the app itself survives too.",
+        )
+    return Check("terminal.session", "ok", ", ".join(inside) or "local")
+
+
+# --- folders and disk -----------------------------------------------------------------------------
+
+
+def check_folders() -> Iterable[Check]:
+    """Whether our folders, and this one, can be written to, and who else can look in."""
+    from arkor_tui.workspace.folders import config_dir, data_dir
+
+    yield _own_folder("folder.data", data_dir(create=False), "ARKOR_TUI_DATA_DIR")
+    yield _own_folder("folder.config", config_dir(create=False), "ARKOR_TUI_CONFIG_DIR")
+    here = Path.cwd()
+    writable = os.access(here, os.W_OK | os.X_OK)
+    yield Check(
+        "folder.project",
+        "ok" if writable else "warn",
+        str(here) if writable else f"{here} cannot be written to",
+        None if writable else "Go to a folder of your own before you start a run.",
+    )
+
+
+def _own_folder(name: str, folder: Path, variable: str) -> Check:
+    existing = _nearest_existing(folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Check(
+            name,
+            "fail",
+            f"{folder} cannot be written to",
+            f"Check who owns {existing}, or set {variable} to a folder of yours.",
+        )
+    if existing != folder:
+        return Check(name, "ok", f"{folder} (made when it is needed)")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        return Check(
+            name,
+            "warn",
+            f"{folder} is open to other users (mode {mode:04o})",
+            f"Run `chmod 700 {folder}`.",
+        )
+    return Check(name, "ok", str(folder))
+
+
+def check_disk() -> Iterable[Check]:
+    """Space where runs, checkpoints and the archive go."""
+    from arkor_tui.workspace.folders import data_dir
+
+    folder = _nearest_existing(data_dir(create=False))
+    free = shutil.disk_usage(folder).free
+    status: Status = "fail" if free < _DISK_FULL else "warn" if free < _DISK_LOW else "ok"
+    yield Check(
+        "disk",
+        status,
+        f"{free / 1024**3:.1f} GiB free for {folder}",
+        None if status == "ok" else "Free some space, or set ARKOR_TUI_DATA_DIR to another disk.",
+    )
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def check_settings() -> Iterable[Check]:
+    """Whether the settings file can be used."""
+    from arkor_tui.workspace.settings import read_settings, settings_path
+
+    path = settings_path()
+    read_settings()
+    yield Check("settings", "ok", str(path) if path.exists() else "none, all defaults")
+
+
+# --- the cloud ------------------------------------------------------------------------------------
+
+
+def check_cloud() -> Iterable[Check]:
+    """Credentials, and the address that they would be sent to. Makes no request."""
+    from arkor_tui.workspace import credentials as store
+
+    path = store.credentials_path()
+    stored = None
+    try:
+        stored = store.read_credentials()
+    except store.CredentialsUnreadableError as error:
+        yield Check("credentials", "fail", str(error), error.hint)
+    else:
+        if stored is not None:
+            yield _credentials(stored, path)
+        elif store.credentials_are_corrupt():
+            yield Check(
+                "credentials",
+                "warn",
+                f"{path} is not valid JSON and counts as none",
+                "`arkor-tui login` replaces it.",
+            )
+        else:
+            yield Check("credentials", "ok", "not signed in; the embedded backend needs no login")
+    yield _cloud_address(stored)
+    yield _project(stored)
+
+
+def _credentials(stored: Credentials, path: Path) -> Check:
+    from arkor_tui.workspace.credentials import AnonymousCredentials, CredentialsIncompleteError
+
+    try:
+        _ = stored.bearer
+    except CredentialsIncompleteError as error:
+        return Check("credentials", "fail", str(error), error.hint)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Check(
+            "credentials",
+            "warn",
+            f"{path} can be read by other users (mode {mode:04o})",
+            f"Run `chmod 600 {path}`.",
+        )
+    if isinstance(stored, AnonymousCredentials):
+        identity = plain(stored.anonymous_id or "of unknown id", limit=100, newlines=False)
+        return Check("credentials", "ok", f"anonymous identity {identity}")
+    if stored.expires_at is None:
+        return Check("credentials", "ok", "account, expiry unknown")
+    left = stored.expires_at - time.time()
+    if left <= 0:
+        return Check(
+            "credentials",
+            "warn",
+            f"account, expired {_duration(-left)} ago",
+            "Sign in again with `arkor-tui login --oauth`.",
+        )
+    return Check("credentials", "ok", f"account, expires in {_duration(left)}")
+
+
+def _cloud_address(credentials: Credentials | None) -> Check:
+    from urllib.parse import urlsplit
+
+    from arkor_tui.workspace.base_url import URL_VARIABLE, cloud_base_url
+    from arkor_tui.workspace.local_backend import is_loopback_url
+
+    url = cloud_base_url(credentials)
+    shown = plain(url, limit=200, newlines=False)
+    source = f"from {URL_VARIABLE}" if URL_VARIABLE in os.environ else "stored or default"
+    fix = f"Unset or correct {URL_VARIABLE}." if URL_VARIABLE in os.environ else "Sign in again."
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return Check("cloud.url", "fail", f"{shown or 'empty'} is no address ({source})", fix)
+    if parts.scheme == "http" and not is_loopback_url(url):
+        return Check("cloud.url", "warn", f"{shown} sends the token unencrypted ({source})", fix)
+    if credentials is not None and credentials.minted_at != url:
+        minted = plain(credentials.minted_at, limit=200, newlines=False)
+        return Check(
+            "cloud.url", "warn", f"{shown} would get the token that {minted} gave ({source})", fix
+        )
+    return Check("cloud.url", "ok", f"{shown} ({source})")
+
+
+def _project(credentials: Credentials | None) -> Check:
+    from arkor_tui.api.scope import is_usable
+    from arkor_tui.workspace.state import read_state, state_path
+
+    path = state_path()
+    state = read_state()
+    if state is None:
+        if path.exists():
+            return Check(
+                "project.state",
+                "warn",
+                f"{path} is unreadable or incomplete and counts as none",
+                'It wants {"orgSlug": "…", "projectSlug": "…", "projectId": "…"}.',
+            )
+        if credentials is not None and not credentials.is_anonymous:
+            return Check(
+                "project.state",
+                "warn",
+                f"{path} is missing: an account's runs need it",
+                'Write {"orgSlug": "…", "projectSlug": "…", "projectId": "…"} into it.',
+            )
+        return Check("project.state", "ok", "none here (made with the first cloud run)")
+    scope = plain(f"{state.org_slug}/{state.project_slug}", limit=200, newlines=False)
+    if credentials is not None and not is_usable(state, credentials):
+        return Check(
+            "project.state",
+            "warn",
+            f"{path} names {scope}, which is not this anonymous identity's",
+            "Delete that file, or sign in as the project's owner with `arkor-tui login --oauth`.",
+        )
+    return Check("project.state", "ok", scope)
+
+
+# --- the embedded backend -------------------------------------------------------------------------
+
+
+def check_local_backend() -> Iterable[Check]:
+    """Whether it runs, answers and is of our version."""
+    from arkor_tui._version import __version__
+    from arkor_tui.workspace.local_backend import read_local_backend
+
+    info = read_local_backend()
+    if info is None:
+        yield Check("backend.local", "ok", "not running (started when it is needed)")
+        return
+    asyncio.run(_probe(info.url, info.read_token()))
+    where = f"{info.url}, process {info.pid}"
+    version = plain(info.version or "of unknown version", limit=50, newlines=False)
+    if info.version != __version__:
+        yield Check(
+            "backend.local",
+            "warn",
+            f"running at {where}, but it is {version} and this is {__version__}",
+            "Stop it when no run is live; it is started again when it is needed.",
+        )
+        return
+    yield Check("backend.local", "ok", f"running at {where}, {version}")
+
+
+async def _probe(url: str, token: str) -> None:
+    from arkor_tui.api.client import CloudApiClient
+
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS), CloudApiClient(url, bearer=token) as client:
+            await client.me()
+    except TimeoutError:
+        raise ArkorTuiError(
+            f"The embedded backend at {url} does not answer within {_PROBE_SECONDS:g} seconds.",
+            hint="Stop that process; the backend is started again when it is needed.",
+        ) from None
+
+
+def check_engine() -> Iterable[Check]:
+    """Whether training on this machine is installed, without importing any of it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, str] = {}
+    for package in ENGINE_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    missing = [package for package in ENGINE_PACKAGES if package not in found]
+    if missing:
+        yield Check(
+            "engine",
+            "warn",
+            f"training on this machine is not installed (missing: {', '.join(missing)})",
+            "Run `pip install 'arkor-tui[local]'`, or use `--backend cloud`.",
+        )
+        return
+    named = ("torch", "transformers", "peft")
+    yield Check("engine", "ok", ", ".join(f"{each} {found[each]}" for each in named))
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+_CHECKS: tuple[tuple[str, Callable[[], Iterable[Check]]], ...] = (
+    ("terminal", check_terminal),
+    ("folders", check_folders),
+    ("disk", check_disk),
+    ("settings", check_settings),
+    ("cloud", check_cloud),
+    ("backend.local", check_local_backend),
+    ("engine", check_engine),
+)

@@ -1,0 +1,58 @@
+"""``arkor-tui doctor``: look at everything that a run needs, and say what to do."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+from .interaction import emit, say
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options: there are none."""
+    parser.description = (
+        "Check terminal, folders, credentials, backend and engine. Sends nothing to the cloud. "
+        "Ends with 1 if something fails; warnings alone do not count."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line a check, as soon as it is done; 1 if any failed."""
+    from .checks import Check, all_checks
+
+    def show(check: Check) -> None:
+        if args.json:
+            emit(
+                "check",
+                {
+                    "name": check.name,
+                    "status": check.status,
+                    "detail": check.detail,
+                    "hint": check.hint,
+                },
+            )
+            return
+        say(f"{check.status:<4}  {check.name:<17}  {check.detail}")
+        if check.hint is not None:
+            say(f"{'':25}{check.hint}")
+
+    count: Counter[str] = Counter()
+    for check in all_checks():
+        count[check.status] += 1
+        show(check)
+    failed = count["fail"]
+    if args.json:
+        emit(
+            "result",
+            {
+                "status": "fail" if failed else "ok",
+                "ok": count["ok"],
+                "warn": count["warn"],
+                "fail": failed,
+            },
+        )
+    elif failed:
+        say(f"\n{failed} failed, {count['warn']} to look at.")
+    else:
+        say(f"\nNothing failed; {count['warn']} to look at.")
+    return 1 if failed else 0
