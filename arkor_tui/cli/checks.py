@@ -362,6 +362,8 @@ def check_local_backend() -> Iterable[Check]:
 
 async def _probe(url: str, token: str) -> None:
     from arkor_tui.api.client import CloudApiClient
+    from arkor_tui.api.errors import ConnectionFailedError
+    from arkor_tui.workspace.local_backend import backend_file
 
     try:
         async with asyncio.timeout(_PROBE_SECONDS), CloudApiClient(url, bearer=token) as client:
@@ -371,6 +373,11 @@ async def _probe(url: str, token: str) -> None:
             f"The embedded backend at {url} does not answer within {_PROBE_SECONDS:g} seconds.",
             hint="Stop that process; the backend is started again when it is needed.",
         ) from None
+    except ConnectionFailedError as error:
+        raise ArkorTuiError(
+            str(error),
+            hint=f"If no `arkor-tui serve` runs on this machine, delete {backend_file()}.",
+        ) from error
 
 
 def check_engine() -> Iterable[Check]:

@@ -22,9 +22,7 @@ from .folders import config_dir
 class SettingsError(UsageError):
     """The settings file cannot be used; ``line`` counts from 1, None where no line is to blame."""
 
-    def __init__(
-        self, path: Path, message: str, *, line: int | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, path: Path, message: str, *, line: int | None = None, hint: str) -> None:
         where = f"{path}, line {line}" if line is not None else str(path)
         super().__init__(f"{where}: {message}", hint=hint)
         self.path = path
@@ -74,18 +72,27 @@ def read_settings(path: Path | None = None) -> Settings:
         raw = tomllib.loads(text)
     except FileNotFoundError:
         if path is not None:
-            raise SettingsError(file, "there is no such file.") from None
+            raise SettingsError(file, "there is no such file.", hint="Check its name.") from None
         return Settings()
     except OSError as error:
-        raise SettingsError(file, f"cannot be read: {reason_of(error)}.") from error
+        raise SettingsError(
+            file, f"cannot be read: {reason_of(error)}.", hint="Check what it is and who owns it."
+        ) from error
     except UnicodeDecodeError as error:
         broken = error.object.count(b"\n", 0, error.start) + 1
-        raise SettingsError(file, "is not UTF-8 text.", line=broken) from error
+        raise SettingsError(
+            file, "is not UTF-8 text.", line=broken, hint="Save it as UTF-8."
+        ) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         line = int(found[1] or text.count("\n") + 1) if found else None
         reason = str(error)[: found.start()] if found else "nested too deeply"
-        raise SettingsError(file, f"is not TOML: {plain(reason)}.", line=line) from error
+        raise SettingsError(
+            file,
+            f"is not TOML: {plain(reason)}.",
+            line=line,
+            hint="Correct it; a setting is written as `name = value`, text in double quotes.",
+        ) from error
     return _settings(_Reader(file, text), raw)
 
 

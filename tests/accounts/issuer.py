@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -108,7 +109,7 @@ def get(url: str) -> Page:
 class Browser:
     """Signs in at the issuer and follows it back; ``before`` runs with the callback's address."""
 
-    pages: list[Page] = field(default_factory=list)
+    pages: Queue[Page] = field(default_factory=Queue)
     visited: list[str] = field(default_factory=list)
     before: Callable[[str], None] | None = None
 
@@ -117,4 +118,8 @@ class Browser:
         callback = get(url).headers["location"]
         if self.before is not None:
             self.before(callback)
-        self.pages.append(get(callback))
+        self.pages.put(get(callback))
+
+    def page(self) -> Page:
+        """The page that the callback showed."""
+        return self.pages.get(timeout=5)

@@ -16,19 +16,13 @@ from arkor_tui.api.accounts import CliConfig
 from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.api.oauth import OAuthApp, OAuthError, Pkce, sign_in
 
-from .issuer import TOKENS, Browser, Issuer, get, running_issuer
+from .issuer import TOKENS, Browser, Issuer, get
 
 BASE_URL = "https://cloud.example.com"
 
 
 def app(*ports: int) -> OAuthApp:
     return OAuthApp("login.example.com", "client-1", "https://audience", ports or (0,))
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as running:
-        yield running
 
 
 async def run(issuer: Issuer, browser: Browser | None, **changes: Any) -> Any:
@@ -96,8 +90,9 @@ async def test_pkce_end_to_end(issuer: Issuer) -> None:
         "redirect_uri": asked["redirect_uri"],
     }
     assert issuer.token_headers["content-type"] == "application/json"
-    assert browser.pages[0].status == 200
-    assert browser.pages[0].headers["x-content-type-options"] == "nosniff"
+    page = await asyncio.to_thread(browser.page)
+    assert page.status == 200
+    assert page.headers["x-content-type-options"] == "nosniff"
     with pytest.raises(OSError):
         await asyncio.to_thread(get, asked["redirect_uri"])  # the callback server is gone
 
@@ -155,9 +150,7 @@ async def test_a_refusal_is_shown_as_plain_text(issuer: Issuer) -> None:
     with pytest.raises(OAuthError, match="access_denied") as caught:
         await run(issuer, browser)
     assert "\x1b" not in str(caught.value)
-    while not browser.pages:
-        await asyncio.sleep(0.005)
-    page = browser.pages[0]
+    page = await asyncio.to_thread(browser.page)
     assert page.status == 400
     assert page.headers["content-type"] == "text/plain; charset=utf-8"
     assert page.headers["x-content-type-options"] == "nosniff"

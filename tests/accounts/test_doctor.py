@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from arkor_tui._version import __version__
+from arkor_tui.cli import checks, doctor
+from arkor_tui.workspace.credentials import (
+    AnonymousCredentials,
+    OAuthCredentials,
+    credentials_path,
+    write_credentials,
+)
+from arkor_tui.workspace.local_backend import LocalBackendInfo, backend_file, write_local_backend
+from arkor_tui.workspace.settings import settings_path
+from arkor_tui.workspace.state import ProjectState, state_path, write_state
+
+from .cloud import running_cloud
+
+Capture = pytest.CaptureFixture[str]
+
+
+def run(capture: Capture) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
+    """The exit code, the checks by name and the last line of ``doctor --json``."""
+    code = doctor.run(argparse.Namespace(json=True, debug=False))
+    lines = [json.loads(line) for line in capture.readouterr().out.splitlines()]
+    assert all(set(line) == {"type", "name", "status", "detail", "hint"} for line in lines[:-1])
+    assert all(line["hint"] for line in lines[:-1] if line["status"] != "ok")
+    assert lines[-1]["type"] == "result"
+    return code, {line["name"]: line for line in lines[:-1]}, lines[-1]
+
+
+def test_a_fresh_machine_is_healthy(capsys: Capture, home: Path) -> None:
+    code, found, result = run(capsys)
+    assert code == 0
+    assert result["status"] == "ok"
+    assert result["fail"] == 0
+    assert set(found) >= {
+        "terminal",
+        "terminal.colours",
+        "terminal.encoding",
+        "terminal.session",
+        "folder.data",
+        "folder.config",
+        "folder.project",
+        "disk",
+        "settings",
+        "credentials",
+        "cloud.url",
+        "project.state",
+        "backend.local",
+        "engine",
+    }
+    assert os.listdir(home) == ["demo-project"]  # looking changes nothing
+
+
+def test_people_get_lines_and_hints(capsys: Capture) -> None:
+    credentials_path().parent.mkdir()
+    credentials_path().write_text("{")
+    assert doctor.run(argparse.Namespace(json=False, debug=False)) == 0
+    out = capsys.readouterr().out
+    assert "warn  credentials" in out
+    assert "`arkor-tui login` replaces it." in out
+    assert "Nothing failed" in out
+
+
+def test_configure_takes_no_options() -> None:
+    parser = argparse.ArgumentParser()
+    doctor.configure(parser)
+    assert parser.parse_args([]) == argparse.Namespace()
+
+
+def test_a_failure_ends_with_1(capsys: Capture) -> None:
+    credentials_path().mkdir(parents=True)
+    code, found, result = run(capsys)
+    assert code == 1
+    assert result["status"] == "fail"
+    assert found["credentials"]["status"] == "fail"
+    assert doctor.run(argparse.Namespace(json=False, debug=False)) == 1
+    assert "1 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("credentials", "status", "text"),
+    [
+        (AnonymousCredentials(token="secret", anonymous_id="anon-1"), "ok", "anon-1"),
+        (AnonymousCredentials(token=None), "fail", "no usable token"),
+        (OAuthCredentials(access_token="secret"), "ok", "expiry unknown"),
+        (OAuthCredentials(access_token="secret", expires_at=1), "warn", "expired"),
+        (
+            OAuthCredentials(access_token="secret", expires_at=time.time() + 7_300),
+            "ok",
+            "expires in 2 h",
+        ),
+        (OAuthCredentials(access_token="secret", expires_at=10**40), "ok", "expires in"),
+    ],
+)
+def test_credentials(
+    capsys: Capture, credentials: AnonymousCredentials, status: str, text: str
+) -> None:
+    write_credentials(credentials)
+    _, found, _ = run(capsys)
+    assert found["credentials"]["status"] == status
+    assert text in found["credentials"]["detail"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_credentials_that_others_can_read(capsys: Capture) -> None:
+    write_credentials(AnonymousCredentials(token="secret"))
+    credentials_path().chmod(0o644)
+    _, found, _ = run(capsys)
+    assert found["credentials"]["status"] == "warn"
+    assert "chmod 600" in found["credentials"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("", "fail"),
+        ("not a url", "fail"),
+        ("http://[", "fail"),
+        ("ftp://x.example", "fail"),
+        ("http://cloud.example", "warn"),
+        ("http://127.0.0.1:8000", "ok"),
+        ("https://cloud.example/", "ok"),
+    ],
+)
+def test_cloud_address(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, url: str, status: str
+) -> None:
+    monkeypatch.setenv("ARKOR_CLOUD_API_URL", url)
+    _, found, _ = run(capsys)
+    assert found["cloud.url"]["status"] == status
+
+
+def test_a_token_that_would_go_elsewhere(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_credentials(OAuthCredentials(access_token="x"))
+    monkeypatch.setenv("ARKOR_CLOUD_API_URL", "http://127.0.0.1:8000")
+    _, found, _ = run(capsys)
+    assert found["cloud.url"]["status"] == "warn"
+    assert "https://api.arkor.ai" in found["cloud.url"]["detail"]
+
+
+def test_project_state(capsys: Capture) -> None:
+    write_credentials(AnonymousCredentials(token="x", org_slug="mine"))
+    write_state(ProjectState("mine", "bot", "p"))
+    assert run(capsys)[1]["project.state"]["detail"] == "mine/bot"
+    write_state(ProjectState("theirs", "bot", "p"))
+    assert run(capsys)[1]["project.state"]["status"] == "warn"
+    state_path().write_text("{")
+    assert "incomplete" in run(capsys)[1]["project.state"]["detail"]
+    state_path().unlink()
+    assert run(capsys)[1]["project.state"]["status"] == "ok"
+    write_credentials(OAuthCredentials(access_token="x"))
+    assert "missing" in run(capsys)[1]["project.state"]["detail"]
+
+
+def test_settings(capsys: Capture) -> None:
+    settings_path().parent.mkdir(mode=0o700)
+    settings_path().write_text("backend = 3")
+    code, found, _ = run(capsys)
+    assert code == 1
+    assert "line 1" in found["settings"]["detail"]
+
+
+def test_folders(capsys: Capture, home: Path) -> None:
+    (home / "data").mkdir(mode=0o755)
+    (home / "config").write_text("a file")
+    code, found, _ = run(capsys)
+    assert code == 1
+    assert "chmod 700" in found["folder.data"]["hint"]
+    assert found["folder.config"]["status"] == "fail"
+    assert "ARKOR_TUI_CONFIG_DIR" in found["folder.config"]["hint"]
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.mark.parametrize(("free", "status"), [(10**12, "ok"), (10**9, "warn"), (10**6, "fail")])
+def test_disk(capsys: Capture, monkeypatch: pytest.MonkeyPatch, free: int, status: str) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 0, free))
+    assert run(capsys)[1]["disk"]["status"] == status
+
+
+@pytest.mark.parametrize("version", [__version__, "0.0.1", None])
+def test_a_running_backend(capsys: Capture, home: Path, version: str | None) -> None:
+    token = home / "token"
+    token.touch(0o600)
+    token.write_text("a-local-secret")
+    with running_cloud() as server:
+        write_local_backend(LocalBackendInfo(server.url, os.getpid(), token, version))
+        _, found, _ = run(capsys)
+        assert server.asked() == ["/v1/me"]
+        assert server.requests[0].headers["authorization"] == "Bearer a-local-secret"
+    assert found["backend.local"]["status"] == ("ok" if version == __version__ else "warn")
+    assert server.url in found["backend.local"]["detail"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_backend_that_does_not_answer(capsys: Capture, home: Path) -> None:
+    token = home / "token"
+    token.touch(0o600)
+    token.write_text("a-local-secret")
+    write_local_backend(LocalBackendInfo("http://127.0.0.1:1", os.getpid(), token))
+    code, found, _ = run(capsys)
+    assert code == 1
+    assert "Cannot reach" in found["backend.local"]["detail"]
+    token.chmod(0o644)
+    assert "chmod 600" in run(capsys)[1]["backend.local"]["hint"]
+    backend_file().write_text("{")
+    assert run(capsys)[1]["backend.local"]["detail"].startswith("not running")
+
+
+def test_no_engine(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = run(capsys)[1]["engine"]
+    assert found["status"] == "warn"
+    assert "torch" in found["detail"]
+    assert "arkor-tui[local]" in found["hint"]
+
+
+def test_the_engine_check_imports_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "1.0")
+    monkeypatch.setattr("builtins.__import__", _refusing_engine(__import__))
+    assert [check.status for check in checks.check_engine()] == ["ok"]
+
+
+def _refusing_engine(real: Any) -> Any:
+    def importing(name: str, *args: Any, **kwargs: Any) -> Any:
+        assert name.split(".")[0] not in checks.ENGINE_PACKAGES
+        return real(name, *args, **kwargs)
+
+    return importing
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "status"),
+    [
+        ({"COLORTERM": "truecolor"}, "terminal.colours", "ok"),
+        ({"TERM": "xterm-256color"}, "terminal.colours", "ok"),
+        ({"TERM": "dumb"}, "terminal.colours", "warn"),
+        ({"TERM": "dumb", "NO_COLOR": "1"}, "terminal.colours", "ok"),
+        ({"SSH_CONNECTION": "a"}, "terminal.session", "ok"),
+        ({"SSH_CONNECTION": "a", "TMUX": "b"}, "terminal.session", "ok"),
+    ],
+)
+def test_terminal(
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    name: str,
+    status: str,
+) -> None:
+    for variable in ("COLORTERM", "TERM", "SSH_CONNECTION", "TMUX", "STY"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert run(capsys)[1][name]["status"] == status
+
+
+def test_a_small_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((70, 24)))
+    assert checks._size().status == "warn"
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    assert checks._size().status == "ok"
+
+
+def test_a_check_that_breaks_is_a_finding(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[checks.Check]:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(checks, "_CHECKS", (("odd", broken), ("disk", checks.check_disk)))
+    code, found, _ = run(capsys)
+    assert code == 1
+    assert "ZeroDivisionError" in found["odd"]["detail"]
+    assert found["disk"]["status"] == "ok"
