@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from pydantic_core import from_json
 
-from ..errors import ArkorTuiError
-from ..plain import plain
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.plain import plain
 
 _MESSAGE_LIMIT = 2_000  # characters of a server's text that are worth showing
 
@@ -87,10 +88,8 @@ def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
     status. ``where`` names the request, for people.
     """
     raw: Any = None
-    try:
+    with contextlib.suppress(ValueError):
         raw = from_json(body)
-    except ValueError:
-        pass
     envelope = raw if isinstance(raw, dict) else {}
     if status == 426:
         return _upgrade_required(envelope, body)

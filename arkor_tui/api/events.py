@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from .wire import Timestamp, WireReader
@@ -82,9 +82,8 @@ class UnknownEvent(EventModel):
 
 
 TrainingEvent = TrainingStarted | TrainingLog | CheckpointSaved | TrainingCompleted | TrainingFailed
-AnyEvent = Annotated[TrainingEvent | UnknownEvent, Field()]
 
-_MODELS: dict[str, type[EventModel]] = {
+_MODELS: dict[str, type[TrainingEvent]] = {
     "training.started": TrainingStarted,
     "training.log": TrainingLog,
     "checkpoint.saved": CheckpointSaved,
@@ -122,14 +121,14 @@ def parse_event(data: str) -> TrainingEvent | UnknownEvent:
     try:
         if model is None:
             return UnknownEvent.model_validate(raw)
-        return model.model_validate(raw)  # type: ignore[return-value]
+        return model.model_validate(raw)
     except ValidationError as error:
         return _without_unusable_fields(model or UnknownEvent, raw, error)
 
 
 def _without_unusable_fields(
-    model: type[EventModel], raw: dict[str, Any], error: ValidationError
-) -> Any:
+    model: type[TrainingEvent | UnknownEvent], raw: dict[str, Any], error: ValidationError
+) -> TrainingEvent | UnknownEvent:
     """Read again without the optional fields that did not fit."""
     unusable = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
     if unusable & _REQUIRED:

@@ -1,0 +1,52 @@
+"""When to try again, and when to give up (protocol reference, section 5, "Reconnect policy")."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+PERMANENT_STATUSES: frozenset[int] = frozenset({401, 403, 410, 426})
+"""Answers to the opening of a stream that no retry can better."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """Delays in seconds.
+
+    ``max_attempts`` N lets N consecutive failures pass; the next one raises. None never gives up.
+    ``idle_timeout`` without any frame, pings included, counts as a failure; None waits for ever.
+    """
+
+    base_delay: float = 1.0
+    max_delay: float = 60.0
+    jitter: float = 0.25
+    max_attempts: int | None = None
+    idle_timeout: float | None = 45.0
+
+    def delay(self, failures: int, uniform: Callable[[float, float], float] | None = None) -> float:
+        """Seconds to wait after ``failures`` earlier consecutive failures (0 for the first).
+
+        ``min(base · 2ⁿ, max)``, give or take the jitter, never above the maximum.
+        ``uniform(low, high)`` draws; it is a parameter so that tests can fix it.
+        """
+        # the exponent is capped because 2.0 ** 1024 overflows
+        expected = min(self.base_delay * 2.0 ** min(failures, 64), self.max_delay)
+        spread = expected * self.jitter
+        drawn = expected + (uniform or random.uniform)(-spread, spread)
+        return min(max(drawn, 0.0), self.max_delay)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """How the connection is, for people to see.
+
+    ``attempt`` counts consecutive failures and ``delay`` is the wait in seconds before the next
+    try; both, and ``reason``, belong to phase ``reconnecting``.
+    """
+
+    phase: Literal["connecting", "live", "reconnecting", "ended"]
+    attempt: int = 0
+    delay: float = 0.0
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""The SDK: describe a run, start it, follow it, stop it."""

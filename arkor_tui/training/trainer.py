@@ -1,0 +1,427 @@
+"""One run: submit it, follow it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from arkor_tui.api.chat import AdapterRef
+from arkor_tui.api.errors import ApiError, ConnectionFailedError
+from arkor_tui.api.events import (
+    CheckpointSaved,
+    RunMetrics,
+    TrainingCompleted,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingLog,
+    TrainingStarted,
+    UnknownEvent,
+)
+from arkor_tui.api.jobs import FileSource, Job, JobCreate
+from arkor_tui.api.reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
+from arkor_tui.api.seen import SeenIds
+from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
+from arkor_tui.errors import ArkorTuiError, UsageError
+
+from .abort import AbortSignal, interruptible
+from .callbacks import (
+    Callback,
+    CallbackError,
+    CheckpointContext,
+    CompletedContext,
+    Context,
+    FailedContext,
+    LogContext,
+    StartedContext,
+    fire,
+)
+from .config import TrainerInput
+from .connection import Connection, connect
+from .infer import Infer
+
+OnCallbackError = Literal["raise", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """How a run ended. ``status`` is ``completed``, ``failed`` or ``cancelled``."""
+
+    job: Job
+    artifacts: list[Any] = field(default_factory=list)
+    metrics: RunMetrics | None = None
+
+    @property
+    def status(self) -> str:
+        """The job's last status."""
+        return self.job.status
+
+
+class Trainer:
+    """Drives exactly one job. Make it with :func:`create_trainer` or :meth:`attach`.
+
+    Nothing is read, sent or started before :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        settings: TrainerInput | None,
+        *,
+        job_id: str | None = None,
+        callbacks: Sequence[Callback] = (),
+        abort_signal: AbortSignal | None = None,
+        on_callback_error: OnCallbackError = "raise",
+        backend: str | None = None,
+        connection: Connection | None = None,
+        policy: ReconnectPolicy | None = None,
+    ) -> None:
+        self.settings = settings
+        self.callbacks = list(callbacks)
+        self.abort_signal = abort_signal
+        self.on_callback_error = on_callback_error
+        self.folder: Path | None = None
+        """Where relative paths start: the trainer file's folder; None for the current one."""
+        self.policy = policy or ReconnectPolicy()
+        self.on_state: Callable[[StreamState], None] | None = None
+        self.on_report: Callable[[str], None] = lambda _: None
+        self.callback_errors: list[CallbackError] = []
+        """What callbacks raised, in order."""
+        self.counters = StreamCounters()
+        self._backend = backend
+        self._connection = connection
+        self._owns_connection = connection is None
+        self._given_id = job_id
+        self._job: Job | None = None
+        self._artifacts: list[Any] = []
+        self._metrics: RunMetrics | None = None
+        self._result: TrainingResult | None = None
+        self._seen = SeenIds()
+        self._last_event_id: str | None = None
+        self._attached = False
+        # one job however many start at once, and one stream however many wait
+        self._starting = asyncio.Lock()
+        self._streaming = asyncio.Lock()
+        self._connecting = asyncio.Lock()
+
+    @classmethod
+    def attach(
+        cls,
+        job_id: str,
+        *,
+        callbacks: Sequence[Callback] = (),
+        backend: str | None = None,
+        connection: Connection | None = None,
+        abort_signal: AbortSignal | None = None,
+        on_callback_error: OnCallbackError = "raise",
+        policy: ReconnectPolicy | None = None,
+    ) -> Trainer:
+        """Follow a job that somebody else started; its history is replayed first."""
+        return cls(
+            None,
+            job_id=job_id,
+            callbacks=callbacks,
+            backend=backend,
+            connection=connection,
+            abort_signal=abort_signal,
+            on_callback_error=on_callback_error,
+            policy=policy,
+        )
+
+    @property
+    def name(self) -> str:
+        """The run's name; an attached job's id until the job was asked for."""
+        if self.settings is not None:
+            return self.settings.name
+        return self._job.name if self._job else str(self._given_id)
+
+    @property
+    def job(self) -> Job | None:
+        """The job as last known; None before it was submitted."""
+        return self._job
+
+    @property
+    def result(self) -> TrainingResult | None:
+        """How it ended; None while it has not."""
+        return self._result
+
+    def use(self, connection: Connection) -> None:
+        """Work with this connection, which stays the caller's to close.
+
+        Raises:
+            UsageError: the trainer has connected already.
+        """
+        if self._connection is not None:
+            raise UsageError(f"The trainer {self.name!r} is connected already.")
+        self._connection, self._owns_connection = connection, False
+
+    async def connection(self) -> Connection:
+        """The backend that this trainer talks to, decided on the first call and kept."""
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = await connect(
+                    self._backend, folder=self.folder, report=self.on_report
+                )
+            return self._connection
+
+    def request(self, folder: Path | None = None) -> JobCreate:
+        """Exactly what :meth:`start` would send, without sending it.
+
+        Raises:
+            UsageError: an attached trainer has no settings, or a setting cannot be sent.
+        """
+        if self.settings is None:
+            raise UsageError("This trainer follows a job that was submitted elsewhere.")
+        return self.settings.job_request(folder or self.folder or Path.cwd())
+
+    async def start(self) -> str:
+        """Submit the job, once however often and concurrently this is called; returns its id.
+
+        Raises:
+            ApiError: the backend refused it.
+            ArkorTuiError: no backend, no identity, or settings that cannot be sent.
+        """
+        async with self._starting:
+            if self._job is None:
+                connection = await self.connection()
+                if self._given_id is not None:
+                    detail = await connection.client.get_job(connection.scope, self._given_id)
+                    self._job = detail.job
+                else:
+                    request = self.request()
+                    _check_for_backend(request, connection)
+                    self._job = await connection.client.create_job(connection.scope, request)
+            return self._job.id
+
+    async def wait(self) -> TrainingResult:
+        """Follow the run to its end, firing callbacks; starts it if need be.
+
+        Completed, failed and cancelled runs all return. Waiting again after an error goes on with
+        the next event: no event fires twice. Waiting again after the end returns the same result.
+
+        Raises:
+            CallbackError: a callback raised (unless errors are only reported).
+            ApiError: the backend refuses for good (401, 403, 410, 426).
+            StreamExhaustedError: the reconnect policy gave up.
+            BaseException: the abort signal's reason.
+        """
+        async with aclosing(self.events()) as events:
+            async for _ in events:
+                pass
+        assert self._result is not None
+        return self._result
+
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+        """Like :meth:`wait`, and gives each event after its callbacks have run.
+
+        Use ``contextlib.aclosing`` when leaving early.
+        """
+        with interruptible(self.abort_signal):
+            await self.start()
+        async with self._streaming, self._closing():
+            if self._is_over():
+                return
+            if not self._attached:
+                self._attached = True
+                for callback in self.callbacks:
+                    callback.attached(self)
+            connection = await self.connection()
+            assert self._job is not None
+            job_id = self._job.id
+            stream = EventStream(
+                lambda last: connection.client.open_event_stream(connection.scope, job_id, last),
+                policy=self.policy,
+                last_event_id=self._last_event_id,
+                seen=self._seen,
+                on_state=self.on_state,
+                counters=self.counters,
+            )
+            async with aclosing(stream.events()) as incoming:
+                while True:
+                    with interruptible(self.abort_signal):
+                        item = await anext(incoming, None)
+                    self._last_event_id = stream.last_event_id
+                    if item is None:
+                        break
+                    await self._dispatch(item.event, item.id)
+                    yield item
+                    if self._is_over():
+                        break
+            if not self._is_over():
+                await self._ask_for_the_end(connection)
+            elif self.on_state is not None:
+                self.on_state(StreamState("ended"))
+
+    async def cancel(self) -> None:
+        """Stop the job on the backend. Does nothing before :meth:`start`.
+
+        A start that is under way is waited for, so that no job is left behind. A backend that says
+        that the job has ended already (409) is fine.
+
+        Raises:
+            ApiError: the backend refused.
+            ConnectionFailedError: the backend could not be reached.
+        """
+        async with self._starting:
+            job = self._job
+            if job is None and self._given_id is None:
+                return
+        connection = await self.connection()
+        try:
+            await connection.client.cancel_job(
+                connection.scope, job.id if job is not None else str(self._given_id)
+            )
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
+    async def aclose(self) -> None:
+        """Close a connection that this trainer opened; it opens again when needed."""
+        if self._owns_connection and self._connection is not None:
+            await self._connection.aclose()
+
+    def infer(self, *, step: int | None = None, base: bool = False) -> Infer:
+        """Talk to the final adapter, to the checkpoint at ``step``, or to the base model.
+
+        Raises:
+            UsageError: there is no job yet.
+        """
+        if self._job is None:
+            raise UsageError("There is nothing to talk to before the job was submitted.")
+        if base:
+            return Infer(self.connection, base_model=self._job.config.model)
+        return Infer(self.connection, adapter=_adapter(self._job.id, step))
+
+    @asynccontextmanager
+    async def _closing(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    def _is_over(self) -> bool:
+        return self._result is not None
+
+    async def _dispatch(self, event: TrainingEvent | UnknownEvent, event_id: str | None) -> None:
+        """Update the job's copy, then fire the callbacks."""
+        ctx = await self._understand(event, event_id)
+        if ctx is None:
+            return
+        errors = await fire(self.callbacks, ctx, event.type)
+        if isinstance(event, TrainingCompleted | TrainingFailed):
+            assert self._job is not None
+            self._result = TrainingResult(self._job, self._artifacts, self._metrics)
+        if errors:
+            self.callback_errors += errors
+            if self.on_callback_error == "raise":
+                errors[0].others = errors[1:]
+                raise errors[0]
+
+    async def _understand(
+        self, event: TrainingEvent | UnknownEvent, event_id: str | None
+    ) -> Context | None:
+        job = self._job
+        assert job is not None
+        if isinstance(event, TrainingLog):
+            return LogContext(
+                job,
+                event.step,
+                event.loss,
+                event.eval_loss,
+                event.learning_rate,
+                event.epoch,
+                event.samples_per_second,
+                event.non_finite or {},
+                event.extra,
+                event_id,
+            )
+        now = event.timestamp or datetime.now(UTC).isoformat()
+        if isinstance(event, CheckpointSaved):
+            adapter = _adapter(job.id, event.step)
+            infer = Infer(self.connection, adapter=adapter)
+            return CheckpointContext(job, event.step, adapter, infer, event.artifacts, event_id)
+        if isinstance(event, TrainingStarted):
+            job = self._know(status="running", started_at=job.started_at or now)
+            return StartedContext(job, event_id, event.metadata)
+        if isinstance(event, TrainingCompleted):
+            job = self._know(status="completed", completed_at=now)
+            self._artifacts, self._metrics = event.artifacts or [], event.metrics
+            infer = Infer(self.connection, adapter=_adapter(job.id, None))
+            return CompletedContext(job, self._artifacts, infer, event.metrics, event_id)
+        if isinstance(event, TrainingFailed):
+            status = await self._failed_or_cancelled(event)
+            job = self._know(status=status, completed_at=now, error=event.error)
+            return FailedContext(job, event.error, event.step, event_id)
+        return None
+
+    def _know(self, **changes: Any) -> Job:
+        assert self._job is not None
+        self._job = self._job.model_copy(update=changes)
+        return self._job
+
+    async def _failed_or_cancelled(self, event: TrainingFailed) -> str:
+        """The protocol has no event for "cancelled": only the job itself tells the two apart."""
+        assert self._job is not None
+        try:
+            connection = await self.connection()
+            detail = await connection.client.get_job(connection.scope, self._job.id)
+        except ArkorTuiError:
+            pass
+        else:
+            if detail.job.is_terminal and detail.job.status != "completed":
+                return detail.job.status
+        return "cancelled" if event.error == "Job cancelled" else "failed"
+
+    async def _ask_for_the_end(self, connection: Connection) -> None:
+        """The stream ended without a terminal event: ask until the job is terminal."""
+        assert self._job is not None
+        failures = 0
+        while True:
+            with interruptible(self.abort_signal):
+                try:
+                    detail = await connection.client.get_job(connection.scope, self._job.id)
+                except ConnectionFailedError:
+                    failures += 1
+                except ApiError as error:
+                    if error.status in PERMANENT_STATUSES:
+                        raise
+                    failures += 1
+                else:
+                    failures = 0
+                    self._job = detail.job
+                    if detail.job.is_terminal:
+                        break
+                await asyncio.sleep(self.policy.delay(failures))
+        await self._dispatch(_terminal_event(self._job), None)
+
+
+def _terminal_event(job: Job) -> TrainingCompleted | TrainingFailed:
+    """What the stream should have said."""
+    if job.status == "completed":
+        return TrainingCompleted(
+            type="training.completed", job_id=job.id, timestamp=job.completed_at
+        )
+    fallback = "Job cancelled" if job.status == "cancelled" else "The backend gave no reason."
+    return TrainingFailed(
+        type="training.failed",
+        job_id=job.id,
+        timestamp=job.completed_at,
+        error=job.error or fallback,
+    )
+
+
+def _adapter(job_id: str, step: int | None) -> AdapterRef:
+    if step is None:
+        return AdapterRef(kind="final", job_id=job_id)
+    return AdapterRef(kind="checkpoint", job_id=job_id, step=step)
+
+
+def _check_for_backend(request: JobCreate, connection: Connection) -> None:
+    if connection.kind == "cloud" and isinstance(request.config.dataset_source, FileSource):
+        raise UsageError(
+            "Arkor's cloud cannot read a file of this machine (FileDataset).",
+            hint="Use HuggingFaceDataset or BlobDataset there, or train here: --backend local.",
+        )
