@@ -177,8 +177,12 @@ async def _callback_server(
     """Listen on the first free port; gives the port and a future of the authorisation code."""
     code: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     connections: set[asyncio.Task[Any]] = set()
+    over = False
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if over:  # accepted, but not yet served when the sign-in ended
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
@@ -191,6 +195,7 @@ async def _callback_server(
     try:
         yield server.sockets[0].getsockname()[1], code
     finally:
+        over = True
         server.close()
         # spare connections of a browser would otherwise keep wait_closed() waiting
         for task in list(connections):

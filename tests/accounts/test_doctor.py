@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import time
 from importlib import metadata
 from pathlib import Path
@@ -220,6 +221,19 @@ def test_a_backend_that_does_not_answer(capsys: Capture, home: Path) -> None:
     assert "chmod 600" in run(capsys)[1]["backend.local"]["hint"]
     backend_file().write_text("{")
     assert run(capsys)[1]["backend.local"]["detail"].startswith("not running")
+
+
+def test_a_backend_that_hangs(capsys: Capture, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = home / "token"
+    token.touch(0o600)
+    token.write_text("a-local-secret")
+    monkeypatch.setattr(checks, "_PROBE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        write_local_backend(LocalBackendInfo(url, os.getpid(), token))
+        code, found, _ = run(capsys)
+    assert code == 1
+    assert "does not answer" in found["backend.local"]["detail"]
 
 
 def test_no_engine(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

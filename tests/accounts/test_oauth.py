@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+import webbrowser
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from arkor_tui.api.accounts import CliConfig
 from arkor_tui.api.errors import ConnectionFailedError
-from arkor_tui.api.oauth import OAuthApp, OAuthError, Pkce, sign_in
+from arkor_tui.api.oauth import OAuthApp, OAuthError, Pkce, open_in_browser, sign_in
 
 from .issuer import TOKENS, Browser, Issuer, get
 
@@ -133,6 +134,24 @@ async def test_a_failing_browser_is_tolerated(issuer: Issuer) -> None:
     assert credentials.bearer == "access-secret"
 
 
+@pytest.mark.parametrize(
+    ("kind", "opens"),
+    [
+        (webbrowser.GenericBrowser, False),  # a browser that would take over the terminal
+        (webbrowser.BackgroundBrowser, True),
+        (webbrowser.Chrome, True),
+    ],
+)
+def test_only_a_graphical_browser_is_opened(
+    kind: type[webbrowser.GenericBrowser], opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(kind, "open", lambda self, url: opened.append(url))
+    monkeypatch.setattr(webbrowser, "get", lambda: kind("name"))
+    open_in_browser("https://x")
+    assert opened == (["https://x"] if opens else [])
+
+
 async def test_a_state_mismatch_is_refused(issuer: Issuer) -> None:
     issuer.redirect = {"code": "stolen", "state": "of-another-sign-in"}
     browser = Browser()
@@ -171,7 +190,14 @@ async def test_strangers_at_the_callback_port_change_nothing(issuer: Issuer) -> 
         assert get(f"{origin}/callback/more?code=a&state=b").status == 404
         assert get(f"{origin}//callback?code=a&state=b").status == 404
         host, port = origin.removeprefix("http://").split(":")
-        for junk in (b"", b"\x16\x03\x01", b"POST /callback HTTP/1.1\r\n\r\n", b"x" * 40_000):
+        for junk in (
+            b"",
+            b"\x16\x03\x01",
+            b"POST /callback HTTP/1.1\r\n\r\n",
+            b"GET http://[/callback HTTP/1.1\r\n\r\n",
+            b"GET /callback?" + b"a=1&" * 100 + b" HTTP/1.1\r\n\r\n",
+            b"x" * 40_000,
+        ):
             with socket.create_connection((host, int(port)), timeout=5) as stranger:
                 stranger.sendall(junk)
 
