@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,6 +46,8 @@ def tell_notice(notice: DeprecationNotice) -> None:
 
 def emit(kind: str, fields: Mapping[str, Any]) -> None:
     """One JSON object a line, on stdout, ``type`` first."""
+    import json  # --help does without
+
     print(json.dumps({"type": kind, **fields}, allow_nan=False), flush=True)
 
 

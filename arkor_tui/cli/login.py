@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -42,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         UsageError: ``--oauth`` in CI.
         ArkorTuiError: the sign-in failed; what was stored before is still there.
     """
+    import asyncio
+
     from arkor_tui.workspace.base_url import login_base_url
 
     base_url = login_base_url()

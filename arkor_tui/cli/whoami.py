@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError
@@ -27,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
         UpgradeRequiredError: the server refuses this client's version.
         CredentialsUnreadableError: the file cannot be read.
     """
+    import asyncio
+
     from arkor_tui.api.errors import UpgradeRequiredError
     from arkor_tui.workspace.base_url import cloud_base_url
     from arkor_tui.workspace.credentials import read_credentials

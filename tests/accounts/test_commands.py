@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -444,3 +445,18 @@ def test_interactive(
         patch.setattr(sys, "stdout", Stream(stdout))
         result = interaction.is_interactive(argparse.Namespace(json=as_json))
     assert result is expected
+
+
+def test_declaring_the_commands_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from arkor_tui.cli import doctor, login, logout, whoami; "
+        "print(sorted({'asyncio', 'httpx', 'json', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(interaction.__file__).parents[2],
+    )
+    assert done.stdout.strip() == "[]"
