@@ -17,9 +17,13 @@ from .infer import Infer
 
 @dataclass(frozen=True, slots=True)
 class StartedContext:
-    """The backend began to train. ``event_id`` is the stream's id of the event, here and below."""
+    """The backend began to train. ``infer`` talks to the base model, untuned.
+
+    ``event_id`` is the stream's id of the event, here and below.
+    """
 
     job: Job
+    infer: Infer
     event_id: str | None = None
     metadata: Any = None
 

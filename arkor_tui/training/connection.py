@@ -25,6 +25,7 @@ from arkor_tui.workspace.local_backend import (
 )
 from arkor_tui.workspace.settings import read_settings
 from arkor_tui.workspace.slugs import project_slug
+from arkor_tui.workspace.state import read_state
 
 from .embedded import ensure_embedded_backend
 
@@ -103,7 +104,7 @@ async def connect(
     """Decide on backend, identity and scope for the project in ``folder`` (default: here).
 
     ``report`` gets one sentence for each thing that was started or made on the way. ``may_start``
-    allows to start the embedded backend, ``may_create`` to make an anonymous identity.
+    allows to start the embedded backend, ``may_create`` to make an anonymous identity or project.
 
     Raises:
         ArkorTuiError: in its many kinds; each says what to do.
@@ -115,7 +116,7 @@ async def connect(
         return _embedded(info.url, info.read_token(), folder, on_notice)
     if choice == "cloud":
         return await _cloud(folder, report, on_notice, may_create)
-    return await _url(choice.rstrip("/"), folder, on_notice)
+    return await _url(choice.rstrip("/"), folder, on_notice, may_create)
 
 
 def _embedded(
@@ -143,7 +144,7 @@ async def _cloud(
         async with CloudApiClient(base_url, on_notice=on_notice) as client:
             credentials = await bootstrap_credentials(client.login_anonymous, base_url, warn=report)
         report(f"Made an anonymous identity at {base_url}.")
-    return await _signed_in("cloud", base_url, credentials, folder, on_notice)
+    return await _signed_in("cloud", base_url, credentials, folder, on_notice, may_create)
 
 
 async def _signed_in(
@@ -152,8 +153,15 @@ async def _signed_in(
     credentials: Credentials,
     folder: Path,
     on_notice: NoticeHandler | None,
+    may_create: bool,
 ) -> Connection:
     """One snapshot of the credentials serves token and scope, so that identities cannot mix."""
+    if not may_create and credentials.is_anonymous and read_state(folder) is None:
+        raise UsageError(
+            f"{folder} is not a project of Arkor's cloud yet: it has no .arkor/state.json.",
+            hint="Go to the folder that the run was started from; `--backend local` asks the "
+            "embedded backend.",
+        )
     bearer = credentials.bearer
     async with CloudApiClient(base_url, bearer=bearer, on_notice=on_notice) as client:
         scope = await resolve_scope(client, credentials, folder)
@@ -161,7 +169,9 @@ async def _signed_in(
     return Connection(kind, base_url, scope, identity, bearer, on_notice)
 
 
-async def _url(url: str, folder: Path, on_notice: NoticeHandler | None) -> Connection:
+async def _url(
+    url: str, folder: Path, on_notice: NoticeHandler | None, may_create: bool
+) -> Connection:
     """A named server: its own token file, the embedded token if it is ours, or credentials."""
     token_file = os.environ.get("ARKOR_TUI_TOKEN_FILE")
     if token_file:
@@ -171,7 +181,7 @@ async def _url(url: str, folder: Path, on_notice: NoticeHandler | None) -> Conne
     if embedded is not None:
         return _embedded(url, embedded, folder, on_notice, "url")
     if credentials is not None and url in (credentials.minted_at, cloud_base_url(credentials)):
-        return await _signed_in("url", url, credentials, folder, on_notice)
+        return await _signed_in("url", url, credentials, folder, on_notice, may_create)
     raise UsageError(
         f"There is no token for {url}: the stored credentials belong to another server.",
         hint="Set ARKOR_TUI_TOKEN_FILE to the token file of an embedded backend (`arkor-tui serve` "

@@ -91,7 +91,8 @@ class Trainer:
         self.callback_errors: list[CallbackError] = []
         """What callbacks raised, in order."""
         self.counters = StreamCounters()
-        self._backend = backend
+        self.backend = backend
+        """``local``, ``cloud``, a URL, or None for what the surroundings say."""
         self._connection = connection
         self._owns_connection = connection is None
         self._given_id = job_id
@@ -163,7 +164,7 @@ class Trainer:
         async with self._connecting:
             if self._connection is None:
                 self._connection = await connect(
-                    self._backend, folder=self.folder, report=self.on_report
+                    self.backend, folder=self.folder, report=self.on_report
                 )
             return self._connection
 
@@ -345,7 +346,8 @@ class Trainer:
             return CheckpointContext(job, event.step, adapter, infer, event.artifacts, event_id)
         if isinstance(event, TrainingStarted):
             job = self._know(status="running", started_at=job.started_at or now)
-            return StartedContext(job, event_id, event.metadata)
+            base = Infer(self.connection, base_model=job.config.model)
+            return StartedContext(job, base, event_id, event.metadata)
         if isinstance(event, TrainingCompleted):
             job = self._know(status="completed", completed_at=now)
             self._artifacts, self._metrics = event.artifacts or [], event.metrics

@@ -1,0 +1,113 @@
+"""The command line. Only the module of the command that was asked for is ever imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from arkor_tui._version import __version__
+from arkor_tui.errors import ArkorTuiError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+COMMANDS: dict[str, str] = {
+    "init": "write a starter project into a folder",
+    "start": "start the trainer of a file and follow it",
+    "attach": "follow a run that is already going",
+    "cancel": "stop a run on the backend",
+    "chat": "send one prompt to a checkpoint, the final adapter or the base model",
+    "serve": "run the embedded backend in the foreground",
+    "login": "sign in to Arkor's cloud",
+    "logout": "forget the stored credentials",
+    "whoami": "show who is signed in",
+    "doctor": "check terminal, folders, credentials, backend and engine",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal without UTF-8 must not turn a message into a crash
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    parser = _parser(arguments)
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    debug = bool(args.debug)
+    try:
+        code: int = _module(args.command).run(args)
+        sys.stdout.flush()
+        return code
+    except ArkorTuiError as error:
+        _say(error.message, error.hint, args)
+        if debug:
+            raise
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; nothing is left to say to them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:
+        if debug:
+            raise
+        _say(
+            f"Unexpected {type(error).__name__}: {error}",
+            "This is a fault of arkor-tui. Run the command again with --debug for a report.",
+            args,
+        )
+        return EXIT_FAILED
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="arkor-tui",
+        description="Fine-tune language models with LoRA: start a run, watch it, talk to its "
+        "checkpoints, stop it.",
+        epilog="`arkor-tui COMMAND --help` shows the options of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"arkor-tui {__version__}")
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name != wanted:
+            continue
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON object a line, for scripts"
+        )
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            # not to overwrite one that stands before the command
+            default=argparse.SUPPRESS,
+            help="show the traceback of a failure",
+        )
+        _module(name).configure(command)
+    return parser
+
+
+def _module(command: str):  # type: ignore[no-untyped-def] # modules have no useful type
+    return importlib.import_module(f"{__name__}.{command}")
+
+
+def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:
+    from arkor_tui.plain import plain
+
+    print(f"error: {plain(message, limit=4_000)}", file=sys.stderr)
+    if hint:
+        print(f"  {plain(hint, limit=2_000)}", file=sys.stderr)
+    if getattr(args, "json", False):
+        from .interaction import emit
+
+        emit("error", {"message": message, "hint": hint})

@@ -1,0 +1,87 @@
+"""``arkor-tui cancel``: stop a run on the backend, and wait until the backend says so."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+from .backend import add_backend_option, add_run_argument
+from .interaction import emit, note, say
+
+if TYPE_CHECKING:
+    from arkor_tui.api.jobs import Job
+    from arkor_tui.training.connection import Connection
+
+_CONFIRM_SECONDS = 60.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "Stop a run on the backend and wait until the backend says that it has ended."
+    )
+    add_run_argument(parser)
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=_CONFIRM_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for the confirmation (default: %(default)g)",
+    )
+    add_backend_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cancel. A run that has ended already is left as it is.
+
+    Raises:
+        ArkorTuiError: the backend refused, or did not confirm in time.
+    """
+    return asyncio.run(_cancel(args))
+
+
+async def _cancel(args: argparse.Namespace) -> int:
+    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.training.trainer import Trainer
+
+    from .backend import connect_to_existing, find_job
+
+    connection = await connect_to_existing(args)
+    try:
+        job = (await find_job(connection, args.run)).job
+        asked = not job.is_terminal
+        if asked:
+            await Trainer.attach(job.id, connection=connection).cancel()
+            if not args.json:
+                note(f"Asked {connection.base_url} to cancel {job.name} ({job.id}) …")
+            try:
+                async with asyncio.timeout(args.timeout):
+                    job = await _terminal(connection, job)
+            except TimeoutError:
+                raise ArkorTuiError(
+                    f"The backend took the request, but {job.name} ({job.id}) had not ended after "
+                    f"{args.timeout:g} s.",
+                    hint=f"`arkor-tui attach {job.id}` shows what it does; cancel it again if "
+                    "it goes on.",
+                ) from None
+    finally:
+        await connection.aclose()
+    if args.json:
+        emit("result", {"status": job.status, "jobId": job.id, "name": job.name, "asked": asked})
+    elif asked:
+        say(f"{job.name} {job.status} ({job.id})")
+    else:
+        say(f"{job.name} had ended already: {job.status} ({job.id})")
+    return 0
+
+
+async def _terminal(connection: Connection, job: Job) -> Job:
+    """Ask until the job is terminal; the caller's time-out ends this."""
+    delay = 0.1
+    while True:
+        job = (await connection.client.get_job(connection.scope, job.id)).job
+        if job.is_terminal:
+            return job
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, 2.0)

@@ -1,0 +1,190 @@
+"""Following a run to its end on the command line, Ctrl-C included."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout, suppress
+from typing import Any
+
+from arkor_tui.api.notices import DeprecationNotice
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.training.connection import Connection
+from arkor_tui.training.trainer import Trainer
+
+from . import EXIT_FAILED, EXIT_INTERRUPTED
+from .interaction import is_interactive
+from .output import CallbackOutput
+from .present import Presenter, presenter_for
+
+_QUESTION = "Leave it running [Enter], [c]ancel it on the backend, or [s]tay? "
+
+
+@contextmanager
+def presenting(args: argparse.Namespace) -> Iterator[tuple[Presenter, CallbackOutput]]:
+    """A presenter, with everything that a trainer file prints meanwhile going through it."""
+    presenter = presenter_for(json=args.json, out=sys.stdout)
+    printed = CallbackOutput(presenter.line)
+    try:
+        with redirect_stdout(printed):
+            yield presenter, printed
+    finally:
+        printed.finish()
+        presenter.close()
+
+
+async def follow(
+    trainer: Trainer,
+    connection: Connection,
+    view: tuple[Presenter, CallbackOutput],
+    args: argparse.Namespace,
+    *,
+    attached: bool = False,
+) -> int:
+    """Submit or attach, then show everything until the end; returns the exit code.
+
+    The first Ctrl-C asks what to do on a terminal, and stops following anywhere else; the job goes
+    on unless the answer is to cancel it.
+
+    Raises:
+        ArkorTuiError: the job could not be submitted, or its stream was refused for good.
+    """
+    presenter, _ = view
+    trainer.use(connection)
+    trainer.on_state = presenter.state
+    # one failing callback must not take the view of a paid run with it
+    trainer.on_callback_error = "report"
+
+    def tell(notice: DeprecationNotice) -> None:
+        until = f" (until {notice.sunset})" if notice.sunset else ""
+        presenter.note(f"notice from the server: {notice.message}{until}")
+
+    connection.on_notice = tell
+    async with _interrupts() as interrupts:
+        work = asyncio.ensure_future(_show(trainer, view, attached=attached))
+        try:
+            while True:
+                await _first_of(work, interrupts)
+                if work.done():
+                    return work.result()
+                presenter.pause()
+                try:
+                    code = await _decide(trainer, presenter, args, interrupts)
+                finally:
+                    presenter.resume()
+                if code is not None:
+                    return code
+        finally:
+            await _stopped(work)
+            await connection.aclose()
+
+
+async def _show(trainer: Trainer, view: tuple[Presenter, CallbackOutput], *, attached: bool) -> int:
+    presenter, printed = view
+    await trainer.start()
+    assert trainer.job is not None
+    presenter.created(trainer.job, attached=attached)
+    told, spoken = 0, printed.lines
+    async with aclosing(trainer.events()) as events:
+        async for item in events:
+            presenter.event(item, spoke=printed.lines > spoken)
+            spoken = printed.lines
+            for error in trainer.callback_errors[told:]:
+                presenter.note(f"error: {error.message}")
+            told = len(trainer.callback_errors)
+    result = trainer.result
+    assert result is not None
+    presenter.finished(result.job, len(result.artifacts))
+    for error in trainer.callback_errors[told:]:
+        presenter.note(f"error: {error.message}")
+    if trainer.callback_errors:
+        count = len(trainer.callback_errors)
+        presenter.note(f"{count} callback{'' if count == 1 else 's'} raised; see above.")
+        return EXIT_FAILED
+    return 0 if result.status == "completed" else EXIT_FAILED
+
+
+async def _decide(
+    trainer: Trainer,
+    presenter: Presenter,
+    args: argparse.Namespace,
+    interrupts: asyncio.Queue[signal.Signals],
+) -> int | None:
+    """What to do after an interrupt: an exit code, or None to go on following."""
+    job_id = trainer.job.id if trainer.job is not None else None
+    if job_id is None:
+        presenter.note("Interrupted before the job was submitted.")
+        return EXIT_INTERRUPTED
+    answer = ""
+    if is_interactive(args):
+        presenter.note(f"\n{trainer.name} is still going ({job_id}).")
+        answer = await _answer(_QUESTION, interrupts)
+    if answer.startswith("s"):
+        return None
+    if answer.startswith("c"):
+        try:
+            await trainer.cancel()
+        except ArkorTuiError as error:
+            presenter.note(f"error: it could not be cancelled: {error.message}")
+            return None
+        presenter.note("Cancelling; waiting for the backend to say so …")
+        return None
+    backend = f" --backend {args.backend}" if args.backend else ""
+    presenter.note(
+        f"No longer following; the job goes on. `arkor-tui attach {job_id}{backend}` follows it "
+        f"again, `arkor-tui cancel {job_id}{backend}` stops it."
+    )
+    return EXIT_INTERRUPTED
+
+
+async def _answer(question: str, interrupts: asyncio.Queue[signal.Signals]) -> str:
+    """A line from the terminal; a second interrupt counts as Enter."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    loop.add_reader(sys.stdin, read)
+    try:
+        await _first_of(line, interrupts)
+    finally:
+        loop.remove_reader(sys.stdin)
+    return line.result().strip().lower() if line.done() else ""
+
+
+async def _first_of(work: asyncio.Future[Any], interrupts: asyncio.Queue[signal.Signals]) -> None:
+    """Wait until ``work`` is done or an interrupt came."""
+    interrupt = asyncio.ensure_future(interrupts.get())
+    try:
+        await asyncio.wait({work, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _stopped(interrupt)
+
+
+async def _stopped(task: asyncio.Future[Any]) -> None:
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _interrupts() -> AsyncIterator[asyncio.Queue[signal.Signals]]:
+    """SIGINT and SIGTERM as items of a queue."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, queue.put_nowait, number)
+    try:
+        yield queue
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

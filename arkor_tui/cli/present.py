@@ -1,0 +1,319 @@
+"""Three ways to show a run: a bar on a terminal, lines in a pipe, JSON for scripts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from arkor_tui.api.events import (
+    CheckpointSaved,
+    TrainingCompleted,
+    TrainingFailed,
+    TrainingLog,
+    TrainingStarted,
+)
+from arkor_tui.api.jobs import Job
+from arkor_tui.api.reconnect import StreamState
+from arkor_tui.api.stream import StreamEvent
+from arkor_tui.plain import plain
+
+from .output import dump_line, event_record
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+class Presenter(Protocol):
+    """Shows one run. ``spoke`` says whether the trainer file printed something for the event."""
+
+    def created(self, job: Job, *, attached: bool) -> None: ...
+
+    def line(self, text: str) -> None:
+        """A line that the trainer file printed."""
+
+    def note(self, text: str) -> None:
+        """Something beside the run itself: a connection, a notice, a callback's failure."""
+
+    def event(self, item: StreamEvent, *, spoke: bool) -> None: ...
+
+    def state(self, state: StreamState) -> None: ...
+
+    def pause(self) -> None:
+        """Make room for a question."""
+
+    def resume(self) -> None: ...
+
+    def finished(self, job: Job, artifacts: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class JsonPresenter:
+    """One object a line on stdout; everything else goes to stderr."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def _emit(self, record: dict[str, object]) -> None:
+        print(dump_line(record), file=self._out, flush=True)
+
+    def created(self, job: Job, *, attached: bool) -> None:
+        kind = "job.attached" if attached else "job.created"
+        self._emit({"type": kind, "jobId": job.id, "name": job.name, "status": job.status})
+
+    def line(self, text: str) -> None:
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)
+
+    def event(self, item: StreamEvent, *, spoke: bool) -> None:
+        self._emit(event_record(item))
+
+    def state(self, state: StreamState) -> None:
+        if state.phase == "reconnecting":
+            self.note(_reconnecting(state))
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def finished(self, job: Job, artifacts: int) -> None:
+        self._emit(
+            {
+                "type": "result",
+                "status": job.status,
+                "jobId": job.id,
+                "name": job.name,
+                "error": job.error,
+                "artifacts": artifacts,
+            }
+        )
+
+    def close(self) -> None: ...
+
+
+class LinePresenter:
+    """Plain lines. Where the trainer file prints its own line for an event, ours is left out."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._total: int | None = None
+        self._pace = Pace()
+
+    def _print(self, text: str) -> None:
+        print(plain(text), file=self._out, flush=True)
+
+    def created(self, job: Job, *, attached: bool) -> None:
+        self._total = planned_steps(job)
+        if attached:
+            self._print(f"job {job.id} ({job.name}, {job.status})")
+        else:
+            self._print(f"job {job.id} submitted ({job.name})")
+
+    def line(self, text: str) -> None:
+        self._print(text)
+
+    def note(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)
+
+    def event(self, item: StreamEvent, *, spoke: bool) -> None:
+        event = item.event
+        if isinstance(event, TrainingStarted):
+            self._total = started_steps(event) or self._total
+            text = "training started"
+        elif isinstance(event, TrainingLog):
+            text = f"{step_of(event.step, self._total)}  {numbers(event)}"
+            if (eta := self._pace.eta(event.step, self._total)) is not None:
+                text += f"  eta {clock(eta)}"
+        elif isinstance(event, CheckpointSaved):
+            text = f"checkpoint {event.step} saved"
+        elif isinstance(event, TrainingCompleted):
+            text = "training completed"
+        elif isinstance(event, TrainingFailed):
+            text = f"training ended: {event.error}"
+        else:
+            return
+        if not spoke:
+            self._print(text)
+
+    def state(self, state: StreamState) -> None:
+        if state.phase == "reconnecting":
+            self.note(_reconnecting(state))
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def finished(self, job: Job, artifacts: int) -> None:
+        reason = f": {job.error}" if job.error and job.status == "failed" else ""
+        self._print(f"{job.name} {job.status}{reason} ({job.id})")
+
+    def close(self) -> None: ...
+
+
+class BarPresenter:
+    """A progress bar with loss and time left, at the foot of the trainer file's own lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = Console(file=out, highlight=False)
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}", markup=True),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[step]}", markup=False),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            TextColumn("{task.fields[eta]}", markup=False),
+            console=self._console,
+            auto_refresh=False,
+            transient=False,
+            expand=True,
+        )
+        self._task: TaskID | None = None
+        self._total: int | None = None
+        self._pace = Pace()
+        self._loss: float | None = None
+        self._eval: float | None = None
+
+    def created(self, job: Job, *, attached: bool) -> None:
+        self._total = planned_steps(job)
+        verb = "following" if attached else "submitted"
+        self.line(f"{verb} {job.name} ({job.id})")
+        self._task = self._bar.add_task(
+            plain(job.name, limit=40, newlines=False).replace("[", "("),
+            total=self._total,
+            step=job.status,
+            numbers="",
+            eta="",
+        )
+        self._bar.start()
+
+    def line(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(plain(text)), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        self.line(text)
+
+    def event(self, item: StreamEvent, *, spoke: bool) -> None:
+        event = item.event
+        if isinstance(event, TrainingStarted):
+            self._total = started_steps(event) or self._total
+            self._update(0, "started", "", "")
+        elif isinstance(event, TrainingLog):
+            self._loss = event.loss if event.loss is not None else self._loss
+            self._eval = event.eval_loss if event.eval_loss is not None else self._eval
+            parts = []
+            if self._loss is not None:
+                parts.append(f"loss {self._loss:.4f}")
+            if self._eval is not None:
+                parts.append(f"eval {self._eval:.4f}")
+            if event.non_finite:
+                parts.append("not finite")
+            eta = self._pace.eta(event.step, self._total)
+            self._update(
+                event.step,
+                step_of(event.step, self._total),
+                "  ".join(parts),
+                "" if eta is None else f"eta {clock(eta)}",
+            )
+        elif isinstance(event, CheckpointSaved) and not spoke:
+            self.line(f"checkpoint {event.step} saved")
+
+    def _update(self, done: int, step: str, numbers: str, eta: str) -> None:
+        if self._task is not None:
+            self._bar.update(
+                self._task, total=self._total, completed=done, step=step, numbers=numbers, eta=eta
+            )
+            self._bar.refresh()
+
+    def state(self, state: StreamState) -> None:
+        if state.phase == "reconnecting":
+            self.line(_reconnecting(state))
+
+    def pause(self) -> None:
+        self._bar.stop()
+
+    def resume(self) -> None:
+        self._bar.start()
+
+    def finished(self, job: Job, artifacts: int) -> None:
+        self._bar.stop()
+        reason = f": {job.error}" if job.error and job.status == "failed" else ""
+        self.line(f"{job.name} {job.status}{reason} ({job.id})")
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+class Pace:
+    """Time left, from the steps seen since the first one."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def eta(self, step: int, total: int | None) -> float | None:
+        """Seconds to the end; None while nothing can be said."""
+        now = time.monotonic()
+        if self._first is None or step < self._first[0]:
+            self._first = (step, now)
+        first, since = self._first
+        if total is None or step <= first:
+            return None
+        return max(0.0, (now - since) / (step - first) * (total - step))
+
+
+def presenter_for(*, json: bool, out: TextIO) -> Presenter:
+    """The way that fits: JSON if asked for, the bar on a terminal, lines elsewhere."""
+    if json:
+        return JsonPresenter(out)
+    return BarPresenter(out) if out.isatty() else LinePresenter(out)
+
+
+def planned_steps(job: Job) -> int | None:
+    """How many steps the job was asked for, if it was."""
+    value = job.config.extra.get("maxSteps")
+    return int(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def started_steps(event: TrainingStarted) -> int | None:
+    """How many steps the backend is going to make, if it says so."""
+    steps = event.metadata.get("steps") if isinstance(event.metadata, dict) else None
+    return steps if isinstance(steps, int) and steps > 0 else None
+
+
+def step_of(step: int, total: int | None) -> str:
+    """``step 25/100``."""
+    return f"step {step}" if total is None else f"step {step}/{total}"
+
+
+def numbers(event: TrainingLog) -> str:
+    """The numbers of a log event that are there, in a fixed order."""
+    parts = []
+    if event.loss is not None:
+        parts.append(f"loss {event.loss:.4f}")
+    if event.eval_loss is not None:
+        parts.append(f"eval loss {event.eval_loss:.4f}")
+    for name, value in (event.non_finite or {}).items():
+        parts.append(f"{name} is {value}")
+    if event.learning_rate is not None:
+        parts.append(f"lr {event.learning_rate:.2e}")
+    if event.samples_per_second is not None:
+        parts.append(f"{event.samples_per_second:.1f} samples/s")
+    return "  ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """``0:38``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _reconnecting(state: StreamState) -> str:
+    which = f"attempt {state.attempt}, " if state.attempt else ""
+    return f"connection lost ({state.reason}); reconnecting, {which}in {state.delay:.1f} s"

@@ -1,0 +1,69 @@
+"""``arkor-tui start``: run the trainer of a file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+from .backend import add_backend_option
+
+if TYPE_CHECKING:
+    from arkor_tui.training.trainer import Trainer
+
+    from .output import CallbackOutput
+    from .present import Presenter
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "Start the trainer of a file and follow it to its end. Exit code: 0 completed, 1 failed or "
+        "cancelled, 2 wrong use, 130 interrupted (the job then goes on)."
+    )
+    parser.add_argument(
+        "file", nargs="?", default="trainer.py", metavar="FILE", help="default: trainer.py"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="a short run on little data, to see that everything fits",
+    )
+    add_backend_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start and follow.
+
+    Raises:
+        ArkorTuiError: in its many kinds; each says what to do.
+    """
+    from arkor_tui.training.loading import load_trainer
+
+    from .follow import presenting
+
+    with presenting(args) as view:
+        trainer = load_trainer(args.file)
+        if args.dry_run and trainer.settings is not None:
+            trainer.settings = trainer.settings.changed(dry_run=True)
+        return asyncio.run(_start(trainer, view, args))
+
+
+async def _start(
+    trainer: Trainer, view: tuple[Presenter, CallbackOutput], args: argparse.Namespace
+) -> int:
+    from arkor_tui.training.connection import connect
+
+    from .follow import follow
+
+    presenter, _ = view
+    trainer.request()  # settings that cannot be sent are found before anything is started
+    connection = await connect(
+        args.backend or trainer.backend, folder=trainer.folder, report=presenter.note
+    )
+    scope = connection.scope
+    presenter.note(
+        f"Backend {connection.base_url} ({connection.identity}, "
+        f"{scope.org_slug}/{scope.project_slug})."
+    )
+    return await follow(trainer, connection, view, args)
