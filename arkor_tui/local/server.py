@@ -1,0 +1,268 @@
+"""Runs the embedded backend: one process for each data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import ipaddress
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO
+
+import uvicorn
+
+from arkor_tui._version import __version__
+from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.workspace.atomic import make_private_folder, write_private
+
+from .app import Backend, make_app
+from .feed import Feed
+from .gate import Gate
+from .inference import INFER_COMMAND, InferenceProcess
+from .logs import open_log
+from .models import ModelRegistry
+from .runner import TRAIN_COMMAND, JobRunner
+from .store import Store, now
+
+_GRACE_SECONDS = 3  # for open requests once the server stops
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve. ``port`` None takes a free one. The commands are the two child processes."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    allow_anonymous: bool = False
+    jobs: int = 1
+    map_models: dict[str, str] = field(default_factory=dict)
+    map_datasets: dict[str, Path] = field(default_factory=dict)
+    train_command: tuple[str, ...] = TRAIN_COMMAND
+    infer_command: tuple[str, ...] = INFER_COMMAND
+    ping_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServingInfo:
+    """Where the server is. The token file holds the bearer token and nothing else."""
+
+    url: str
+    token_file: Path
+    pid: int
+
+
+class BackendTakenError(ArkorTuiError):
+    """The data folder or the port belongs to somebody else."""
+
+
+def serve(options: ServeOptions, *, on_ready: Callable[[ServingInfo], None]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    ``on_ready`` is called once requests are answered.
+
+    Raises:
+        BackendTakenError: another server has this data folder, or the port is taken.
+        UsageError: the options do not fit.
+        WriteFailedError: the data folder cannot be written.
+    """
+    if options.jobs < 1:
+        raise UsageError("At least one job must be allowed to train at a time.")
+    folder = make_private_folder(options.data_dir)
+    with _locked(folder):
+        token_file = folder / "token"
+        token = _token(token_file)
+        listener = _listen(options)
+        try:
+            return asyncio.run(_serve(options, folder, token, token_file, listener, on_ready))
+        finally:
+            listener.close()
+            (folder / "backend.json").unlink(missing_ok=True)
+
+
+async def _serve(
+    options: ServeOptions,
+    folder: Path,
+    token: str,
+    token_file: Path,
+    listener: socket.socket,
+    on_ready: Callable[[ServingInfo], None],
+) -> int:
+    port = listener.getsockname()[1]
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    info = ServingInfo(f"http://{host}:{port}", token_file, os.getpid())
+
+    def ready() -> None:
+        content = {
+            "url": info.url,
+            "pid": info.pid,
+            "tokenFile": str(token_file),
+            "version": __version__,
+            "startedAt": now(),
+        }
+        write_private(folder / "backend.json", json.dumps(content, indent=2))
+        on_ready(info)
+
+    async with _backend(options, folder) as backend:
+        gate = Gate(make_app(backend), token, frozenset({options.host}), backend.store.identity)
+        server = _Server(_uvicorn_config(gate, folder), backend, ready)
+        await server.serve(sockets=[listener])
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _backend(options: ServeOptions, folder: Path) -> AsyncIterator[Backend]:
+    """Everything that runs beside the routes, and ends with them."""
+    store = Store(folder / "backend.db")
+    await store.open()
+    feed = Feed()
+    runner = JobRunner(
+        store,
+        feed,
+        make_private_folder(folder / "jobs"),
+        parallel=options.jobs,
+        command=options.train_command,
+    )
+    inference = InferenceProcess(folder / "inference.log", options.infer_command)
+    backend = Backend(
+        store=store,
+        feed=feed,
+        runner=runner,
+        inference=inference,
+        models=ModelRegistry(options.map_models),
+        datasets=options.map_datasets,
+        allow_anonymous=options.allow_anonymous,
+        ping_seconds=options.ping_seconds,
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(runner.run(), name="jobs"),
+                tasks.create_task(inference.run(), name="inference"),
+            ]
+            yield backend
+            for task in running:
+                task.cancel()
+    finally:
+        await store.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and ends streams and children before it waits for requests."""
+
+    def __init__(self, config: uvicorn.Config, backend: Backend, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._backend = backend
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._backend.feed.close()
+        self._backend.inference.kill()
+        await self._backend.runner.stop()
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(app: Any, folder: Path) -> uvicorn.Config:
+    handler = logging.StreamHandler(_text(folder / "server.log"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log = logging.getLogger("uvicorn.error")
+    log.handlers = [handler]
+    log.propagate = False
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # addresses and headers stay out of logs
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 * 1024,
+        ws="none",
+    )
+
+
+def _text(path: Path) -> TextIO:
+    return TextIOWrapper(open_log(path), encoding="utf-8", write_through=True)
+
+
+def _listen(options: ServeOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    if not _is_loopback(options.host):
+        print(
+            f"Listening on {options.host}: other machines can reach this backend, and who has its "
+            "token can use it.",
+            file=sys.stderr,
+        )
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port or 0))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        where = f"{options.host}:{options.port or 'any port'}"
+        raise BackendTakenError(
+            f"Cannot listen on {where}: {getattr(error, 'strerror', None) or error}.",
+            hint="Leave --port out to take a free one.",
+        ) from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it however this process ends."""
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackendTakenError(
+                f"An embedded backend already serves {folder}{_whose(folder)}.",
+                hint="Use that one (it is found by itself), stop it, or choose another --data-dir.",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _whose(folder: Path) -> str:
+    try:
+        info = json.loads((folder / "backend.json").read_text(encoding="utf-8"))
+        return f" at {info['url']} (pid {info['pid']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _token(path: Path) -> str:
+    """The bearer token: made once, kept over restarts."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        token = ""
+    if len(token) < 16:
+        token = secrets.token_urlsafe(32)
+        write_private(path, token)
+    path.chmod(0o600)
+    return token
