@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import from_json
 
-from .wire import WireReader, WireWriter
+from .wire import WireReader, WireWriter, read_json
 
 
 class AdapterRef(WireWriter):
@@ -155,7 +154,7 @@ def parse_reply(data: bytes) -> ChatReply:
         ValueError: not JSON, or not an object of that shape.
     """
     try:
-        return ChatReply.model_validate(from_json(data, allow_inf_nan=False))
+        return ChatReply.model_validate(read_json(data))
     except ValidationError as error:
         raise ValueError(f"not a chat reply: {error.error_count()} errors") from error
 
@@ -167,7 +166,7 @@ def parse_delta(data: str) -> ChatDelta:
     ``content``, a top-level ``text``; else nothing.
     """
     try:
-        raw = from_json(data, allow_inf_nan=False)
+        raw = read_json(data)
     except ValueError:
         return ChatDelta(data)
     if isinstance(raw, str):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from arkor_tui._version import __version__
 
@@ -21,6 +20,7 @@ from .deltas import read_deltas
 from .errors import ConnectionFailedError, NotArkorError, error_from_response
 from .notices import DeprecationNotice, NoticeHandler, hand_over, read_notice
 from .scope import Scope
+from .wire import read_json
 
 CLIENT_HEADER = "X-Arkor-Client"
 CLIENT_VERSION = "arkor/0.0.3-alpha.1"
@@ -180,15 +180,16 @@ class CloudApiClient:
     ) -> AsyncIterator[AsyncIterator[ChatDelta]]:
         """A streamed reply, piece by piece. Leaving the block stops reading it."""
         wire = {**request.to_wire(), "stream": True}
-        async with self._open(
+        opening = self._open(
             "POST",
             "/v1/inference/chat",
             query=_query(scope),
             body=wire,
             headers={"Accept": "text/event-stream"},
             timeout=httpx.Timeout(30.0, connect=10.0, read=600.0),
-        ) as response:
-            yield read_deltas(response)
+        )
+        async with opening as response, aclosing(read_deltas(response)) as deltas:
+            yield deltas
 
     # endpoints
 
@@ -241,7 +242,7 @@ class CloudApiClient:
         """An endpoint's keys, never with their plaintext, even if a server sent it."""
         raw = await self._send("GET", f"{_endpoint_path(endpoint_id)}/keys", query=_query(scope))
         try:
-            listed = from_json(raw)["keys"]
+            listed = read_json(raw)["keys"]
             return [
                 endpoints.EndpointKey.model_validate(
                     {name: value for name, value in key.items() if name != "plaintext"}
@@ -283,7 +284,7 @@ class CloudApiClient:
     ) -> ModelT:
         data = await self._send(method, path, query=query, body=body, auth=auth)
         try:
-            return model.model_validate(from_json(data, allow_inf_nan=False))
+            return model.model_validate(read_json(data))
         except (ValidationError, ValueError) as error:
             raise self._not_arkor(f"{method} {path}") from error
 

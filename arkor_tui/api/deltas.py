@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import httpx
 
@@ -10,8 +11,10 @@ from .chat import ChatDelta, parse_delta
 from .errors import ConnectionFailedError, NotArkorError
 from .sse import BrokenStreamError, read_frames
 
+_NOTHING = ChatDelta()
 
-async def read_deltas(response: httpx.Response) -> AsyncIterator[ChatDelta]:
+
+async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, None]:
     """The pieces of a reply until ``event: end`` or ``data: [DONE]``; what follows is ignored.
 
     Raises:
@@ -19,17 +22,18 @@ async def read_deltas(response: httpx.Response) -> AsyncIterator[ChatDelta]:
         NotArkorError: the answer is not an event stream, or holds nothing at all.
     """
     seen = False
-    frames = read_frames(response)
     try:
-        async for frame in frames:
-            if frame.event == "end" or frame.data.strip() == "[DONE]":
-                return
-            if not frame.data or frame.event == "ping":
-                continue
-            seen = True
-            delta = parse_delta(frame.data)
-            if delta != ChatDelta():
-                yield delta
+        async with aclosing(read_frames(response, unfinished=True)) as pieces:
+            async for frames in pieces:
+                for frame in frames:
+                    if frame.event == "end" or frame.data.strip() == "[DONE]":
+                        return
+                    if not frame.data or frame.event == "ping":
+                        continue
+                    seen = True
+                    delta = parse_delta(frame.data)
+                    if delta != _NOTHING:
+                        yield delta
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise ConnectionFailedError(
@@ -38,7 +42,5 @@ async def read_deltas(response: httpx.Response) -> AsyncIterator[ChatDelta]:
         ) from error
     except BrokenStreamError as error:
         raise NotArkorError(f"The reply is not an event stream: {error}.") from error
-    finally:
-        await frames.aclose()
     if not seen:
         raise NotArkorError("The server answered with an empty reply.", hint="Send it again.")

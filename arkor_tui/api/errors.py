@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from pydantic_core import from_json
-
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.plain import plain
+
+from .wire import read_json
 
 _MESSAGE_LIMIT = 2_000  # characters of a server's text that are worth showing
 
@@ -89,24 +89,23 @@ def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
     """
     raw: Any = None
     with contextlib.suppress(ValueError):
-        raw = from_json(body)
+        raw = read_json(body)
     envelope = raw if isinstance(raw, dict) else {}
     if status == 426:
         return _upgrade_required(envelope, body)
-    text = envelope.get("error")
     code = envelope.get("code")
     code = code if isinstance(code, str) else None
-    if not (isinstance(text, str) and text.strip()):
-        text = body.decode("utf-8", "replace").strip()
-    if not text:
-        text = f"{where} answered with status {status}"
+    said = envelope.get("error")
+    text = plain(said, limit=_MESSAGE_LIMIT).strip() if isinstance(said, str) else ""
+    text = text or plain(body.decode("utf-8", "replace").strip(), limit=_MESSAGE_LIMIT).strip()
+    text = text or f"{where} answered with status {status}"
     fields = envelope.get("fields")
     return ApiError(
         status,
-        plain(text, limit=_MESSAGE_LIMIT),
+        text,
         code=code,
         hint=_CODE_HINTS.get(code or "") or _STATUS_HINTS.get(status),
-        fields={str(k): plain(v, limit=500) for k, v in fields.items()}
+        fields={plain(k, limit=200): plain(v, limit=500) for k, v in fields.items()}
         if isinstance(fields, dict)
         else None,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic import BeforeValidator, Strict, ValidationError
 
-from .wire import Timestamp, WireReader
+from .wire import Timestamp, WireReader, read_json
+
+Metric = Annotated[float, Strict()] | None
+"""A number or None. Strict, because a text such as ``"NaN"`` would become a number otherwise."""
 
 
 class EventModel(WireReader):
@@ -37,11 +39,11 @@ class TrainingLog(EventModel):
 
     type: Literal["training.log"]
     step: int
-    loss: float | None = None
-    eval_loss: float | None = None
-    learning_rate: float | None = None
-    epoch: float | None = None
-    samples_per_second: float | None = None
+    loss: Metric = None
+    eval_loss: Metric = None
+    learning_rate: Metric = None
+    epoch: Metric = None
+    samples_per_second: Metric = None
     non_finite: dict[str, str] | None = None
 
 
@@ -53,12 +55,19 @@ class CheckpointSaved(EventModel):
     artifacts: list[Any] | None = None
 
 
+def _number_or_none(value: object) -> object:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+_Summary = Annotated[float | None, BeforeValidator(_number_or_none)]
+
+
 class RunMetrics(WireReader):
     """Summary of a completed run; ``total_time`` is seconds."""
 
-    final_loss: float | None = None
-    total_steps: float | None = None
-    total_time: float | None = None
+    final_loss: _Summary = None
+    total_steps: _Summary = None
+    total_time: _Summary = None
 
 
 class TrainingCompleted(EventModel):
@@ -83,14 +92,13 @@ class UnknownEvent(EventModel):
 
 TrainingEvent = TrainingStarted | TrainingLog | CheckpointSaved | TrainingCompleted | TrainingFailed
 
-_MODELS: dict[str, type[TrainingEvent]] = {
+_MODELS: dict[str, type[TrainingEvent | UnknownEvent]] = {
     "training.started": TrainingStarted,
     "training.log": TrainingLog,
     "checkpoint.saved": CheckpointSaved,
     "training.completed": TrainingCompleted,
     "training.failed": TrainingFailed,
 }
-_REQUIRED = {"step", "error", "type"}
 
 
 class MalformedEventError(ValueError):
@@ -109,7 +117,7 @@ def parse_event(data: str) -> TrainingEvent | UnknownEvent:
             or unusable.
     """
     try:
-        raw = from_json(data, allow_inf_nan=False)
+        raw = read_json(data)
     except ValueError as error:
         raise MalformedEventError(f"not JSON: {error}") from error
     if not isinstance(raw, dict):
@@ -117,23 +125,21 @@ def parse_event(data: str) -> TrainingEvent | UnknownEvent:
     kind = raw.get("type")
     if not isinstance(kind, str):
         raise MalformedEventError("no type")
-    model = _MODELS.get(kind)
+    model = _MODELS.get(kind, UnknownEvent)
     try:
-        if model is None:
-            return UnknownEvent.model_validate(raw)
         return model.model_validate(raw)
     except ValidationError as error:
-        return _without_unusable_fields(model or UnknownEvent, raw, error)
+        return _without_unusable_fields(model, raw, error)
 
 
 def _without_unusable_fields(
     model: type[TrainingEvent | UnknownEvent], raw: dict[str, Any], error: ValidationError
 ) -> TrainingEvent | UnknownEvent:
     """Read again without the optional fields that did not fit."""
-    unusable = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
-    if unusable & _REQUIRED:
-        names = ", ".join(sorted(unusable & _REQUIRED))
-        raise MalformedEventError(f"unusable field: {names}") from error
+    unusable = {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+    needed = {name for name, info in model.model_fields.items() if info.is_required()} & unusable
+    if needed:
+        raise MalformedEventError(f"unusable field: {', '.join(sorted(needed))}") from error
     kept = {name: value for name, value in raw.items() if name not in unusable}
     try:
         return model.model_validate(kept)

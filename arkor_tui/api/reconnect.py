@@ -16,7 +16,8 @@ class ReconnectPolicy:
     """Delays in seconds.
 
     ``max_attempts`` N lets N consecutive failures pass; the next one raises. None never gives up.
-    ``idle_timeout`` without any frame, pings included, counts as a failure; None waits for ever.
+    ``idle_timeout`` without a single byte, pings and comments included, counts as a failure; None
+    waits for ever.
     """
 
     base_delay: float = 1.0

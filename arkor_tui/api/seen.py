@@ -34,6 +34,9 @@ class SeenIds:
             self._first, self._next = number, number + 1
         elif number == self._next:
             self._next += 1
+            while self._others and str(self._next) in self._others:  # a gap that has closed
+                self._others.discard(str(self._next))
+                self._next += 1
         elif self._first <= number < self._next:
             return False
         else:

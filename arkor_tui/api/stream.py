@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -17,7 +15,7 @@ from .errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from .events import MalformedEventError, TrainingEvent, UnknownEvent, parse_event
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
 from .seen import SeenIds
-from .sse import BrokenStreamError, read_frames
+from .sse import BrokenStreamError, Frame, read_frames
 
 OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
 """Opens the stream after an event id (None: from its start) and gives the unread 2xx answer."""
@@ -67,7 +65,6 @@ class EventStream:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counters: StreamCounters = field(default_factory=StreamCounters)
     _failures: int = 0
-    _ended: bool = False
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Every event, each once and in order, until the server ends the stream.
@@ -82,17 +79,30 @@ class EventStream:
         while True:
             progressed = False
             try:
-                connection = self._one_connection()
-                try:
-                    async for event in connection:
-                        progressed = True
-                        if event is not None:
-                            yield event
-                finally:
-                    await connection.aclose()
-                if self._ended:
-                    self._tell(StreamState("ended"))
-                    return
+                async with aclosing(self._one_connection()) as connection:
+                    # Frames of one piece are understood one by one as they are asked for, so
+                    # that a consumer who leaves has marked none as seen that it did not get.
+                    async for frames in connection:
+                        for name, data, own_id in frames:
+                            if own_id:
+                                self.last_event_id = own_id
+                            if name == "end":
+                                self._tell(StreamState("ended"))
+                                return
+                            if not data or name == "ping":
+                                continue
+                            try:
+                                event = parse_event(data)
+                            except MalformedEventError:
+                                self.counters.malformed += 1
+                                continue
+                            progressed = True
+                            self._failures = 0
+                            if own_id and not self.seen.add(own_id):
+                                self.counters.repeats += 1
+                                continue
+                            self.counters.events += 1
+                            yield StreamEvent(own_id or None, event, data)
             except _StreamFailure as failure:
                 await self._back_off(failure)
                 continue
@@ -104,43 +114,29 @@ class EventStream:
             else:
                 await self._back_off(_StreamFailure("closed without emitting any frame"))
 
-    async def _one_connection(self) -> AsyncGenerator[StreamEvent | None, None]:
-        """One connection's events; None stands for a repeat, which is progress all the same."""
+    async def _one_connection(self) -> AsyncGenerator[list[Frame], None]:
+        """One connection's frames, a list for each piece that arrives."""
         self._tell(StreamState("connecting"))
         self.counters.connections += 1
+        idle = self.policy.idle_timeout
         try:
-            async with self.open_stream(self.last_event_id or None) as response:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(idle):  # a server may take the request and say nothing
+                    response = await stack.enter_async_context(
+                        self.open_stream(self.last_event_id or None)
+                    )
                 self._tell(StreamState("live"))
-                frames = read_frames(response)
-                previous: tuple[str, str] | None = None
-                try:
-                    with _Watchdog(self.policy.idle_timeout) as watchdog:
-                        async for frame in frames:
-                            watchdog.busy()
-                            if frame.id:
-                                self.last_event_id = frame.id
-                            if frame.event == "end":
-                                self._ended = True
-                                return
-                            if frame.data and frame.event != "ping":
-                                data = frame.data
-                                try:
-                                    event = parse_event(data)
-                                except MalformedEventError:
-                                    self.counters.malformed += 1
-                                else:
-                                    self._failures = 0
-                                    own_id = _own_id(frame.id, data, previous)
-                                    previous = (frame.id, data)
-                                    if own_id is not None and not self.seen.add(own_id):
-                                        self.counters.repeats += 1
-                                        yield None
-                                    else:
-                                        self.counters.events += 1
-                                        yield StreamEvent(own_id, event, data)
-                            watchdog.waiting()
-                finally:
-                    await frames.aclose()
+                pieces = await stack.enter_async_context(aclosing(read_frames(response)))
+                while True:
+                    # only the waiting is timed: what the consumer does between pieces is not idle
+                    async with asyncio.timeout(idle):
+                        frames = await anext(pieces, None)
+                    if frames is None:
+                        return
+                    yield frames
+        except TimeoutError as error:
+            after = "" if idle is None else f" for {idle:g} s"
+            raise _StreamFailure(f"no sign of life{after}") from error
         except ApiError as error:
             if error.status in PERMANENT_STATUSES:
                 raise
@@ -170,71 +166,3 @@ class EventStream:
     def _tell(self, state: StreamState) -> None:
         if self.on_state is not None:
             self.on_state(state)
-
-
-def _own_id(frame_id: str, data: str, previous: tuple[str, str] | None) -> str | None:
-    """The id that this very frame carried.
-
-    httpx-sse repeats the last id on frames without one. Such a frame differs from a true repeat of
-    the frame before it by its data.
-    """
-    if not frame_id:
-        return None
-    if previous is not None and previous[0] == frame_id and previous[1] != data:
-        return None
-    return frame_id
-
-
-class _Watchdog:
-    """Turns silence into a failure, at the price of one timer for a whole connection.
-
-    The clock runs only between :meth:`waiting` and :meth:`busy`. On time-out it cancels the waiting
-    task the way ``asyncio.timeout`` does, which would cost two timers for every event.
-    """
-
-    __slots__ = ("_fired", "_loop", "_since", "_task", "_timeout", "_timer")
-
-    def __init__(self, timeout: float | None) -> None:
-        self._timeout = timeout
-        self._loop = asyncio.get_running_loop()
-        self._since: float | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._fired = False
-
-    def __enter__(self) -> Self:
-        self.waiting()
-        if self._timeout is not None:
-            self._timer = self._loop.call_later(self._timeout, self._check)
-        return self
-
-    def waiting(self) -> None:
-        self._task = asyncio.current_task()
-        self._since = self._loop.time()
-
-    def busy(self) -> None:
-        self._since = None
-
-    def _check(self) -> None:
-        assert self._timeout is not None
-        left = self._timeout
-        if self._since is not None:
-            left -= self._loop.time() - self._since
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._check)
-        elif self._task is not None:
-            self._fired = True
-            self._task.cancel()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._fired and self._task is not None:
-            outside = self._task.uncancel() > 0
-            if kind is asyncio.CancelledError and not outside:
-                raise _StreamFailure(f"no sign of life for {self._timeout:g} s") from error
