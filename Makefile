@@ -1,0 +1,36 @@
+# Everything happens in .venv; the stamps make an install happen once for each pyproject.toml.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .demo
+
+.PHONY: run test check bench clean
+
+run: .venv/run.stamp
+	$(BIN)/arkor-tui init $(DEMO) --template triage
+	cd $(DEMO) && ../$(BIN)/arkor-tui start --backend local
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/test.stamp
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv $(DEMO)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	touch $@
+
+.venv/test.stamp: .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	touch $@
