@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -97,12 +98,13 @@ class interruptible:  # noqa: N801 reads as the statement that it is
             raise self._signal.reason
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
-        self._inside = True
+        self._inside, self._fired = True, False
         self._remove = self._signal.listen(self._interrupt_soon)
         return self
 
     def _interrupt_soon(self) -> None:
-        self._loop.call_soon_threadsafe(self._interrupt)
+        with suppress(RuntimeError):  # the loop has closed meanwhile: nobody waits any more
+            self._loop.call_soon_threadsafe(self._interrupt)
 
     def _interrupt(self) -> None:
         if self._inside and self._task is not None:

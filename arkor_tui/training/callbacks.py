@@ -184,7 +184,7 @@ async def fire(callbacks: list[Callback], ctx: Context, event: str) -> list[Call
         handler = cast("Callable[[Context], Outcome]", getattr(callback, method))
         try:
             outcome = handler(ctx)
-            if inspect.isawaitable(outcome):
+            if outcome is not None and inspect.isawaitable(outcome):
                 await outcome
         except Exception as error:
             errors.append(CallbackError(_name_of(callback, handler, method), event, error))

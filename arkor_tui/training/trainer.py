@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arkor_tui.api.chat import AdapterRef
-from arkor_tui.api.errors import ApiError, ConnectionFailedError
+from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from arkor_tui.api.events import (
     CheckpointSaved,
     RunMetrics,
@@ -44,6 +44,7 @@ from .config import TrainerInput
 from .connection import Connection, connect
 from .infer import Infer
 
+_BAD_ENDS = ("failed", "cancelled")
 OnCallbackError = Literal["raise", "report"]
 
 
@@ -104,7 +105,7 @@ class Trainer:
         self._last_event_id: str | None = None
         self._attached = False
         # one job however many start at once, and one stream however many wait
-        self._starting = asyncio.Lock()
+        self._submission: asyncio.Task[Job] | None = None
         self._streaming = asyncio.Lock()
         self._connecting = asyncio.Lock()
 
@@ -185,17 +186,27 @@ class Trainer:
             ApiError: the backend refused it.
             ArkorTuiError: no backend, no identity, or settings that cannot be sent.
         """
-        async with self._starting:
-            if self._job is None:
-                connection = await self.connection()
-                if self._given_id is not None:
-                    detail = await connection.client.get_job(connection.scope, self._given_id)
-                    self._job = detail.job
-                else:
-                    request = self.request()
-                    _check_for_backend(request, connection)
-                    self._job = await connection.client.create_job(connection.scope, request)
-            return self._job.id
+        if self._job is None:
+            if self._submission is None:
+                self._submission = asyncio.create_task(self._submit())
+                self._submission.add_done_callback(self._submitted)
+            # Who gives up waiting does not undo the submission: the job may exist by then, and
+            # cancel() has to know it.
+            return (await asyncio.shield(self._submission)).id
+        return self._job.id
+
+    async def _submit(self) -> Job:
+        connection = await self.connection()
+        if self._given_id is not None:
+            return (await connection.client.get_job(connection.scope, self._given_id)).job
+        request = self.request()
+        _check_for_backend(request, connection)
+        return await connection.client.create_job(connection.scope, request)
+
+    def _submitted(self, submission: asyncio.Task[Job]) -> None:
+        self._submission = None
+        if not submission.cancelled() and submission.exception() is None:
+            self._job = submission.result()
 
     async def wait(self) -> TrainingResult:
         """Follow the run to its end, firing callbacks; starts it if need be.
@@ -220,11 +231,11 @@ class Trainer:
 
         Use ``contextlib.aclosing`` when leaving early.
         """
-        with interruptible(self.abort_signal):
-            await self.start()
         async with self._streaming, self._closing():
             if self._is_over():
                 return
+            with interruptible(self.abort_signal):
+                await self.start()
             if not self._attached:
                 self._attached = True
                 for callback in self.callbacks:
@@ -240,17 +251,17 @@ class Trainer:
                 on_state=self.on_state,
                 counters=self.counters,
             )
+            abortable = interruptible(self.abort_signal)
             async with aclosing(stream.events()) as incoming:
-                while True:
-                    with interruptible(self.abort_signal):
-                        item = await anext(incoming, None)
-                    self._last_event_id = stream.last_event_id
-                    if item is None:
-                        break
-                    await self._dispatch(item.event, item.id)
-                    yield item
-                    if self._is_over():
-                        break
+                try:
+                    while not self._is_over():
+                        with abortable:
+                            item = await anext(incoming)
+                        self._last_event_id = stream.last_event_id
+                        await self._dispatch(item.event, item.id)
+                        yield item
+                except StopAsyncIteration:
+                    pass
             if not self._is_over():
                 await self._ask_for_the_end(connection)
             elif self.on_state is not None:
@@ -266,15 +277,14 @@ class Trainer:
             ApiError: the backend refused.
             ConnectionFailedError: the backend could not be reached.
         """
-        async with self._starting:
-            job = self._job
-            if job is None and self._given_id is None:
-                return
+        if self._given_id is None and self._submission is not None:
+            await asyncio.wait([self._submission])
+        job_id = self._given_id if self._job is None else self._job.id
+        if job_id is None:
+            return
         connection = await self.connection()
         try:
-            await connection.client.cancel_job(
-                connection.scope, job.id if job is not None else str(self._given_id)
-            )
+            await connection.client.cancel_job(connection.scope, job_id)
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -301,14 +311,18 @@ class Trainer:
         try:
             yield
         finally:
-            await self.aclose()
+            if self._submission is None:  # one that is under way still needs its connection
+                await self.aclose()
 
     def _is_over(self) -> bool:
         return self._result is not None
 
     async def _dispatch(self, event: TrainingEvent | UnknownEvent, event_id: str | None) -> None:
         """Update the job's copy, then fire the callbacks."""
-        ctx = await self._understand(event, event_id)
+        if isinstance(event, TrainingFailed):
+            ctx: Context | None = await self._how_it_failed(event, event_id)
+        else:
+            ctx = self._understand(event, event_id)
         if ctx is None:
             return
         errors = await fire(self.callbacks, ctx, event.type)
@@ -321,7 +335,7 @@ class Trainer:
                 errors[0].others = errors[1:]
                 raise errors[0]
 
-    async def _understand(
+    def _understand(
         self, event: TrainingEvent | UnknownEvent, event_id: str | None
     ) -> Context | None:
         job = self._job
@@ -345,7 +359,8 @@ class Trainer:
             infer = Infer(self.connection, adapter=adapter)
             return CheckpointContext(job, event.step, adapter, infer, event.artifacts, event_id)
         if isinstance(event, TrainingStarted):
-            job = self._know(status="running", started_at=job.started_at or now)
+            if not job.is_terminal:  # a replay does not bring an ended job back
+                job = self._know(status="running", started_at=job.started_at or now)
             base = Infer(self.connection, base_model=job.config.model)
             return StartedContext(job, base, event_id, event.metadata)
         if isinstance(event, TrainingCompleted):
@@ -353,11 +368,13 @@ class Trainer:
             self._artifacts, self._metrics = event.artifacts or [], event.metrics
             infer = Infer(self.connection, adapter=_adapter(job.id, None))
             return CompletedContext(job, self._artifacts, infer, event.metrics, event_id)
-        if isinstance(event, TrainingFailed):
-            status = await self._failed_or_cancelled(event)
-            job = self._know(status=status, completed_at=now, error=event.error)
-            return FailedContext(job, event.error, event.step, event_id)
         return None
+
+    async def _how_it_failed(self, event: TrainingFailed, event_id: str | None) -> FailedContext:
+        status = await self._failed_or_cancelled(event)
+        now = event.timestamp or datetime.now(UTC).isoformat()
+        job = self._know(status=status, completed_at=now, error=event.error)
+        return FailedContext(job, event.error, event.step, event_id)
 
     def _know(self, **changes: Any) -> Job:
         assert self._job is not None
@@ -367,13 +384,15 @@ class Trainer:
     async def _failed_or_cancelled(self, event: TrainingFailed) -> str:
         """The protocol has no event for "cancelled": only the job itself tells the two apart."""
         assert self._job is not None
+        if self._job.status in _BAD_ENDS:
+            return self._job.status
         try:
             connection = await self.connection()
             detail = await connection.client.get_job(connection.scope, self._job.id)
         except ArkorTuiError:
             pass
         else:
-            if detail.job.is_terminal and detail.job.status != "completed":
+            if detail.job.status in _BAD_ENDS:
                 return detail.job.status
         return "cancelled" if event.error == "Job cancelled" else "failed"
 
@@ -385,18 +404,24 @@ class Trainer:
             with interruptible(self.abort_signal):
                 try:
                     detail = await connection.client.get_job(connection.scope, self._job.id)
-                except ConnectionFailedError:
-                    failures += 1
-                except ApiError as error:
-                    if error.status in PERMANENT_STATUSES:
+                except (ConnectionFailedError, ApiError) as error:
+                    if isinstance(error, ApiError) and error.status in PERMANENT_STATUSES:
                         raise
+                    limit = self.policy.max_attempts
+                    if limit is not None and failures >= limit:
+                        raise StreamExhaustedError(
+                            "The event stream ended without saying how the job did, and asking "
+                            f"for it failed {failures + 1} times in a row: {error.message}",
+                            failures + 1,
+                        ) from error
+                    delay = self.policy.delay(failures)
                     failures += 1
                 else:
-                    failures = 0
+                    failures, delay = 0, self.policy.base_delay
                     self._job = detail.job
                     if detail.job.is_terminal:
                         break
-                await asyncio.sleep(self.policy.delay(failures))
+                await asyncio.sleep(delay)
         await self._dispatch(_terminal_event(self._job), None)
 
 
