@@ -1,0 +1,135 @@
+"""What leaves the program: sanitised lines, JSON that every parser takes, the three views."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from arkor_tui.api.events import parse_event
+from arkor_tui.api.jobs import Job
+from arkor_tui.api.reconnect import StreamState
+from arkor_tui.api.stream import StreamEvent
+from arkor_tui.cli.output import CallbackOutput, dump_line, event_record
+from arkor_tui.cli.present import BarPresenter, JsonPresenter, LinePresenter, Presenter, clock
+
+EVIL = "\x1b]52;c;aGk=\x07\x9b31mred\u202e[bold]x[/bold]"
+
+
+def item(number: int = 1, **fields: object) -> StreamEvent:
+    data = json.dumps({"jobId": "job_1", "timestamp": "2026-01-01T00:00:00Z", **fields})
+    return StreamEvent(str(number), parse_event(data), data)
+
+
+def job(**changes: object) -> Job:
+    return Job.model_validate(
+        {
+            "id": "job_1",
+            "orgId": "o",
+            "projectId": "p",
+            "name": EVIL,
+            "status": "queued",
+            "config": {"model": "m", "maxSteps": 100},
+            "createdAt": None,
+            **changes,
+        }
+    )
+
+
+def test_what_a_trainer_file_prints_is_sanitised_line_by_line() -> None:
+    lines: list[str] = []
+    out = CallbackOutput(lines.append)
+    print(f"reply: {EVIL}", "and", 2, file=out)
+    print("no line break", end="", file=out)
+    assert lines == ["reply: red\N{REPLACEMENT CHARACTER}[bold]x[/bold] and 2"]
+    out.finish()
+    assert lines[1:] == ["no line break"]
+    assert out.lines == 2
+
+
+def test_an_infinite_loss_becomes_null_and_is_named() -> None:
+    data = '{"type":"training.log","jobId":"j","step":3,"loss":1e309,"evalLoss":-1e309}'
+    record = event_record(StreamEvent("7", parse_event(data), data))
+    assert record["loss"] is None
+    assert record["nonFinite"] == {"loss": "inf", "evalLoss": "-inf"}
+    assert json.loads(dump_line(record))["eventId"] == "7"
+
+
+def test_json_lines_are_ascii() -> None:
+    line = dump_line({"type": "x", "text": EVIL + "é"})
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["text"] == EVIL + "é"
+
+
+def test_json_view_gives_events_in_their_own_names(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    view = JsonPresenter(out)
+    view.created(job(), attached=False)
+    view.line("from a callback")
+    view.event(item(type="training.log", step=5, loss=0.5, samplesPerSecond=9.0), spoke=True)
+    view.finished(job(status="failed", error="out of memory"), 0)
+    records = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [record["type"] for record in records] == ["job.created", "training.log", "result"]
+    assert records[0]["jobId"] == "job_1"
+    assert records[1]["step"] == 5
+    assert records[1]["loss"] == 0.5
+    assert records[1]["samplesPerSecond"] == 9.0
+    assert records[2]["status"] == "failed"
+    assert capsys.readouterr().err == "from a callback\n"
+
+
+def test_line_view_speaks_only_where_the_trainer_file_did_not() -> None:
+    out = io.StringIO()
+    view = LinePresenter(out)
+    view.created(job(), attached=False)
+    view.event(item(type="training.started", metadata={"steps": 40}), spoke=False)
+    view.event(item(2, type="training.log", step=10, loss=0.25), spoke=False)
+    view.event(item(3, type="training.log", step=20, loss=0.125), spoke=True)
+    view.event(item(4, type="checkpoint.saved", step=20), spoke=False)
+    view.finished(job(status="completed"), 1)
+    text = out.getvalue()
+    assert "step 10/40  loss 0.2500" in text
+    assert "step 20/40" not in text
+    assert "checkpoint 20 saved" in text
+    assert "completed (job_1)" in text
+    assert "\x1b" not in text
+
+
+def test_bar_view_shows_step_loss_and_name_as_plain_text() -> None:
+    out = io.StringIO()
+    view = BarPresenter(out)
+    view.created(job(), attached=False)
+    view.event(item(type="training.started", metadata={"steps": 40}), spoke=False)
+    view.event(item(2, type="training.log", step=10, loss=0.25, evalLoss=0.5), spoke=False)
+    view.line(f"[red]{EVIL}[/red]")
+    view.finished(job(status="failed", error=EVIL), 0)
+    view.close()
+    text = out.getvalue()
+    assert "[red]red" in text
+    assert "step 10/40" in text
+    assert "loss 0.2500  eval 0.5000" in text
+    for control in ("\x1b]52", "\x9b", "\u202e", "\x07"):
+        assert control not in text
+
+
+@pytest.mark.parametrize("make", [LinePresenter, BarPresenter, JsonPresenter])
+def test_every_view_tells_of_a_lost_connection(
+    make: type[LinePresenter | BarPresenter | JsonPresenter],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = io.StringIO()
+    view: Presenter = make(out)
+    view.created(job(), attached=True)
+    view.state(StreamState("reconnecting", 2, 1.5, "the connection broke"))
+    view.close()
+    said = " ".join((out.getvalue() + capsys.readouterr().err).split())
+    assert "connection lost (the connection broke); reconnecting, attempt 2, in 1.5 s" in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (38, "0:38"), (61.6, "1:02"), (3723, "1:02:03")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
