@@ -122,15 +122,18 @@ async def rate(run: Callable[[str], Awaitable[int]], url: str, expected: int) ->
 
 
 async def measure(count: int, runs: int) -> dict[str, float]:
-    server = subprocess.Popen(
-        [sys.executable, __file__, "--serve", "--events", str(count)],
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        __file__,
+        "--serve",
+        "--events",
+        str(count),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     )
     try:
         assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        url = f"http://127.0.0.1:{int(await server.stdout.readline())}"
         rates: dict[str, list[float]] = {"bare": [], "ours": []}
         for run in (bare, ours):  # warm: imports and caches are not what is measured
             await rate(run, url, count)
@@ -140,7 +143,7 @@ async def measure(count: int, runs: int) -> dict[str, float]:
     finally:
         assert server.stdin is not None
         server.stdin.close()
-        server.wait(timeout=10)
+        await server.wait()
     medians = {name: statistics.median(values) for name, values in rates.items()}
     return {**medians, "ratio": medians["ours"] / medians["bare"]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
@@ -13,6 +14,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from arkor_tui._version import __version__
+from arkor_tui.errors import UsageError
 
 from . import accounts, endpoints, jobs
 from .chat import ChatDelta, ChatReply, ChatRequest, parse_reply
@@ -29,6 +31,7 @@ CLIENT_VERSION = "arkor/0.0.3-alpha.1"
 USER_AGENT = f"arkor-tui/{__version__}"
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_UNSENDABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # in a header's value
 _BODY_LIMIT = 64 * 1024 * 1024  # bytes of an answer; beyond it something is not Arkor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -145,9 +148,9 @@ class CloudApiClient:
         reader's.
         """
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if last_event_id:
-            # HTTP header values are bytes; ids are opaque text.
-            headers["Last-Event-ID"] = last_event_id
+        if last_event_id and _UNSENDABLE.search(last_event_id) is None:
+            # without it the history comes again, which is slower but loses nothing
+            headers["Last-Event-ID"] = last_event_id.strip()
         async with self._open(
             "GET",
             f"{_job_path(job_id)}/events/stream",
@@ -319,7 +322,7 @@ class CloudApiClient:
         merged = {**self._headers, **(self._authorization if auth else {}), **(headers or {})}
         content: bytes | None = None
         if body is not None:
-            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+            content = _encoded(body)
             merged["Content-Type"] = "application/json"
         try:
             request = self._http.build_request(
@@ -378,6 +381,16 @@ class CloudApiClient:
             hint="Check the address (ARKOR_CLOUD_API_URL, --backend): another program may be "
             "answering there.",
         )
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"The request cannot be written as JSON: {error}.",
+            hint="NaN, infinities, half emoji and Python objects have no form there.",
+        ) from error
 
 
 def is_this_machine(url: str) -> bool:

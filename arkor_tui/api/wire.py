@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
@@ -57,6 +57,15 @@ Timestamp = Annotated[
     Field(union_mode="left_to_right"),  # texts, which is what nearly all are, skip the conversion
 ]
 """An ISO-8601 string as the server sent it, or None."""
+
+
+def mistakes(error: ValidationError) -> str:
+    """What was wrong with which field, in one line."""
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(
+        ": ".join(filter(None, (".".join(str(part) for part in item["loc"]), item["msg"])))
+        for item in found
+    )
 
 
 def read_json(data: str | bytes) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from arkor_tui.api.jobs import JobConfig, JobCreate, StepConfig
+from arkor_tui.api.wire import mistakes
 from arkor_tui.errors import UsageError
 
 from .datasets import Dataset, LocalModel, model_name
@@ -82,12 +83,8 @@ class TrainerInput:
             )
             return JobCreate(name=self.name, config=config)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-                for item in error.errors(include_url=False, include_input=False)
-            )
             raise UsageError(
-                f"The trainer {self.name!r} has settings that cannot be sent: {wrong}.",
+                f"The trainer {self.name!r} has settings that cannot be sent: {mistakes(error)}.",
                 hint="Correct them in the trainer file.",
             ) from None
 

@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from pydantic import ValidationError
+
 from arkor_tui.api.chat import AdapterRef, ChatDelta, ChatReply, ChatRequest, Message
+from arkor_tui.api.wire import mistakes
+from arkor_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -52,6 +56,7 @@ class Infer:
         """One whole reply. A text stands for one user message.
 
         Raises:
+            UsageError: an option is unknown, or has a value that cannot be sent.
             ApiError: the backend refused the request.
             ConnectionFailedError: the backend could not be reached.
         """
@@ -71,11 +76,14 @@ class Infer:
     def _request(self, messages: Sequence[Message] | str, options: InferOptions) -> ChatRequest:
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        return ChatRequest.model_validate(
-            {
-                "messages": [dict(message) for message in messages],
-                "adapter": self.adapter,
-                "base_model": self.base_model,
-                **options,
-            }
-        )
+        try:
+            return ChatRequest.model_validate(
+                {
+                    **options,
+                    "messages": [dict(message) for message in messages],
+                    "adapter": self.adapter,
+                    "base_model": self.base_model,
+                }
+            )
+        except ValidationError as error:
+            raise UsageError(f"The prompt cannot be sent: {mistakes(error)}.") from None

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -59,8 +60,8 @@ def find_trainer(module: ModuleType, file: Path) -> Trainer:
         default,
         inner if inner is not None else getattr(default, "trainer", None),
     ):
-        if is_arkor(candidate) and candidate.trainer is not None:
-            return candidate.trainer
+        if is_arkor(candidate):
+            candidate = candidate.trainer
         if is_trainer(candidate):
             return candidate
     raise TrainerFileError(
@@ -86,9 +87,11 @@ def _run(file: Path) -> ModuleType:
             f"{file}{_line_of(error, file)}: {error.message}", hint=error.hint
         ) from error
     except SyntaxError as error:
+        # it may be in a module that the file imports
         where = f", line {error.lineno}" if error.lineno else ""
         raise TrainerFileError(
-            f"{file}{where}: {error.msg}.", hint="Correct the file and start again."
+            f"{error.filename or file}{where}: {error.msg}.",
+            hint="Correct the file and start again.",
         ) from error
     except (Exception, SystemExit) as error:
         text = plain(f"{type(error).__name__}: {error}", limit=500)
@@ -97,7 +100,8 @@ def _run(file: Path) -> ModuleType:
             hint="The file raises when it is read. `--debug` shows the whole traceback.",
         ) from error
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the file may have taken it out itself
+            sys.path.remove(folder)
     return module
 
 

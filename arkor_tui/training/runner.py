@@ -57,7 +57,7 @@ async def run_trainer_async(
     report: Callable[[str], None] = print,
 ) -> TrainingResult:
     """As :func:`run_trainer`, inside an event loop."""
-    if not isinstance(trainer, Trainer):
+    if isinstance(trainer, str | Path):
         trainer = load_trainer(trainer)
     report(f"job {await trainer.start()}")
     result = await trainer.wait()

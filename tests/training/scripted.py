@@ -193,7 +193,9 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8")
     first, *lines = head.split("\r\n")[:-2]
     method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (l.partition(":") for l in lines)}
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return Request(method, target, headers, body)
 
