@@ -36,7 +36,7 @@ def chunks(rows: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
 def collate(
     rows: Sequence[Encoded], *, pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """``ids``, attention ``mask`` and ``labels`` (int64, batch × longest row), padded on the right."""
+    """``ids``, ``mask`` and ``labels``: int64, batch × longest row, padded on the right."""
     longest = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), longest), pad, dtype=torch.long)
     labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)

@@ -6,6 +6,7 @@ A checkpoint is a standard PEFT folder. What only this engine needs to resume li
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -93,15 +94,18 @@ def load_checkpoint(model: Any, optimizer: torch.optim.Optimizer, folder: Path) 
         progress = Progress(**raw["progress"])
         weights = load_file(folder / _WEIGHTS)
         tensors = load_file(state / "optimizer.safetensors")
-        outcome = set_peft_model_state_dict(model, weights)
-        if outcome.unexpected_keys:
-            raise ValueError("the adapter has other layers than the model")
+        unexpected = set_peft_model_state_dict(model, weights).unexpected_keys
         restore_state(optimizer, tensors, raw["optimizer"])
     except Exception as error:
         raise ModelError(
             f"The run cannot go on from its checkpoint {folder.name}: {error}",
             hint="Start the run again.",
         ) from error
+    if unexpected:
+        raise ModelError(
+            f"The run cannot go on from its checkpoint {folder.name}: the model has other layers.",
+            hint="Start the run again.",
+        )
     return progress
 
 
@@ -119,8 +123,6 @@ def _write(function: Callable[..., None], *arguments: Any) -> None:
         raise
     except Exception as error:
         if "No space left" in str(error) or "os error 28" in str(error):
-            import errno
-
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise
 
