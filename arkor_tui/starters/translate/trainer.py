@@ -15,8 +15,10 @@ QUESTION = [
 ]
 
 
-def on_started(ctx):
+async def on_started(ctx):
     print(f"started {ctx.job.id}")
+    reply = await ctx.infer(QUESTION, max_tokens=60, temperature=0)
+    print(f"step 0 (base model): {reply.text}")
 
 
 def on_log(ctx):
