@@ -82,7 +82,8 @@ class FrameDecoder:
 
     def finish(self) -> list[Frame]:
         """The frame that the end of the stream left without its blank line, if any."""
-        return self._read(["".join(self._line), ""])
+        line, self._line = "".join(self._line), []
+        return self._read([line, ""])
 
     def _read(self, lines: list[str]) -> list[Frame]:
         frames: list[Frame] = []

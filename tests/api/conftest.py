@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from training.scripted import Server, running_server
+
+from tests.training.scripted import Server, running_server
 
 
 @pytest_asyncio.fixture
