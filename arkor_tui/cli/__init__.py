@@ -36,14 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a terminal without UTF-8 must not turn a message into a crash
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    parser = _parser(arguments)
-    args = parser.parse_args(arguments)
-    if args.command is None:
+    at = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
+    if at is None or arguments[at] not in COMMANDS:
+        parser = _overview()
+        parser.parse_args(arguments)  # --help, --version, and what is no command
         parser.print_help()
         return 0
+    name = arguments[at]
+    # intermixed, so that `chat RUN --step 5 PROMPT` reads as people write it
+    args = _parser(name).parse_intermixed_args(arguments[:at] + arguments[at + 1 :])
     debug = bool(args.debug)
     try:
-        code: int = _module(args.command).run(args)
+        code: int = _module(name).run(args)
         sys.stdout.flush()
         return code
     except ArkorTuiError as error:
@@ -68,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+def _overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="arkor-tui",
         description="Fine-tune language models with LoRA: start a run, watch it, talk to its "
@@ -76,24 +80,19 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         epilog="`arkor-tui COMMAND --help` shows the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"arkor-tui {__version__}")
-    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    wanted = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text)
-        if name != wanted:
-            continue
-        command.add_argument(
-            "--json", action="store_true", help="print one JSON object a line, for scripts"
-        )
-        command.add_argument(
-            "--debug",
-            action="store_true",
-            # not to overwrite one that stands before the command
-            default=argparse.SUPPRESS,
-            help="show the traceback of a failure",
-        )
-        _module(name).configure(command)
+        commands.add_parser(name, help=text)
+    return parser
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"arkor-tui {name}")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object a line, for scripts"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    _module(name).configure(parser)
     return parser
 
 
