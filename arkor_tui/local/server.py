@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -115,6 +116,9 @@ async def _serve(
     async with _backend(options, folder) as backend:
         gate = Gate(make_app(backend), token, frozenset({options.host}), backend.store.identity)
         server = _Server(_uvicorn_config(gate, folder), backend, ready)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
         await server.serve(sockets=[listener])
     return 0
 
@@ -163,6 +167,16 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._backend = backend
         self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to us: uvicorn would raise them again, and nothing would be tidied up."""
+        yield
+
+    def stop(self) -> None:
+        """End after the requests under way; a second call ends them too."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
