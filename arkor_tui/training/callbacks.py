@@ -176,6 +176,18 @@ _METHODS: dict[type, str] = {
 }
 
 
+def attach(callbacks: list[Callback], run: RunHandle) -> list[CallbackError]:
+    """Tell every callback its run; what they raised, in order."""
+    errors: list[CallbackError] = []
+    for callback in callbacks:
+        try:
+            callback.attached(run)
+        except Exception as error:
+            name = _name_of(callback, callback.attached, "attached")
+            errors.append(CallbackError(name, "the start", error))
+    return errors
+
+
 async def fire(callbacks: list[Callback], ctx: Context, event: str) -> list[CallbackError]:
     """Call every callback with ``ctx``, one after another; what they raised, in order."""
     method = _METHODS[type(ctx)]

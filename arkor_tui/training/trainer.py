@@ -38,6 +38,7 @@ from .callbacks import (
     FailedContext,
     LogContext,
     StartedContext,
+    attach,
     fire,
 )
 from .config import TrainerInput
@@ -238,8 +239,7 @@ class Trainer:
                 await self.start()
             if not self._attached:
                 self._attached = True
-                for callback in self.callbacks:
-                    callback.attached(self)
+                self._take(attach(self.callbacks, self))
             connection = await self.connection()
             assert self._job is not None
             job_id = self._job.id
@@ -329,11 +329,14 @@ class Trainer:
         if isinstance(event, TrainingCompleted | TrainingFailed):
             assert self._job is not None
             self._result = TrainingResult(self._job, self._artifacts, self._metrics)
-        if errors:
-            self.callback_errors += errors
-            if self.on_callback_error == "raise":
-                errors[0].others = errors[1:]
-                raise errors[0]
+        self._take(errors)
+
+    def _take(self, errors: list[CallbackError]) -> None:
+        """Raise what callbacks raised, or only remember it."""
+        self.callback_errors += errors
+        if errors and self.on_callback_error == "raise":
+            errors[0].others = errors[1:]
+            raise errors[0]
 
     def _understand(
         self, event: TrainingEvent | UnknownEvent, event_id: str | None
