@@ -26,7 +26,7 @@ TEMPLATE = (
     "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
 )
 SPECIALS = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|end|>"]
-_TEXT = """The cat sat on the mat. {"category":"auth","urgency":"high"} I cannot log in, please help.
+_TEXT = """The cat sat on the mat. {"category":"auth","urgency":"high"} I cannot log in, please!
 Send the customer a reset link; the invoice number is 4711. naïve café 日本語 😀 true false null
 Order [1, 2, 3] was shipped on Monday. What is the weather in Oslo? It rains. answer question """
 
@@ -35,6 +35,7 @@ Order [1, 2, 3] was shipped on Monday. What is the weather in Oslo? It rains. an
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with seeded random weights and a byte-level tokenizer."""
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # for so small a model, handing work to a second one takes longer
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
