@@ -37,7 +37,7 @@ class WireWriter(BaseModel):
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object: unset fields are left out, an explicit ``False`` is sent."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 def _as_timestamp(value: object) -> object:
