@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from .backend import add_backend_option, add_run_argument
 
 if TYPE_CHECKING:
-    from .output import CallbackOutput
-    from .present import Presenter
+    from .follow import View
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_attach(view, args))
 
 
-async def _attach(view: tuple[Presenter, CallbackOutput], args: argparse.Namespace) -> int:
+async def _attach(view: View, args: argparse.Namespace) -> int:
     from arkor_tui.training.trainer import Trainer
 
     from .backend import connect_to_existing, find_job

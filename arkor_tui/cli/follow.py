@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from arkor_tui.api.notices import DeprecationNotice
@@ -23,14 +24,24 @@ from .present import Presenter, presenter_for
 _QUESTION = "Leave it running [Enter], [c]ancel it on the backend, or [s]tay? "
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a run is shown. ``interactive`` says whether someone can be asked."""
+
+    presenter: Presenter
+    printed: CallbackOutput
+    interactive: bool
+
+
 @contextmanager
-def presenting(args: argparse.Namespace) -> Iterator[tuple[Presenter, CallbackOutput]]:
-    """A presenter, with everything that a trainer file prints meanwhile going through it."""
+def presenting(args: argparse.Namespace) -> Iterator[View]:
+    """A view, with everything that a trainer file prints meanwhile going through it."""
+    interactive = is_interactive(args)  # asked while stdout is still the terminal
     presenter = presenter_for(json=args.json, out=sys.stdout)
     printed = CallbackOutput(presenter.line)
     try:
         with redirect_stdout(printed):
-            yield presenter, printed
+            yield View(presenter, printed, interactive)
     finally:
         printed.finish()
         presenter.close()
@@ -39,7 +50,7 @@ def presenting(args: argparse.Namespace) -> Iterator[tuple[Presenter, CallbackOu
 async def follow(
     trainer: Trainer,
     connection: Connection,
-    view: tuple[Presenter, CallbackOutput],
+    view: View,
     args: argparse.Namespace,
     *,
     attached: bool = False,
@@ -52,7 +63,7 @@ async def follow(
     Raises:
         ArkorTuiError: the job could not be submitted, or its stream was refused for good.
     """
-    presenter, _ = view
+    presenter = view.presenter
     trainer.use(connection)
     trainer.on_state = presenter.state
     # one failing callback must not take the view of a paid run with it
@@ -71,19 +82,17 @@ async def follow(
                 if work.done():
                     return work.result()
                 presenter.pause()
-                try:
-                    code = await _decide(trainer, presenter, args, interrupts)
-                finally:
-                    presenter.resume()
+                code = await _decide(trainer, view, args, interrupts)
                 if code is not None:
                     return code
+                presenter.resume()
         finally:
             await _stopped(work)
             await connection.aclose()
 
 
-async def _show(trainer: Trainer, view: tuple[Presenter, CallbackOutput], *, attached: bool) -> int:
-    presenter, printed = view
+async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
+    presenter, printed = view.presenter, view.printed
     await trainer.start()
     assert trainer.job is not None
     presenter.created(trainer.job, attached=attached)
@@ -109,17 +118,18 @@ async def _show(trainer: Trainer, view: tuple[Presenter, CallbackOutput], *, att
 
 async def _decide(
     trainer: Trainer,
-    presenter: Presenter,
+    view: View,
     args: argparse.Namespace,
     interrupts: asyncio.Queue[signal.Signals],
 ) -> int | None:
     """What to do after an interrupt: an exit code, or None to go on following."""
+    presenter = view.presenter
     job_id = trainer.job.id if trainer.job is not None else None
     if job_id is None:
         presenter.note("Interrupted before the job was submitted.")
         return EXIT_INTERRUPTED
     answer = ""
-    if is_interactive(args):
+    if view.interactive:
         presenter.note(f"\n{trainer.name} is still going ({job_id}).")
         answer = await _answer(_QUESTION, interrupts)
     if answer.startswith("s"):

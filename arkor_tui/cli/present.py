@@ -169,9 +169,13 @@ class BarPresenter:
             TextColumn("{task.fields[eta]}", markup=False),
             console=self._console,
             auto_refresh=False,
-            transient=False,
+            transient=True,  # what stays is the line that says how it ended
+            # what the trainer file prints must pass the sanitiser, not rich's own proxy
+            redirect_stdout=False,
+            redirect_stderr=False,
             expand=True,
         )
+        self._held: list[str] | None = None
         self._task: TaskID | None = None
         self._total: int | None = None
         self._pace = Pace()
@@ -192,12 +196,18 @@ class BarPresenter:
         self._bar.start()
 
     def line(self, text: str) -> None:
+        if self._held is not None:
+            self._held.append(text)  # not into the question that is being asked
+        else:
+            self._print(text)
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         from rich.text import Text
 
         self._console.print(Text(plain(text)), soft_wrap=True)
-
-    def note(self, text: str) -> None:
-        self.line(text)
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         event = item.event
@@ -225,7 +235,7 @@ class BarPresenter:
             self.line(f"checkpoint {event.step} saved")
 
     def _update(self, done: int, step: str, numbers: str, eta: str) -> None:
-        if self._task is not None:
+        if self._task is not None and self._held is None:
             self._bar.update(
                 self._task, total=self._total, completed=done, step=step, numbers=numbers, eta=eta
             )
@@ -237,8 +247,12 @@ class BarPresenter:
 
     def pause(self) -> None:
         self._bar.stop()
+        self._held = []
 
     def resume(self) -> None:
+        held, self._held = self._held or [], None
+        for text in held:
+            self._print(text)
         self._bar.start()
 
     def finished(self, job: Job, artifacts: int) -> None:

@@ -11,8 +11,7 @@ from .backend import add_backend_option
 if TYPE_CHECKING:
     from arkor_tui.training.trainer import Trainer
 
-    from .output import CallbackOutput
-    from .present import Presenter
+    from .follow import View
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +48,12 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_start(trainer, view, args))
 
 
-async def _start(
-    trainer: Trainer, view: tuple[Presenter, CallbackOutput], args: argparse.Namespace
-) -> int:
+async def _start(trainer: Trainer, view: View, args: argparse.Namespace) -> int:
     from arkor_tui.training.connection import connect
 
     from .follow import follow
 
-    presenter, _ = view
+    presenter = view.presenter
     trainer.request()  # settings that cannot be sent are found before anything is started
     connection = await connect(
         args.backend or trainer.backend, folder=trainer.folder, report=presenter.note

@@ -97,8 +97,30 @@ def test_line_view_speaks_only_where_the_trainer_file_did_not() -> None:
     assert "\x1b" not in text
 
 
-def test_bar_view_shows_step_loss_and_name_as_plain_text() -> None:
-    out = io.StringIO()
+class Terminal(io.StringIO):
+    """Something that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_view_holds_lines_back_while_a_question_is_open() -> None:
+    out = Terminal()
+    view = BarPresenter(out)
+    view.created(job(), attached=False)
+    view.pause()
+    before = out.getvalue()
+    view.line("from a callback")
+    assert out.getvalue() == before
+    view.resume()
+    assert "from a callback" in out.getvalue()
+    view.close()
+
+
+def test_bar_view_shows_step_loss_and_name_as_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    out = Terminal()
     view = BarPresenter(out)
     view.created(job(), attached=False)
     view.event(item(type="training.started", metadata={"steps": 40}), spoke=False)
