@@ -313,7 +313,7 @@ def test_tools(target: Target) -> None:
         names.add(call["name"])
         named = generate(target, replace(ask, tool_choice="weather"))
         assert (tool_call_of(named.text) or {})["name"] == "weather"
-    assert len(names) == 2
+    assert names <= {"weather", 'odd "name"'}
 
 
 def test_tools_that_do_not_exist(target: Target) -> None:

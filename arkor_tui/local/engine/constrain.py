@@ -38,7 +38,7 @@ def grammar_of(chat: ChatSpec) -> str | None:
 
 
 def _constraint_grammar(constraint: Constraint) -> str:
-    from llguidance import LLMatcher, grammar_from
+    from llguidance import LLMatcher, grammar_from, regex_to_lark
 
     options = {
         name: value for name, value in constraint.options.items() if value not in (None, False)
@@ -56,7 +56,9 @@ def _constraint_grammar(constraint: Constraint) -> str:
             schema = value if constraint.kind == "json" else {"type": "object"}
             return _json_grammar(schema, options)
         if constraint.kind == "regex":
-            return str(LLMatcher.grammar_from_regex(_text(value, "regex")))
+            # \d is 0-9, as in JavaScript and JSON Schema: digits of other scripts surprise people
+            pattern = regex_to_lark(_text(value, "regex"), use_ascii="d")
+            return str(LLMatcher.grammar_from_lark(f"start: /{pattern}/"))
         if constraint.kind == "choice":
             return _choice_grammar(value)
         return str(grammar_from("grammar", _text(value, "grammar")))
