@@ -61,6 +61,7 @@ class StreamExhaustedError(ArkorTuiError):
 
 
 _CODE_HINTS = {
+    "invalid_config": "Correct it in the trainer file, then start again.",
     "anonymous_token_single_device": (
         "This anonymous identity is in use on another device. `arkor-tui login --anonymous` makes "
         "a new one; then delete .arkor/state.json in the project folder."
@@ -104,7 +105,7 @@ def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
         status,
         text,
         code=code,
-        hint=_CODE_HINTS.get(code or "") or _STATUS_HINTS.get(status),
+        hint=hint,
         fields={plain(k, limit=200): plain(v, limit=500) for k, v in fields.items()}
         if isinstance(fields, dict)
         else None,

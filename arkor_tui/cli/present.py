@@ -101,6 +101,7 @@ class LinePresenter:
         self._out = out
         self._total: int | None = None
         self._pace = Pace()
+        self._reason_told = False
 
     def _print(self, text: str) -> None:
         print(plain(text), file=self._out, flush=True)
@@ -131,9 +132,8 @@ class LinePresenter:
             text = f"checkpoint {event.step} saved"
         elif isinstance(event, TrainingCompleted):
             text = "training completed"
-        elif isinstance(event, TrainingFailed):
-            text = f"training ended: {event.error}"
         else:
+            self._reason_told = spoke and isinstance(event, TrainingFailed)
             return
         if not spoke:
             self._print(text)
@@ -147,8 +147,7 @@ class LinePresenter:
     def resume(self) -> None: ...
 
     def finished(self, job: Job, artifacts: int) -> None:
-        reason = f": {job.error}" if job.error and job.status == "failed" else ""
-        self._print(f"{job.name} {job.status}{reason} ({job.id})")
+        self._print(ending(job, reason=not self._reason_told))
 
     def close(self) -> None: ...
 
@@ -179,6 +178,7 @@ class BarPresenter:
         self._task: TaskID | None = None
         self._total: int | None = None
         self._pace = Pace()
+        self._reason_told = False
         self._loss: float | None = None
         self._eval: float | None = None
 
@@ -233,6 +233,8 @@ class BarPresenter:
             )
         elif isinstance(event, CheckpointSaved) and not spoke:
             self.line(f"checkpoint {event.step} saved")
+        elif isinstance(event, TrainingFailed):
+            self._reason_told = spoke
 
     def _update(self, done: int, step: str, numbers: str, eta: str) -> None:
         if self._task is not None and self._held is None:
@@ -257,8 +259,7 @@ class BarPresenter:
 
     def finished(self, job: Job, artifacts: int) -> None:
         self._bar.stop()
-        reason = f": {job.error}" if job.error and job.status == "failed" else ""
-        self.line(f"{job.name} {job.status}{reason} ({job.id})")
+        self.line(ending(job, reason=not self._reason_told))
 
     def close(self) -> None:
         self._bar.stop()
@@ -286,6 +287,12 @@ def presenter_for(*, json: bool, out: TextIO) -> Presenter:
     if json:
         return JsonPresenter(out)
     return BarPresenter(out) if out.isatty() else LinePresenter(out)
+
+
+def ending(job: Job, *, reason: bool) -> str:
+    """How the run ended; ``reason`` leaves out what was said before."""
+    why = f": {job.error}" if reason and job.error and job.status == "failed" else ""
+    return f"{job.name} {job.status}{why} ({job.id})"
 
 
 def planned_steps(job: Job) -> int | None:

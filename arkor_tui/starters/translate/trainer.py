@@ -42,7 +42,8 @@ def on_completed(ctx):
 
 
 def on_failed(ctx):
-    print(f"failed at step {ctx.step}: {ctx.error}")
+    where = "" if ctx.step is None else f" at step {ctx.step}"
+    print(f"failed{where}: {ctx.error}")
 
 
 trainer = create_trainer(
