@@ -99,6 +99,11 @@ def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
     said = envelope.get("error")
     text = plain(said, limit=_MESSAGE_LIMIT).strip() if isinstance(said, str) else ""
     text = text or plain(body.decode("utf-8", "replace").strip(), limit=_MESSAGE_LIMIT).strip()
+    hint = _CODE_HINTS.get(code or "") or _STATUS_HINTS.get(status)
+    if text.startswith("<"):
+        # nobody wants to read a web page in a terminal
+        text = f"{where} got a web page with status {status}: this may not be an Arkor server"
+        hint = hint or "Check the address (ARKOR_CLOUD_API_URL, --backend)."
     text = text or f"{where} answered with status {status}"
     fields = envelope.get("fields")
     return ApiError(

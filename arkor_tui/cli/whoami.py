@@ -91,6 +91,7 @@ def _unknown(args: argparse.Namespace, error: ArkorTuiError, base_url: str) -> N
         emit("result", {**fields, "httpStatus": status})
         return
     told = f" (status {status})" if status is not None else ""
-    say(f"Credentials are stored, but {base_url} did not say whose they are{told}: {error}")
+    server = base_url or "the server"
+    say(f"Credentials are stored, but {server} did not say whose they are{told}: {error}")
     if error.hint:
         say(error.hint)
