@@ -11,6 +11,7 @@ from typing import Literal
 import httpx
 
 from arkor_tui.api.client import CloudApiClient
+from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.api.login import bootstrap_credentials
 from arkor_tui.api.notices import NoticeHandler
 from arkor_tui.api.scope import Scope, resolve_scope
@@ -198,31 +199,43 @@ async def _embedded_token(url: str, credentials: Credentials | None) -> str | No
 
     Raises:
         UsageError: it is an embedded backend of somebody else's data folder.
+        ConnectionFailedError: nothing answers, so nothing says whose token may go there.
     """
     if not is_loopback_url(url):
         return None
     if credentials is not None and credentials.minted_at == url:
         return None
+    try:
+        embedded = await _has_embedded_header(url)
+    except httpx.HTTPError as error:
+        raise ConnectionFailedError(
+            f"Nothing answers at {url}.",
+            hint="Start the server that belongs there, or correct the address "
+            "(ARKOR_CLOUD_API_URL, --backend).",
+        ) from error
+    if not embedded:
+        return None  # even if the last backend of ours was there: that port is another's now
     info = read_local_backend()
     if info is not None and info.url == url:
         return info.read_token()
-    if await is_embedded_backend(url):
-        raise UsageError(
-            f"{url} is an embedded backend whose token is not at hand; a cloud token is never "
-            "sent to it.",
-            hint="Set ARKOR_TUI_TOKEN_FILE to the token file that `arkor-tui serve` named.",
-        )
-    return None
+    raise UsageError(
+        f"{url} is an embedded backend whose token is not at hand; a cloud token is never "
+        "sent to it.",
+        hint="Set ARKOR_TUI_TOKEN_FILE to the token file that `arkor-tui serve` named.",
+    )
 
 
 async def is_embedded_backend(url: str) -> bool:
     """Whether an embedded backend answers at ``url``. Sends no token."""
     try:
-        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
-            response = await client.get(url + "/")
+        return await _has_embedded_header(url)
     except httpx.HTTPError:
         return False
-    return EMBEDDED_HEADER in response.headers
+
+
+async def _has_embedded_header(url: str) -> bool:
+    async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
+        return EMBEDDED_HEADER in (await client.get(url + "/")).headers
 
 
 def embedded_connection(info: LocalBackendInfo, folder: Path) -> Connection:
