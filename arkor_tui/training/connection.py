@@ -28,10 +28,7 @@ from arkor_tui.workspace.settings import read_settings
 from arkor_tui.workspace.slugs import project_slug
 from arkor_tui.workspace.state import read_state
 
-from .embedded import ensure_embedded_backend
-
-EMBEDDED_HEADER = "X-Arkor-Tui-Backend"
-"""Every answer of the embedded backend carries it, refusals too."""
+from .embedded import ensure_embedded_backend, has_embedded_header
 
 LOCAL_ORG = "local"
 Kind = Literal["local", "cloud", "url"]
@@ -206,7 +203,7 @@ async def _embedded_token(url: str, credentials: Credentials | None) -> str | No
     if credentials is not None and credentials.minted_at == url:
         return None
     try:
-        embedded = await _has_embedded_header(url)
+        embedded = await has_embedded_header(url)
     except httpx.HTTPError as error:
         raise ConnectionFailedError(
             f"Nothing answers at {url}.",
@@ -228,14 +225,9 @@ async def _embedded_token(url: str, credentials: Credentials | None) -> str | No
 async def is_embedded_backend(url: str) -> bool:
     """Whether an embedded backend answers at ``url``. Sends no token."""
     try:
-        return await _has_embedded_header(url)
+        return await has_embedded_header(url)
     except httpx.HTTPError:
         return False
-
-
-async def _has_embedded_header(url: str) -> bool:
-    async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
-        return EMBEDDED_HEADER in (await client.get(url + "/")).headers
 
 
 def embedded_connection(info: LocalBackendInfo, folder: Path) -> Connection:

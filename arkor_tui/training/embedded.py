@@ -12,10 +12,14 @@ from pathlib import Path
 
 import httpx
 
+from arkor_tui.api.client import tls_for
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.plain import plain
 from arkor_tui.workspace.folders import local_backend_dir
 from arkor_tui.workspace.local_backend import LocalBackendInfo, read_local_backend
+
+EMBEDDED_HEADER = "X-Arkor-Tui-Backend"
+"""Every answer of the embedded backend carries it, refusals too."""
 
 ENGINE_MODULES = ("torch", "transformers", "peft", "starlette", "uvicorn")
 _START_SECONDS = 30.0
@@ -126,8 +130,16 @@ def _read_from(path: Path, begin: int) -> str:
 
 async def _answers(info: LocalBackendInfo) -> bool:
     try:
-        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
-            response = await client.get(info.url + "/")
+        return await has_embedded_header(info.url)
     except httpx.HTTPError:
         return False
-    return "X-Arkor-Tui-Backend" in response.headers
+
+
+async def has_embedded_header(url: str) -> bool:
+    """Whether what answers at ``url`` is an embedded backend. Sends no token.
+
+    Raises:
+        httpx.HTTPError: nothing answers.
+    """
+    async with httpx.AsyncClient(timeout=3.0, trust_env=False, verify=tls_for(url)) as client:
+        return EMBEDDED_HEADER in (await client.get(url + "/")).headers

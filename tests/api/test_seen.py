@@ -11,6 +11,7 @@ ids = st.one_of(
     st.integers(0, 30).map(str),
     st.integers(0, 30).map("{:03}".format),
     st.sampled_from(["٣", "²", "+1", "-1", " 1", "1.0", "2026-08-07T10:00:00Z", "9" * 30]),
+    st.integers(10**18 - 3, 10**18 + 3).map(str),
     st.text(max_size=3),
 )
 
@@ -41,3 +42,13 @@ def test_counted_ids_take_no_memory() -> None:
     assert not seen._others
     assert "100000" in seen
     assert "100001" not in seen
+
+
+def test_ids_longer_than_a_counter_are_remembered_like_any_text() -> None:
+    seen = SeenIds()
+    assert seen.add(str(10**18))
+    for number in (*range(10**18 - 3, 10**18), *range(10**18 + 1, 10**18 + 3)):
+        assert seen.add(str(number))
+        assert not seen.add(str(number))
+        assert str(number) in seen
+    assert not seen.add(str(10**18))

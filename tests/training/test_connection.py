@@ -14,13 +14,12 @@ from arkor_tui import ReconnectPolicy, Trainer
 from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.errors import UsageError
 from arkor_tui.training.connection import (
-    EMBEDDED_HEADER,
     chosen_backend,
     connect,
     embedded_connection,
     is_embedded_backend,
 )
-from arkor_tui.training.embedded import EmbeddedBackendError
+from arkor_tui.training.embedded import EMBEDDED_HEADER, EmbeddedBackendError
 from arkor_tui.workspace.credentials import (
     AnonymousCredentials,
     CredentialsUnreadableError,
