@@ -14,6 +14,7 @@ from typing import Any
 
 from .ipc import ChatSpec
 from .logs import open_log
+from .processes import kill
 
 INFER_COMMAND: tuple[str, ...] = (sys.executable, "-m", "arkor_tui.local.engine.infer")
 _LINE_LIMIT = 16 * 1024 * 1024  # bytes
@@ -77,8 +78,7 @@ class InferenceProcess:
     def kill(self) -> None:
         """End the process at once; it holds nothing that matters."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            kill(self._process)
 
     async def chat(
         self, spec: ChatSpec, model_source: str, adapter: Path | None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +20,10 @@ from arkor_tui.plain import plain
 
 from .feed import Feed
 from .logs import open_log
+from .processes import kill
 from .store import Store, StoredJob
+
+log = logging.getLogger("uvicorn.error")  # the server's own log file
 
 TRAIN_COMMAND: tuple[str, ...] = (sys.executable, "-m", "arkor_tui.local.engine.train")
 CANCELLED = "Job cancelled"
@@ -45,8 +50,7 @@ class _Active:
             await self.process.stdin.drain()
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        kill(self.process)
 
 
 class JobRunner:
@@ -127,8 +131,17 @@ class JobRunner:
                 continue  # cancelled while it waited
             try:
                 await self._train(job)
-            except OSError as error:
-                await self._fail(job.id, f"The training process could not run: {error}", None)
+            except Exception as error:
+                # whatever is wrong with one job must not stop the ones behind it
+                log.exception("job %s", job.id)
+                await self._give_up(job.id, error)
+
+    async def _give_up(self, job_id: str, error: Exception) -> None:
+        text = f"The backend could not run this job: {type(error).__name__}: {error}"
+        try:
+            await self._fail(job_id, text, None)
+        except sqlite3.Error:
+            log.exception("job %s: its failure could not be stored", job_id)
 
     async def _train(self, job: StoredJob) -> None:
         folder = self.job_folder(job.id)
