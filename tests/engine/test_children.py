@@ -201,6 +201,20 @@ def test_what_libraries_print_does_not_reach_the_protocol(child: Start) -> None:
         assert text in errors
 
 
+def test_a_missing_engine_is_told_to_who_asks(child: Start) -> None:
+    script = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from arkor_tui.local.engine.infer import main\n"
+        "main()\n"
+    )
+    process = child("", script=script)
+    process.send(op="chat", id=1, model_source="/x", adapter=None, request={"messages": []})
+    error = process.until("error")[-1]
+    assert (error["status"], error["code"]) == (503, "engine_missing")
+    assert "pip install 'arkor-tui[local]'" in error["error"]
+
+
 @pytest.fixture(scope="module")
 def served(model_folder: Path) -> Iterator[Chat]:
     process = Child(INFER)

@@ -369,6 +369,19 @@ def test_a_diverged_model_is_told(target: Target) -> None:
             sampler.choose(torch.tensor([0.0, bad]))
 
 
+def test_models_that_are_loaded_at_a_time(model_folder: Path, tmp_path: Path) -> None:
+    """transformers is not made for it: unguarded, both models came out without their weights."""
+    sources = []
+    for number in range(4):
+        source = tmp_path / f"model-{number}"
+        source.symlink_to(model_folder)
+        sources.append(str(source))
+    targets = Targets()
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda s: generate(targets.get(s, None), ASK), sources))
+    assert len(set(replies)) == 1
+
+
 def test_targets_are_loaded_once_and_forgotten(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

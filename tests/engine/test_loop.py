@@ -142,6 +142,27 @@ def test_ratios_are_shares_of_all_steps(make_spec: Make) -> None:
     assert (plan.save_every, plan.eval_every, plan.warmup) == (5, 5, 5)
 
 
+@pytest.mark.parametrize("responses_only", [True, False])
+def test_the_loss_is_the_one_of_transformers(
+    make_spec: Make, tokenizer: Any, responses_only: bool
+) -> None:
+    from arkor_tui.local.engine.batches import collate
+    from arkor_tui.local.engine.loss import Loss
+
+    spec = make_spec()
+    rows = encode_all(
+        read_examples(spec.dataset), tokenizer, max_length=64, responses_only=responses_only
+    )
+    model = add_lora(base(spec.model_source), r=4, alpha=8, seed=1)
+    ids, mask, labels = collate(rows[:5], pad=0, device=torch.device("cpu"))
+    with torch.no_grad():
+        theirs = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        loss = Loss(model)
+        torch.testing.assert_close(loss(ids, mask, labels), theirs)
+        loss._keeps = False
+        torch.testing.assert_close(loss(ids, mask, labels), theirs)
+
+
 def test_every_epoch_sees_every_row_once(make_spec: Make, tokenizer: Any, tmp_path: Path) -> None:
     from arkor_tui.local.engine.batches import batch_of_step
 

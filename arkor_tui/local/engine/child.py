@@ -96,11 +96,14 @@ def serve_lines(lines: Iterator[bytes], handle: Callable[[dict[str, Any]], None]
 
 
 def die_with_parent() -> None:
-    """End this process when its parent dies, also while no one reads stdin (Linux).
+    """Let the parent alone decide when this process ends, and end when it dies.
 
-    The kernel sends the signal when the parent *thread* ends, which may happen in a server that
-    lives on; so the handler looks whether the parent is really gone.
+    Ctrl-C in a terminal reaches every process of the group; only the server acts on it. On Linux
+    the kernel tells when the parent has died, also while no one reads stdin. It sends the
+    signal when the parent *thread* ends, which may happen in a server that lives on; so the
+    handler looks whether the parent is really gone.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import threading
 import traceback
 from pathlib import Path
@@ -32,9 +31,22 @@ class Service:
         self._turns = threading.Semaphore(_AT_ONCE)
         self._ready = threading.Event()
         self._targets: Targets | None = None
+        self._broken: RequestError | None = None
 
     def start(self) -> None:
-        """Import the engine, then say that requests are served at once."""
+        """Import the engine, then say that requests are served at once.
+
+        If it cannot be imported, every request is answered with the reason.
+        """
+        try:
+            self._import()
+        except Exception as error:
+            traceback.print_exc()
+            self._broken = RequestError(explain(error), status=503, code="engine_missing")
+        self._ready.set()
+        self._channel.emit("ready")
+
+    def _import(self) -> None:
         import torch
 
         # one thread: training has the other cores, and small models gain nothing from more
@@ -46,8 +58,6 @@ class Service:
         from .targets import Targets
 
         self._targets = Targets()
-        self._ready.set()
-        self._channel.emit("ready")
 
     def warm_up(self) -> None:
         """Load the model that ships with the package, the one most often asked for."""
@@ -80,7 +90,6 @@ class Service:
 
     def _serve(self, identity: Any, message: dict[str, Any], stop: threading.Event) -> None:
         try:
-            self._ready.wait()
             with self._turns:
                 self._channel.emit("done", **self._answer(identity, message, stop))
         except RequestError as error:
@@ -95,6 +104,14 @@ class Service:
             with self._lock:
                 self._stops.pop(identity, None)
 
+    def _loaded(self) -> Targets:
+        """The targets, as soon as the engine is there."""
+        self._ready.wait()
+        if self._broken is not None:
+            raise self._broken
+        assert self._targets is not None
+        return self._targets
+
     def _fail(self, identity: Any, error: Exception, status: int, code: str | None) -> None:
         extra = {"code": code} if code else {}
         self._channel.emit("error", id=identity, status=status, error=explain(error), **extra)
@@ -103,12 +120,12 @@ class Service:
         self, identity: Any, message: dict[str, Any], stop: threading.Event
     ) -> dict[str, Any]:
         """The fields of the ``done`` line; deltas are written on the way."""
+        targets = self._loaded()
         from .constrain import tool_call_of
         from .decode import generate
 
-        assert self._targets is not None
         chat = chat_of(message)
-        target = self._targets.get(message["model_source"], message.get("adapter"))
+        target = targets.get(message["model_source"], message.get("adapter"))
         calls_tool = chat.tool_choice is not None
 
         def on_text(text: str) -> None:
@@ -167,13 +184,7 @@ def main() -> None:
     quiet_libraries()
     service = Service(channel)
     serve_lines(read_lines(), service.handle)
-    try:
-        service.start()
-    except Exception as error:
-        traceback.print_exc()
-        channel.finish("failed", error=explain(error))
-        sys.stderr.flush()
-        os._exit(1)
+    service.start()
     service.warm_up()
     threading.Event().wait()  # the thread that reads stdin ends the process
 

@@ -17,6 +17,7 @@ from .batches import batch_of_step, chunks, collate, steps_per_epoch
 from .checkpoints import Progress, load_checkpoint, save_adapter
 from .encode import Encoded
 from .errors import ModelError
+from .loss import Loss
 from .optim import learning_rate, make_optimizer
 
 DRY_RUN_ROWS = 50
@@ -84,6 +85,7 @@ class TrainingLoop:
     ) -> None:
         self.plan = Plan.of(spec, len(train))
         self._model = model
+        self._loss = Loss(model)
         self._spec = spec
         self._train = train
         # of like length: less padding, and the mean is weighted by tokens anyway
@@ -158,7 +160,7 @@ class TrainingLoop:
         rows = batch_of_step(self._train, step, batch_size=spec.batch_size, seed=spec.seed)
         ids, mask, labels = collate(rows, pad=self._pad, device=self._device)
         self._model.train()
-        loss = self._model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
+        loss = self._loss(ids, mask, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, _CLIP)
         self._optimizer.step()
@@ -209,11 +211,9 @@ class TrainingLoop:
             for rows in chunks(self._held_out, self._spec.batch_size):
                 self._stop_if_asked()
                 ids, mask, labels = collate(rows, pad=self._pad, device=self._device)
-                output = self._model(
-                    input_ids=ids, attention_mask=mask, labels=labels, use_cache=False
-                )
+                loss = self._loss(ids, mask, labels).item()
                 targets = sum(row.targets for row in rows)
-                total += output.loss.item() * targets
+                total += loss * targets
                 count += targets
         return total / count
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from .errors import ModelError
+from .modeling import building
 
 _PREFIX = "base_model.model."
 _PLAIN = {
@@ -98,6 +99,7 @@ def _with_weights(base: Any, replaced: dict[str, torch.nn.Parameter]) -> tuple[A
 def _merged_by_peft(base: Any, adapter: Path) -> tuple[Any, int]:
     from peft import PeftModel
 
-    model = PeftModel.from_pretrained(copy.deepcopy(base), str(adapter)).merge_and_unload()
+    with building:
+        model = PeftModel.from_pretrained(copy.deepcopy(base), str(adapter)).merge_and_unload()
     model.requires_grad_(False)
     return model.eval(), sum(p.numel() * p.element_size() for p in model.parameters())

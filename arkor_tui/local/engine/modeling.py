@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from arkor_tui.plain import plain
 from arkor_tui.workspace.folders import local_backend_dir
 
 from .errors import EngineError, ModelError
+
+building = threading.RLock()
+"""Held while a model is built. transformers and torch switch weight initialisation and the default
+dtype for the whole process meanwhile, so two threads that build at a time spoil both models."""
 
 
 def device_and_dtype() -> tuple[torch.device, torch.dtype]:
@@ -63,13 +68,14 @@ def load_model(source: str, *, device: torch.device, dtype: torch.dtype) -> Any:
 
     folder = _folder_of(source)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=_is_local(folder),
-        )
+        with building:
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=_is_local(folder),
+            )
     except Exception as error:
         raise _cannot_load(source, error, what="model") from error
     model.requires_grad_(False)
@@ -83,7 +89,7 @@ def add_lora(model: Any, *, r: int, alpha: float, seed: int) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    torch.manual_seed(seed)
+    torch.manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
     config = LoraConfig(
         r=r,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
@@ -133,7 +139,8 @@ def _folder_of(source: str) -> str:
     path = Path(source)
     if not path.is_file():
         raise ModelError(f"The model file {source} does not exist.", hint="Check its path.")
-    return str(converted_gguf(path))
+    with building:
+        return str(converted_gguf(path))
 
 
 def converted_gguf(path: Path) -> Path:
