@@ -60,6 +60,12 @@ class Connection:
             )
         return self._client
 
+    def for_scope(self, scope: Scope) -> Connection:
+        """The same backend and identity, for another project; shares the client."""
+        return Connection(
+            self.kind, self.base_url, scope, self.identity, self.bearer, self.on_notice, self.client
+        )
+
     async def aclose(self) -> None:
         """Close the client; a later use opens a new one."""
         client, self._client = self._client, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -89,6 +89,8 @@ class Trainer:
         """Where relative paths start: the trainer file's folder; None for the current one."""
         self.policy = policy or ReconnectPolicy()
         self.on_state: Callable[[StreamState], None] | None = None
+        self.on_event: Callable[[StreamEvent], Awaitable[None]] | None = None
+        """Awaited with each event before its callbacks run: an archive keeps it first."""
         self.on_report: Callable[[str], None] = lambda _: None
         self.callback_errors: list[CallbackError] = []
         """What callbacks raised, in order."""
@@ -160,6 +162,12 @@ class Trainer:
         if self._connection is not None:
             raise UsageError(f"The trainer {self.name!r} is connected already.")
         self._connection, self._owns_connection = connection, False
+
+    def resume_after(self, event_id: str | None) -> None:
+        """Go on after this event, which was seen before with everything that came ahead of it."""
+        self._last_event_id = event_id
+        if event_id:
+            self._seen.add(event_id)
 
     async def connection(self) -> Connection:
         """The backend that this trainer talks to, decided on the first call and kept."""
@@ -258,6 +266,8 @@ class Trainer:
                         with abortable:
                             item = await anext(incoming)
                         self._last_event_id = stream.last_event_id
+                        if self.on_event is not None:
+                            await self.on_event(item)
                         await self._dispatch(item.event, item.id)
                         yield item
                 except StopAsyncIteration:

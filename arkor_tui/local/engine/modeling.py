@@ -167,8 +167,13 @@ def converted_gguf(path: Path) -> Path:
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
-                folder, gguf_file=file, dtype=torch.float32, local_files_only=True
+                folder,
+                gguf_file=file,
+                dtype=torch.float32,
+                local_files_only=True,
+                **_unpacked(),
             )
+            _forget_packing(model)
             # half the size on disk of float32; the quantised originals are far coarser
             model.to(torch.bfloat16).save_pretrained(made)
             tokenizer.save_pretrained(made)
@@ -181,6 +186,23 @@ def converted_gguf(path: Path) -> Path:
                 raise
             shutil.rmtree(made, ignore_errors=True)
     return target
+
+
+def _unpacked() -> dict[str, Any]:
+    """The option that makes dense weights of a GGUF file, where transformers has one."""
+    try:
+        from transformers import GgufConfig
+    except ImportError:  # older versions always make dense weights
+        return {}
+    return {"quantization_config": GgufConfig(dequantize=True)}
+
+
+def _forget_packing(model: Any) -> None:
+    """Make ``model``, whose weights are dense, one that transformers agrees to save."""
+    if getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _cannot_load(source: str, error: Exception, *, what: str) -> Exception:
