@@ -153,6 +153,11 @@ class Trainer:
         """How it ended; None while it has not."""
         return self._result
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the backend is decided."""
+        return self._connection is not None
+
     def use(self, connection: Connection) -> None:
         """Work with this connection, which stays the caller's to close.
 

@@ -1,0 +1,1 @@
+"""The archive: every run that was seen, on disk before it is on screen."""

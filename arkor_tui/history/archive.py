@@ -1,0 +1,45 @@
+"""The archive of one user: a SQLite file that several copies of the program may share."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Self
+
+from .events import EventStore
+from .runs import RunStore
+from .schema import archive_path, connect
+from .talk import TalkStore
+
+
+class Archive(RunStore, EventStore, TalkStore):
+    """Runs, events, metric points, transcripts. One thread at a time; every call blocks.
+
+    ``notice`` says what was unusual about opening it, such as a damaged file set aside.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path, notice: str | None = None) -> None:
+        self.db = db
+        self.path = path
+        self.notice = notice
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> Self:
+        """Open the archive at ``path``, by default the user's; it is made where there is none.
+
+        Raises:
+            ArchiveError: it is from a newer version, or cannot be opened or made.
+        """
+        path = path or archive_path()
+        db, notice = connect(path)
+        return cls(db, path, notice)
+
+    def close(self) -> None:
+        """Close it."""
+        self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

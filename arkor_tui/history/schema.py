@@ -1,0 +1,168 @@
+"""The archive's file: opening it, bringing it up to date, and what to do with a broken one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.workspace.folders import data_dir
+
+FILE_NAME = "history.db"
+
+_FIRST = """
+CREATE TABLE runs (
+    key INTEGER PRIMARY KEY,
+    backend TEXT NOT NULL, org TEXT NOT NULL, project TEXT NOT NULL, job_id TEXT NOT NULL,
+    name TEXT NOT NULL, model TEXT NOT NULL, dataset TEXT NOT NULL,
+    status TEXT NOT NULL, error TEXT, reason TEXT,
+    created_at TEXT NOT NULL, started_at TEXT, completed_at TEXT,
+    max_steps INTEGER, last_step INTEGER,
+    last_loss REAL, best_loss REAL, last_eval_loss REAL, best_eval_loss REAL,
+    events INTEGER NOT NULL DEFAULT 0, checkpoints INTEGER NOT NULL DEFAULT 0,
+    last_event_id TEXT, config TEXT NOT NULL, trainer_file TEXT, origin TEXT NOT NULL,
+    tags TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+    spark TEXT NOT NULL DEFAULT '', deleted_at REAL,
+    live INTEGER GENERATED ALWAYS AS (status IN ('queued', 'running')) STORED,
+    UNIQUE (backend, org, project, job_id)
+);
+CREATE INDEX runs_in_order ON runs (live DESC, created_at DESC, key DESC)
+    WHERE deleted_at IS NULL;
+CREATE INDEX runs_of_job ON runs (job_id);
+CREATE TABLE events (
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, step INTEGER, at TEXT,
+    data TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX events_by_id ON events (run, id);
+CREATE INDEX events_by_step ON events (run, step) WHERE kind = 'training.log';
+CREATE INDEX events_rare ON events (run, seq, kind) WHERE kind <> 'training.log';
+CREATE TABLE points (
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    name TEXT NOT NULL, chunk INTEGER NOT NULL, steps BLOB NOT NULL, vals BLOB NOT NULL,
+    PRIMARY KEY (run, name, chunk)
+);
+CREATE TABLE exchanges (
+    id INTEGER PRIMARY KEY,
+    run INTEGER REFERENCES runs (key) ON DELETE CASCADE,
+    target TEXT NOT NULL, step INTEGER, model TEXT NOT NULL, messages TEXT NOT NULL,
+    settings TEXT NOT NULL, reply TEXT NOT NULL, finish_reason TEXT, first_token_s REAL,
+    total_s REAL, tokens INTEGER, verdict TEXT, error TEXT, grp TEXT, created_at TEXT NOT NULL
+);
+CREATE INDEX exchanges_of_run ON exchanges (run, id);
+CREATE TABLE prompts (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL, system TEXT NOT NULL,
+    settings TEXT NOT NULL, created_at TEXT NOT NULL
+);
+CREATE TABLE samples (
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    probe TEXT NOT NULL, prompt INTEGER NOT NULL, step INTEGER, reply TEXT NOT NULL,
+    passed INTEGER, verdict TEXT NOT NULL, created_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX samples_once ON samples (run, probe, prompt, ifnull(step, -1));
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+"""What makes version n+1 of version n; never changed once it was released."""
+
+
+class ArchiveError(ArkorTuiError):
+    """The archive cannot be used."""
+
+
+def archive_path() -> Path:
+    """The archive in the user's data folder."""
+    return data_dir() / FILE_NAME
+
+
+def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
+    """Open the file, made or brought up to date as needed, and what there is to say about it.
+
+    A file that is no database, or a broken one, is set aside beside it and never deleted.
+
+    Raises:
+        ArchiveError: it is from a newer version, or cannot be opened or made.
+    """
+    try:
+        return _open(path), None
+    except sqlite3.OperationalError as error:
+        raise ArchiveError(
+            f"The archive {path} cannot be opened: {error}.",
+            hint="Check the folder's permissions and the free space.",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        kept = _set_aside(path)
+        told = f"The archive was damaged ({error}); it is kept as {kept}, and a new one was begun."
+        return _open(path), told
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # made here first: SQLite would make it readable for others
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    # Each connection belongs to one thread at a time; the thread that closes it may be another.
+    db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise ArchiveError(
+            f"The archive {path} was written by a newer version of arkor-tui.",
+            hint="Update arkor-tui (pip install -U arkor-tui); the archive is left as it is.",
+        )
+    if version == len(MIGRATIONS):
+        return
+    with transaction(db):
+        # another process may have been faster
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            for statement in _statements(script):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript would commit the transaction that it runs in
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; takes the write lock at once, so that two writers queue up."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (kept := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    path.rename(kept)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+    return kept

@@ -1,0 +1,124 @@
+"""What was said to models: transcripts, the prompt library, samples of golden prompts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from .records import Exchange, Prompt, Sample, now
+from .schema import transaction
+
+_EXCHANGE_FIELDS = (
+    "run_key", "target", "step", "model", "messages", "reply", "settings", "finish_reason",
+    "first_token_s", "total_s", "tokens", "verdict", "error", "group", "created_at", "id",
+)  # fmt: skip
+_COLUMN_OF = {"run_key": "run", "group": "grp"}
+_EXCHANGE = ", ".join(_COLUMN_OF.get(name, name) for name in _EXCHANGE_FIELDS)
+
+
+class TalkStore:
+    """The part of the archive that knows prompts and replies."""
+
+    db: sqlite3.Connection
+
+    def save_exchange(self, exchange: Exchange) -> int:
+        """Keep one prompt and its reply; returns its id."""
+        with transaction(self.db):
+            row = self.db.execute(
+                f"INSERT INTO exchanges ({_EXCHANGE}) VALUES"  # noqa: S608
+                " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (
+                    exchange.run_key, exchange.target, exchange.step, exchange.model,
+                    json.dumps(exchange.messages), exchange.reply, json.dumps(exchange.settings),
+                    exchange.finish_reason, exchange.first_token_s, exchange.total_s,
+                    exchange.tokens, exchange.verdict, exchange.error, exchange.group,
+                    exchange.created_at or now(), exchange.id,
+                ),
+            ).fetchone()  # fmt: skip
+        return int(row[0])
+
+    def exchanges(
+        self, run_key: int | None = None, *, text: str = "", limit: int = 100
+    ) -> list[Exchange]:
+        """The newest exchanges first, of one run or of all, that hold a text."""
+        where, values = ["1"], list[Any]()
+        if run_key is not None:
+            where.append("run = ?")
+            values.append(run_key)
+        for word in text.lower().split():
+            where.append("instr(lower(messages || ' ' || reply), ?) > 0")
+            values.append(word)
+        rows = self.db.execute(
+            f"SELECT {_EXCHANGE} FROM exchanges WHERE {' AND '.join(where)}"  # noqa: S608
+            " ORDER BY id DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [_exchange(row) for row in rows]
+
+    def save_prompt(self, prompt: Prompt) -> int:
+        """Keep a prompt under its name, in place of an earlier one of that name."""
+        with transaction(self.db):
+            row = self.db.execute(
+                "INSERT INTO prompts (name, prompt, system, settings, created_at)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET prompt = excluded.prompt,"
+                " system = excluded.system, settings = excluded.settings RETURNING id",
+                (
+                    prompt.name,
+                    prompt.prompt,
+                    prompt.system,
+                    json.dumps(prompt.settings),
+                    prompt.created_at or now(),
+                ),
+            ).fetchone()
+        return int(row[0])
+
+    def prompts(self) -> list[Prompt]:
+        """The library, by name."""
+        rows = self.db.execute(
+            "SELECT name, prompt, system, settings, created_at, id FROM prompts"
+            " ORDER BY name COLLATE NOCASE"
+        )
+        names = ("name", "prompt", "system", "settings", "created_at", "id")
+        return [
+            Prompt(**{**dict(zip(names, row, strict=True)), "settings": json.loads(row[3])})
+            for row in rows
+        ]
+
+    def delete_prompt(self, prompt_id: int) -> None:
+        """Take a prompt out of the library."""
+        with transaction(self.db):
+            self.db.execute("DELETE FROM prompts WHERE id = ?", (prompt_id,))
+
+    def save_sample(self, sample: Sample) -> None:
+        """Keep a sample; an earlier one of the same prompt and checkpoint is replaced."""
+        with transaction(self.db):
+            self.db.execute(
+                "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    sample.run_key, sample.probe, sample.prompt, sample.step, sample.reply,
+                    sample.passed, sample.verdict, sample.created_at or now(),
+                ),
+            )  # fmt: skip
+
+    def samples(self, run_key: int) -> list[Sample]:
+        """A run's samples by prompt and step, those of the base model first."""
+        rows = self.db.execute(
+            "SELECT * FROM samples WHERE run = ? ORDER BY probe, prompt, ifnull(step, -1)",
+            (run_key,),
+        )
+        names = ("run_key", "probe", "prompt", "step", "reply", "passed", "verdict", "created_at")
+        return [_sample(dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _sample(values: dict[str, Any]) -> Sample:
+    passed = values.pop("passed")
+    return Sample(**values, passed=None if passed is None else bool(passed))
+
+
+def _exchange(row: Sequence[Any]) -> Exchange:
+    values = dict(zip(_EXCHANGE_FIELDS, row, strict=True))
+    values["messages"] = tuple(json.loads(values["messages"]))
+    values["settings"] = json.loads(values["settings"])
+    return Exchange(**values)

@@ -1,0 +1,1 @@
+"""The background worker: owns a run's stream and its cancellation, free of any user interface."""

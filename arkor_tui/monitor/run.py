@@ -1,0 +1,300 @@
+"""One run: its stream, its place in the archive, its cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+
+from arkor_tui.api.events import TrainingLog, is_finite
+from arkor_tui.api.reconnect import StreamState
+from arkor_tui.api.stream import StreamEvent
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.async_archive import AsyncArchive
+from arkor_tui.history.points import metric_points
+from arkor_tui.history.records import LogRow, NewEvent, RunIdentity, RunRecord
+from arkor_tui.history.series import Series
+from arkor_tui.training.connection import Connection
+from arkor_tui.training.trainer import Trainer
+
+from .cancelling import cancel_and_confirm
+from .updates import CancelState, Problem, StreamHealth, Update
+
+UPDATE_SECONDS = 0.05
+"""Subscribers hear at most this often, however fast events arrive."""
+MOST_WAITING = 5_000
+"""Events in memory that are not on disk yet; beyond it the stream has to wait."""
+RETRY_SECONDS = 5.0
+"""Between attempts to write to an archive that cannot be written."""
+
+Subscriber = Callable[[Update], None]
+
+
+def identity_of(connection: Connection, job_id: str) -> RunIdentity:
+    """How the archive knows a job of this connection."""
+    backend = connection.kind if connection.kind != "url" else connection.base_url
+    return RunIdentity(backend, connection.scope.org_slug, connection.scope.project_slug, job_id)
+
+
+class RunMonitor:
+    """Follows one run; :meth:`follow` is awaited by whoever owns the monitor.
+
+    Everything else may be read at any time on the event loop: ``record`` (as archived), ``series``
+    by wire name, ``state`` of the connection, ``health``, ``cancel_state``, ``problems``.
+    """
+
+    def __init__(
+        self,
+        archive: AsyncArchive,
+        trainer: Trainer,
+        *,
+        record: RunRecord | None = None,
+        trainer_file: str | None = None,
+        origin: str = "app",
+    ) -> None:
+        self.archive = archive
+        self.trainer = trainer
+        self.record = record
+        self.series: dict[str, Series] = {}
+        self.state = StreamState("connecting")
+        self.state_since = time.monotonic()
+        self.last_event_at: float | None = None
+        """``time.monotonic()`` of the last event that arrived."""
+        self.cancel_state = CancelState()
+        self.problems: list[Problem] = []
+        self.following = False
+        self._trainer_file = trainer_file
+        self._origin = origin
+        self._subscribers: list[Subscriber] = []
+        self._pending: list[NewEvent] = []
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._drained = asyncio.Event()
+        self._finished = False
+        self._missing = 0
+        self._gaps = 0
+        self._last_counted: int | None = None
+        self._told_errors = 0
+        self._cancelling = asyncio.Lock()
+
+    @property
+    def key(self) -> int:
+        """The run's key in the archive.
+
+        Raises:
+            RuntimeError: it was not submitted yet.
+        """
+        if self.record is None:
+            raise RuntimeError("the run has no place in the archive yet")
+        return self.record.key
+
+    @property
+    def health(self) -> StreamHealth:
+        """Counters of the stream since following began."""
+        counters = self.trainer.counters
+        return StreamHealth(
+            events=counters.events,
+            reconnects=max(counters.connections - 1, 0),
+            repeats=counters.repeats,
+            missing=self._missing,
+            malformed=counters.malformed,
+            gaps=self._gaps,
+        )
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Have ``subscriber`` called with each update, on the event loop; returns the way out."""
+        self._subscribers.append(subscriber)
+
+        def leave() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return leave
+
+    async def open(self) -> RunRecord:
+        """Submit the job or ask for it, and read what the archive knows of it.
+
+        Raises:
+            ArkorTuiError: the backend refused, or could not be reached.
+        """
+        await self.trainer.start()
+        job = self.trainer.job
+        assert job is not None
+        identity = identity_of(await self.trainer.connection(), job.id)
+        file, origin = self._trainer_file, self._origin
+        key = await self.archive.write(
+            lambda a: a.register(identity, job, trainer_file=file, origin=origin)
+        )
+        await self._read(key)
+        assert self.record is not None
+        self.trainer.resume_after(self.record.last_event_id)
+        return self.record
+
+    async def load(self) -> None:
+        """Read what the archive knows of the run, and go on from there."""
+        await self._read(self.key)
+        assert self.record is not None
+        self.trainer.resume_after(self.record.last_event_id)
+
+    async def _read(self, key: int) -> None:
+        self.record = await self.archive.read(lambda a: a.run(key))
+        self.series = await self.archive.read(lambda a: a.load_series(key))
+
+    async def follow(self) -> None:
+        """Stream to the run's end. A failure ends up in ``problems``, never as an exception."""
+        if self.following:
+            return
+        self.following, self._finished = True, False
+        self.trainer.on_event = self._arrive
+        self.trainer.on_state = self._change_state
+        self.trainer.on_callback_error = "report"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(), name="archive writer")
+                try:
+                    await self._stream()
+                finally:
+                    self._finished = True
+                    self._arrived.set()
+        finally:
+            self.following = False
+            self._publish(Update())
+
+    async def _stream(self) -> None:
+        try:
+            if self.record is None:
+                await self.open()
+            result = await self.trainer.wait()
+        except ArkorTuiError as error:
+            self.problems.append(Problem.of(error))
+            self._change_state(StreamState("ended", reason=error.message))
+            return
+        await self._all_written()
+        job, key = result.job, self.key
+        await self.archive.write(lambda a: a.set_status(key, job.status, job.error))
+        await self._refresh_record()
+        self._publish(Update(ended=True))
+
+    async def _arrive(self, item: StreamEvent) -> None:
+        event = item.event
+        step = getattr(event, "step", None)
+        self._pending.append(NewEvent(item.id, event.type, step, event.timestamp, item.data))
+        self.last_event_at = time.monotonic()
+        self._count(item.id)
+        if isinstance(event, TrainingLog) and not (
+            is_finite(event.loss) or is_finite(event.eval_loss)
+        ):
+            self._gaps += 1
+        self._arrived.set()
+        if len(self._pending) >= MOST_WAITING:
+            self._room.clear()
+            await self._room.wait()
+
+    def _count(self, event_id: str | None) -> None:
+        """Notice ids that were skipped, on a backend whose ids count up."""
+        if event_id is None or not event_id.isdecimal() or len(event_id) > 18:
+            return
+        number = int(event_id)
+        if self._last_counted is not None and number > self._last_counted + 1:
+            self._missing += number - self._last_counted - 1
+        self._last_counted = number
+
+    async def _write(self) -> None:
+        """Put on disk what arrived, then tell; at most every ``UPDATE_SECONDS``."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if self._pending and self.record is not None:
+                try:
+                    await self._write_pending()
+                except (ArkorTuiError, sqlite3.Error, OSError) as error:
+                    if not await self._retry_later(error):
+                        return
+            if self._finished and not self._pending:
+                return
+            await asyncio.sleep(UPDATE_SECONDS)
+
+    async def _write_pending(self) -> None:
+        batch, key = list(self._pending), self.key
+        result = await self.archive.write(lambda a: a.append(key, batch))
+        del self._pending[: len(batch)]
+        self._room.set()
+        if not self._pending:
+            self._drained.set()
+        if not result.added:
+            return
+        self._take_points(result.added)
+        await self._refresh_record()
+        checkpoints = tuple(
+            row.step
+            for row in result.added
+            if row.kind == "checkpoint.saved" and row.step is not None
+        )
+        self._publish(Update(result.added, checkpoints))
+
+    async def _retry_later(self, error: Exception) -> bool:
+        """Say that the archive cannot be written, and whether to try again."""
+        problem = Problem(
+            f"The archive cannot be written: {Problem.of(error).message}",
+            "Free some space. Nothing is lost: the backend keeps the events, and writing is tried "
+            f"again every {RETRY_SECONDS:g} s.",
+        )
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self._publish(Update())
+        if self._finished:
+            return False
+        await asyncio.sleep(RETRY_SECONDS)
+        self._arrived.set()
+        return True
+
+    async def _all_written(self) -> None:
+        """Wait until nothing is pending."""
+        if self._pending:
+            self._drained.clear()
+            await self._drained.wait()
+
+    async def _refresh_record(self) -> None:
+        key = self.key
+        self.record = await self.archive.read(lambda a: a.run(key))
+
+    def _take_points(self, rows: tuple[LogRow, ...]) -> None:
+        for row in rows:
+            for name, step, value in metric_points(row.kind, row.step, row.at, row.data):
+                if name not in self.series:
+                    self.series[name] = Series((), ())
+                self.series[name].put(step, value)
+
+    def _change_state(self, state: StreamState) -> None:
+        self.state, self.state_since = state, time.monotonic()
+        self._publish(Update())
+
+    def _publish(self, update: Update) -> None:
+        errors = self.trainer.callback_errors[self._told_errors :]
+        self._told_errors += len(errors)
+        self.problems += [Problem(f"A callback failed: {error.message}") for error in errors]
+        for subscriber in list(self._subscribers):
+            subscriber(update)
+
+    async def cancel(self, reason: str | None = None) -> CancelState:
+        """Stop the run on the backend and wait until the backend says that it has ended.
+
+        However often and from wherever this is called, one request is under way at a time. Never
+        raises; the answer, also in ``cancel_state``, tells the truth.
+        """
+        async with self._cancelling:
+            if self.cancel_state.phase == "confirmed":
+                return self.cancel_state
+
+            def tell(state: CancelState) -> None:
+                self.cancel_state = state
+                self._publish(Update())
+
+            outcome = await cancel_and_confirm(self.trainer, tell, policy=self.trainer.policy)
+            if reason and outcome.phase == "confirmed" and self.record is not None:
+                key, status = self.key, self.record.status
+                await self.archive.write(lambda a: a.set_status(key, status, reason=reason))
+                await self._refresh_record()
+            return outcome

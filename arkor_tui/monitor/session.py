@@ -1,0 +1,211 @@
+"""Everything that a face of this program needs: archive, backends, and the runs that are live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from arkor_tui.api.chat import AdapterRef
+from arkor_tui.api.scope import Scope
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.async_archive import AsyncArchive
+from arkor_tui.history.records import RunRecord
+from arkor_tui.training.connection import Connection, chosen_backend, connect
+from arkor_tui.training.infer import Infer
+from arkor_tui.training.trainer import Trainer
+
+from .monitors import Monitors
+from .run import RunMonitor
+from .updates import CancelState, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is talked to: the base model, the checkpoint at ``step``, or the final adapter."""
+
+    run: RunRecord | None
+    kind: str
+    step: int | None = None
+    model: str = ""
+
+    @property
+    def label(self) -> str:
+        """For people: ``base``, ``step 25`` or ``final``."""
+        return f"step {self.step}" if self.kind == "checkpoint" else self.kind
+
+
+class Session:
+    """One sitting: opened once, closed at the end."""
+
+    def __init__(self, archive: AsyncArchive, folder: Path, backend: str | None = None) -> None:
+        self.archive = archive
+        self.folder = folder
+        self.backend = backend
+        self.monitors = Monitors(archive)
+        self.connection: Connection | None = None
+        self.problem: Problem | None = None
+        """Why there is no connection."""
+        self.on_report: Callable[[str], None] = lambda _: None
+        self._others: dict[str, Connection] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, folder: Path, backend: str | None = None, *, archive_path: Path | None = None
+    ) -> AsyncIterator[Session]:
+        """Open the archive; connects to nothing. Runs go on where they run when it is left.
+
+        Raises:
+            ArkorTuiError: the archive cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            archive = await AsyncArchive.open(archive_path)
+            stack.push_async_callback(archive.aclose)
+            session = cls(archive, folder, backend)
+            stack.push_async_callback(session._disconnect)
+            await stack.enter_async_context(session.monitors)
+            yield session
+
+    async def _disconnect(self) -> None:
+        for connection in (self.connection, *self._others.values()):
+            if connection is not None:
+                await connection.aclose()
+
+    @property
+    def backend_name(self) -> str:
+        """``local``, ``cloud`` or a URL."""
+        if self.connection is not None:
+            return _name(self.connection)
+        try:
+            return chosen_backend(self.backend)
+        except ArkorTuiError:
+            return "?"
+
+    async def connect(
+        self, backend: str | None = None, *, may_start: bool = True, may_create: bool = True
+    ) -> Connection:
+        """Connect to the chosen backend, or to another one from now on.
+
+        Raises:
+            ArkorTuiError: also kept in ``problem``.
+        """
+        if backend is not None and backend != self.backend:
+            self.backend, old, self.connection = backend, self.connection, None
+            if old is not None:
+                self._others[_name(old)] = old
+        if self.connection is None:
+            try:
+                self.connection = await connect(
+                    self.backend,
+                    folder=self.folder,
+                    report=self.on_report,
+                    may_start=may_start,
+                    may_create=may_create,
+                )
+            except ArkorTuiError as error:
+                self.problem = Problem.of(error)
+                raise
+        self.problem = None
+        return self.connection
+
+    async def refresh(self) -> None:
+        """Bring the backend's list of jobs into the archive.
+
+        Raises:
+            ArkorTuiError: it could not be asked; also kept in ``problem``.
+        """
+        connection = await self.connect(may_start=False, may_create=False)
+        scope = connection.scope
+        try:
+            jobs = await connection.client.list_jobs(scope)
+        except ArkorTuiError as error:
+            self.problem = Problem.of(error)
+            raise
+        name = _name(connection)
+        await self.archive.write(
+            lambda a: a.sync_jobs(name, scope.org_slug, scope.project_slug, jobs)
+        )
+
+    async def start(self, trainer: Trainer, *, trainer_file: str | None = None) -> RunMonitor:
+        """Submit a trainer's job on the chosen backend and follow it.
+
+        Raises:
+            ArkorTuiError: no backend, or it refused.
+        """
+        trainer.request()  # settings that cannot be sent are found before anything is started
+        connection = await self.connect(trainer.backend if self.backend is None else None)
+        trainer.use(connection)
+        return await self.monitors.start(trainer, trainer_file=trainer_file)
+
+    async def view(self, record: RunRecord) -> RunMonitor:
+        """What the archive knows of a run."""
+        return await self.monitors.view(record)
+
+    async def follow(self, monitor: RunMonitor) -> None:
+        """Follow a run to its end, filling what is missing.
+
+        Raises:
+            ArkorTuiError: its backend cannot be reached.
+        """
+        if not monitor.following:
+            await self._connect_monitor(monitor)
+            self.monitors.follow(monitor)
+
+    async def cancel(self, monitor: RunMonitor, reason: str | None = None) -> CancelState:
+        """Stop a run on its backend; waits until the backend says so. Leaving early is fine.
+
+        Raises:
+            ArkorTuiError: its backend cannot be reached.
+        """
+        await self._connect_monitor(monitor)
+        return await asyncio.shield(self.monitors.cancel(monitor, reason))
+
+    async def _connect_monitor(self, monitor: RunMonitor) -> None:
+        if not monitor.trainer.is_connected:
+            assert monitor.record is not None
+            monitor.trainer.use(await self.connection_for(monitor.record))
+
+    async def connection_for(self, record: RunRecord) -> Connection:
+        """A connection to the backend of a run, in the run's own scope.
+
+        Raises:
+            ArkorTuiError: it cannot be reached.
+        """
+        identity = record.identity
+        current = self.connection
+        if current is None or _name(current) != identity.backend:
+            current = self._others.get(identity.backend)
+        if current is None:
+            current = await connect(
+                identity.backend, folder=self.folder, may_start=True, may_create=False
+            )
+            if self.connection is None and chosen_backend(self.backend) == identity.backend:
+                self.connection = current
+            else:
+                self._others[identity.backend] = current
+        scope = Scope(identity.org, identity.project)
+        return current if current.scope == scope else current.for_scope(scope)
+
+    def infer(self, target: Target) -> Infer:
+        """Talk to a target; the connection is made when the first prompt is sent."""
+        run = target.run
+
+        async def connection() -> Connection:
+            return await (self.connect() if run is None else self.connection_for(run))
+
+        if target.kind == "base":
+            model = target.model or (str(run.config.get("model", "")) if run is not None else "")
+            return Infer(connection, base_model=model)
+        assert run is not None
+        job_id = run.identity.job_id
+        if target.kind == "final":
+            return Infer(connection, adapter=AdapterRef(kind="final", job_id=job_id))
+        adapter = AdapterRef(kind="checkpoint", job_id=job_id, step=target.step)
+        return Infer(connection, adapter=adapter)
+
+
+def _name(connection: Connection) -> str:
+    return connection.kind if connection.kind != "url" else connection.base_url

@@ -1,0 +1,73 @@
+"""What a monitor tells: plain data that a screen or a command can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.records import LogRow
+
+CancelPhase = Literal["none", "asking", "waiting", "confirmed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelState:
+    """How far a cancellation is.
+
+    ``asking``: the backend was not reached yet. ``waiting``: it took the request, but the job has
+    not ended. ``confirmed``: the backend says that the job has ended (``message`` says how).
+    ``failed``: the job may still be running; ``message`` says why and ``hint`` what to do.
+    """
+
+    phase: CancelPhase = "none"
+    message: str = ""
+    hint: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether an answer is still to come."""
+        return self.phase in ("asking", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """What the stream went through since following began.
+
+    ``reconnects`` counts connections after the first, ``repeats`` events that came again and were
+    dropped, ``missing`` events whose counted ids were skipped, ``malformed`` frames that could not
+    be understood, ``gaps`` log events whose loss was null or not finite.
+    """
+
+    events: int = 0
+    reconnects: int = 0
+    repeats: int = 0
+    missing: int = 0
+    malformed: int = 0
+    gaps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What changed since the last update; everything in it is on disk already."""
+
+    rows: tuple[LogRow, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+    """Steps of the checkpoints that were saved just now."""
+    ended: bool = False
+    """The run ended with this update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why following stopped, or what went wrong in a callback."""
+
+    message: str
+    hint: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Problem:
+        """From an exception of any kind."""
+        if isinstance(error, ArkorTuiError):
+            return cls(error.message, error.hint or "")
+        return cls(f"{type(error).__name__}: {error}")
