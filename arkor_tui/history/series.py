@@ -1,44 +1,55 @@
-"""A metric over steps: compact in memory, and quick to reduce to the columns of a chart."""
+"""A metric over steps: compact in memory, and quick to reduce to the columns of a chart.
+
+A chart never needs more than a lowest and a highest value for each of its columns. Those of whole
+blocks of points are kept, so that a frame of a million points reads some tens of thousands of
+summaries and not the points.
+"""
 
 from __future__ import annotations
 
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
-BLOCK = 256
-"""Points that are summed up together; a million points are some four thousand blocks."""
-SPIKE_DEVIATIONS = 4.0
-_SPIKE_WEIGHT = 0.9
-_SPIKE_WARMUP = 5
+from .spikes import spikes_of
+
+BLOCK = 64
+"""Points that are summed up together; near the square root of what one column of a chart holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Points ``start`` to ``end`` (indices) that share one column of a chart."""
+class Column(NamedTuple):
+    """The points that share one column of a chart; ``Series.peaks`` says where low and high are."""
 
     x: float
     """The middle of the column, in steps."""
-    start: int
-    end: int
+    first: float
     low: float
     high: float
-    first: float
     last: float
     mean: float
+    points: int
+    """How many."""
+    gap: bool
+    """A null or non-finite value lies between the point before this column and its first one."""
+    start: int
+    """Index of its first point; the column's points are ``start`` to before ``start + points``."""
+    number: int
+    """Which column of those asked for, from 0."""
 
 
 class Series:
     """Finite values at ascending steps, and the steps where the value was null or not finite.
 
     ``steps``, ``values`` and ``gaps`` are arrays of doubles to be read, not changed; ``version``
-    grows with each change.
+    grows with each change. What the constructor gets is taken as it is: steps ascending, values
+    finite; :meth:`extend` takes points of any order.
     """
 
     __slots__ = (
-        "_highs", "_lows", "_smooth", "_spikes", "_sums", "gaps", "steps", "values", "version",
+        "_derived", "_highs", "_lows", "_spikes", "_sums", "gaps", "steps", "values", "version",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +68,7 @@ class Series:
         self._lows = array("d")
         self._highs = array("d")
         self._sums = array("d")
-        self._smooth: dict[float, _Smooth] = {}
+        self._derived: dict[float | None, _Smooth | _Positive] = {}
         self._spikes: tuple[int, array[float]] = (-1, array("d"))
 
     def __len__(self) -> int:
@@ -78,8 +89,15 @@ class Series:
         """The value at the highest step."""
         return self.values[-1] if self.values else None
 
+    # taking in
+
     def put(self, step: float, value: float | None) -> None:
-        """Take in a value; the same step again replaces it, a null never removes one."""
+        """Take in a value; the same step again replaces it, a null never removes one.
+
+        A step that is not finite is ignored.
+        """
+        if not math.isfinite(step):
+            return
         if value is None or not math.isfinite(value):
             self._put_gap(step)
             return
@@ -116,10 +134,13 @@ class Series:
 
     def _forget_from(self, place: int) -> None:
         block = place // BLOCK
-        del self._lows[block:]
-        del self._highs[block:]
-        del self._sums[block:]
-        self._smooth.clear()
+        if block < len(self._lows):
+            del self._lows[block:]
+            del self._highs[block:]
+            del self._sums[block:]
+        self._derived.clear()
+
+    # reducing
 
     def _summarise(self) -> None:
         values = self.values
@@ -127,7 +148,7 @@ class Series:
             block = values[start : start + BLOCK]
             self._lows.append(min(block))
             self._highs.append(max(block))
-            self._sums.append(math.fsum(block))
+            self._sums.append(sum(block))
 
     def _reduce(self, start: int, end: int) -> tuple[float, float, float]:
         """Lowest and highest value, and sum, of the points from ``start`` to before ``end``."""
@@ -135,18 +156,20 @@ class Series:
         if first >= last:
             part = self.values[start:end]
             return min(part), max(part), sum(part)
-        lows, highs = [min(self._lows[first:last])], [max(self._highs[first:last])]
+        low, high = min(self._lows[first:last]), max(self._highs[first:last])
         total = sum(self._sums[first:last])
         for part in (self.values[start : first * BLOCK], self.values[last * BLOCK : end]):
             if part:
-                lows.append(min(part))
-                highs.append(max(part))
+                low, high = min(low, min(part)), max(high, max(part))
                 total += sum(part)
-        return min(lows), max(highs), total
+        return low, high, total
 
-    def bounds(self, lo: float = -math.inf, hi: float = math.inf) -> tuple[float, float] | None:
-        """Lowest and highest value at steps from ``lo`` to ``hi``, both included."""
-        start, end = bisect_left(self.steps, lo), bisect_right(self.steps, hi)
+    def bounds(
+        self, lo: float | None = None, hi: float | None = None
+    ) -> tuple[float, float] | None:
+        """Lowest and highest value at steps from ``lo`` to ``hi``, both included; None: no end."""
+        start = 0 if lo is None else bisect_left(self.steps, lo)
+        end = len(self.steps) if hi is None else bisect_right(self.steps, hi)
         if start >= end:
             return None
         self._summarise()
@@ -154,34 +177,58 @@ class Series:
         return low, high
 
     def columns(self, lo: float, hi: float, count: int) -> list[Column]:
-        """At most ``count`` columns over the steps ``lo`` to ``hi``; those without a point are left
-        out. No value is lost: each lies between its column's ``low`` and ``high``."""
-        if count < 1 or hi < lo:
+        """At most ``count`` columns of equal width over the steps ``lo`` to ``hi``, both included;
+        those without a point are left out. No value is lost: each lies between its column's
+        ``low`` and ``high``."""
+        if count < 1 or not hi >= lo:
             return []
-        self._summarise()
-        steps, values = self.steps, self.values
         width = (hi - lo) / count
+        return self.columns_between([*(lo + width * number for number in range(count)), hi])
+
+    def columns_between(self, edges: Sequence[float]) -> list[Column]:
+        """Columns of any width: between each two neighbours of the ascending ``edges`` (in steps).
+
+        A point on an edge belongs to the column after it, the last edge to the last column.
+        """
+        self._summarise()
+        steps, values, gaps = self.steps, self.values, self.gaps
         columns: list[Column] = []
-        start, end_all = bisect_left(steps, lo), bisect_right(steps, hi)
-        number = 0
-        while start < end_all:
-            if width > 0:
-                number = max(number, min(int((steps[start] - lo) / width), count - 1))
-            if number == count - 1 or width <= 0:
+        if not steps or len(edges) < 2:
+            return columns
+        start, end_all = bisect_left(steps, edges[0]), bisect_right(steps, edges[-1])
+        final = len(edges) - 2
+        for number, (left, right) in enumerate(pairwise(edges)):
+            if start >= end_all:
+                break
+            if number == final:
                 end = end_all
+            elif steps[start] >= right:
+                continue
             else:
-                end = bisect_left(steps, lo + (number + 1) * width, start + 1, end_all)
-            low, high, total = (
-                (values[start],) * 3 if end == start + 1 else self._reduce(start, end)
-            )
+                end = bisect_left(steps, right, start + 1, end_all)
+            value = values[start]
+            if end == start + 1:
+                low = high = total = value
+            else:
+                low, high, total = self._reduce(start, end)
+            gap = bool(gaps) and start > 0 and self.gap_between(steps[start - 1], steps[start])
             columns.append(
                 Column(
-                    lo + (number + 0.5) * width, start, end, low, high,
-                    values[start], values[end - 1], total / (end - start),
+                    (left + right) / 2, value, low, high, values[end - 1],
+                    total / (end - start), end - start, gap, start, number,
                 )
             )  # fmt: skip
-            start, number = end, number + 1
+            start = end
         return columns
+
+    def peaks(self, column: Column) -> tuple[float, float]:
+        """The steps of a column's lowest and highest value; the first where there are several."""
+        end = column.start + column.points
+        low = self.values.index(column.low, column.start, end)
+        high = self.values.index(column.high, column.start, end)
+        return self.steps[low], self.steps[high]
+
+    # reading
 
     def nearest(self, step: float) -> tuple[float, float] | None:
         """The point nearest to ``step``; ties go to the earlier."""
@@ -201,53 +248,65 @@ class Series:
 
     def value_at(self, step: float) -> float | None:
         """Linear interpolation, held beyond the ends; None without points."""
-        if not self.steps:
-            return None
-        place = bisect_left(self.steps, step)
-        if place == 0 or place == len(self.steps):
-            return self.values[min(place, len(self.values) - 1)]
-        x0, x1 = self.steps[place - 1], self.steps[place]
-        y0, y1 = self.values[place - 1], self.values[place]
-        return y0 + (y1 - y0) * (step - x0) / (x1 - x0)
+        return _between(self.steps, self.values, step)
+
+    def step_at(self, value: float) -> float | None:
+        """The step where a series that never falls (time, epoch) reaches ``value``, interpolated,
+        held beyond the ends; None without points."""
+        return _between(self.values, self.steps, value)
+
+    def raw(self, lo: float, hi: float) -> tuple[array[float], array[float]]:
+        """Steps and values from ``lo`` to ``hi``, both included, as copies."""
+        start, end = bisect_left(self.steps, lo), bisect_right(self.steps, hi)
+        return self.steps[start:end], self.values[start:end]
 
     def gap_between(self, lo: float, hi: float) -> bool:
         """Whether a null or non-finite value lies between two steps, both excluded."""
         place = bisect_right(self.gaps, lo)
         return place < len(self.gaps) and self.gaps[place] < hi
 
+    # derived
+
     def smoothed(self, weight: float) -> Series:
         """The exponential moving average ``a ← w·a + (1−w)·v``, divided by ``1 − wⁿ`` so that it is
-        not drawn towards zero at its beginning. Only new points are computed when asked again.
+        not drawn towards zero at its beginning; gaps are passed over.
+
+        Exact at every point and kept: asked again, only what is new is computed. It is the same
+        object until a point comes out of order.
 
         Raises:
             ValueError: ``weight`` is not from 0 to below 1.
         """
         if not 0 <= weight < 1:
             raise ValueError(f"a smoothing weight is from 0 to below 1, not {weight}")
-        smooth = self._smooth.get(weight)
+        if weight == 0:
+            return self
+        smooth = self._derived.get(weight)
         if smooth is None:
-            smooth = self._smooth[weight] = _Smooth(weight)
+            smooth = self._derived[weight] = _Smooth(weight)
         smooth.catch_up(self)
         return smooth.result
 
+    def positive(self) -> Series:
+        """The values above zero, as a log scale needs them; the others count as gaps.
+
+        The series itself where all are above zero.
+        """
+        bounds = self.bounds()
+        if bounds is None or bounds[0] > 0:
+            return self
+        kept = self._derived.get(None)
+        if kept is None:
+            kept = self._derived[None] = _Positive()
+        kept.catch_up(self)
+        return kept.result
+
     def spikes(self) -> array[float]:
-        """Steps whose value stands out upwards: above the moving average of what came before by
-        more than four moving average deviations (weights 0.9, after five points)."""
+        """Steps whose value stands out upwards (see :func:`spikes_of`)."""
         version, found = self._spikes
-        if version == self.version:
-            return found
-        found = array("d")
-        mean = deviation = 0.0
-        for place, value in enumerate(self.values):
-            if place == 0:
-                mean = value
-                continue
-            distance = value - mean
-            if place >= _SPIKE_WARMUP and distance > SPIKE_DEVIATIONS * max(deviation, 1e-9):
-                found.append(self.steps[place])
-            mean += (1 - _SPIKE_WEIGHT) * distance
-            deviation = _SPIKE_WEIGHT * deviation + (1 - _SPIKE_WEIGHT) * abs(distance)
-        self._spikes = (self.version, found)
+        if version != self.version:
+            found = array("d", (self.steps[place] for place in spikes_of(self.values)))
+            self._spikes = (self.version, found)
         return found
 
     def next_spike(self, step: float, *, forward: bool) -> float | None:
@@ -273,18 +332,52 @@ class _Smooth:
     def catch_up(self, series: Series) -> None:
         weight, rest = self.weight, 1 - self.weight
         average, bias = self.average, self.bias
-        done = len(self.result)
-        fresh = array("d")
-        for value in series.values[done:]:
+        result = self.result
+        append = result.values.append
+        for value in series.values[len(result.values) :]:
             average = weight * average + rest * value
             bias *= weight
-            fresh.append(average / (1 - bias))
+            append(average / (1 - bias))
         self.average, self.bias = average, bias
-        if fresh:
-            self.result.steps.extend(series.steps[done:])
-            self.result.values.extend(fresh)
-            self.result.version += 1
-        self.result.gaps = series.gaps
+        result.steps, result.gaps = series.steps, series.gaps  # shared: sixteen bytes a point less
+        result.version = series.version
+
+
+class _Positive:
+    """The positive values, that goes on where it stopped."""
+
+    __slots__ = ("done", "nulls", "result")
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.nulls = -1
+        self.result = Series()
+
+    def catch_up(self, series: Series) -> None:
+        result = self.result
+        skipped = array("d")
+        for step, value in zip(series.steps[self.done :], series.values[self.done :], strict=True):
+            if value > 0:
+                result.steps.append(step)
+                result.values.append(value)
+            else:
+                skipped.append(step)
+        self.done = len(series)
+        if skipped or self.nulls != len(series.gaps):
+            result.gaps = array("d", sorted({*result.gaps, *skipped, *series.gaps}))
+            self.nulls = len(series.gaps)
+        result.version = series.version
+
+
+def _between(places: array[float], values: array[float], at: float) -> float | None:
+    if not places:
+        return None
+    place = bisect_left(places, at)
+    if place in (0, len(places)):
+        return values[min(place, len(values) - 1)]
+    x0, x1 = places[place - 1], places[place]
+    y0, y1 = values[place - 1], values[place]
+    return y0 + (y1 - y0) * ((at - x0) / (x1 - x0)) if x1 > x0 else y1
 
 
 def _beyond(places: array[float], step: float, forward: bool) -> float | None:
