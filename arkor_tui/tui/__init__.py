@@ -1,0 +1,1 @@
+"""The terminal app: Textual only, no I/O of its own."""

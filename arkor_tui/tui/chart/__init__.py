@@ -1,0 +1,1 @@
+"""Charts of metrics in a terminal, drawn through plotext."""
