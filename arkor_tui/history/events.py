@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from .points import load_one, metric_points, series_names, write_points
+from .points import load_one, metric_points, series_names, values_before, write_points
 from .records import AppendResult, CheckpointRow, LogRow, NewEvent
 from .schema import transaction
 from .series import Series
+from .summary import Summary
+from .text import clean
 
 _ROW = "seq, id, kind, step, at, data"
-SPARK_VALUES = 48
+# SQLite would otherwise read a million log events to find the few others
+_RARE = "events INDEXED BY events_rare"
+_ENDINGS = ("training.completed", "training.failed")
 _LONGEST_SQL = 500
+_NO_ID = "~"  # begins what stands in for a missing id; an id that begins so gets another one
 
 
 class EventStore:
@@ -29,41 +31,37 @@ class EventStore:
         """Add what is new, in one transaction, and bring the run's summary up to date.
 
         An event is known by its id. One without an id is known by its content: the same content
-        again is a repeat, because a stream without ids starts over with every connection.
+        again is a repeat, because a stream without ids starts over with every connection. Data
+        that cannot be understood is kept as it is, with lone surrogates as U+FFFD.
         """
+        fresh: dict[str, NewEvent] = {}
+        for event in events:
+            fresh.setdefault(_stored_id(event), event)
         with transaction(self.db):
-            summary = _Summary.read(self.db, key)
+            summary = Summary.read(self.db, key)
             if summary is None:
                 return AppendResult((), len(events))  # the run was purged meanwhile
-            known = self._known(key, events)
-            added: list[LogRow] = []
-            for event in events:
-                event_id = _id_of(event)
-                if event_id in known:
-                    continue
-                known.add(event_id)
-                summary.events += 1
-                step = event.step if _fits(event.step) else None
-                added.append(
-                    LogRow(summary.events, event_id, event.kind, step, event.at, event.data)
-                )
-            if not added:
+            for stored_id in self._known(key, list(fresh)):
+                del fresh[stored_id]
+            if not fresh:
                 return AppendResult((), len(events))
-            self.db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(key, r.seq, r.id, r.kind, r.step, r.at, r.data) for r in added],
-            )
-            points = []
-            for row in added:
-                fresh = metric_points(row.kind, row.step, row.at, row.data)
-                points += fresh
-                summary.take(row, fresh)
+            added: list[LogRow] = []
+            rows, points = [], []
+            for seq, (stored_id, event) in enumerate(fresh.items(), summary.events + 1):
+                row = _log_row(seq, stored_id, event)
+                added.append(row)
+                rows.append((key, seq, stored_id, row.kind, row.step, row.at, row.data))
+                numbers = metric_points(row.kind, row.step, row.at, row.data)
+                points += numbers
+                summary.take(row, numbers)
+            self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            if any(row.kind == "checkpoint.saved" for row in added):
+                summary.checkpoints = self._count_checkpoints(key)
             write_points(self.db, key, points)
             summary.write(self.db, key)
         return AppendResult(tuple(added), len(events) - len(added))
 
-    def _known(self, key: int, events: Sequence[NewEvent]) -> set[str]:
-        ids = list({_id_of(event) for event in events})
+    def _known(self, key: int, ids: Sequence[str]) -> set[str]:
         known: set[str] = set()
         for start in range(0, len(ids), _LONGEST_SQL):
             part = ids[start : start + _LONGEST_SQL]
@@ -75,45 +73,72 @@ class EventStore:
             known.update(row[0] for row in rows)
         return known
 
+    def _count_checkpoints(self, key: int) -> int:
+        row = self.db.execute(
+            f"SELECT count(DISTINCT step) FROM {_RARE} WHERE run = ?"  # noqa: S608
+            " AND kind <> 'training.log' AND +kind = 'checkpoint.saved'",
+            (key,),
+        ).fetchone()
+        return int(row[0])
+
     def count_events(self, key: int) -> int:
         """How many events a run has."""
         row = self.db.execute("SELECT events FROM runs WHERE key = ?", (key,)).fetchone()
         return int(row[0]) if row else 0
 
     def log(
-        self, key: int, *, after: int = 0, before: int | None = None, limit: int = 500
+        self,
+        key: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 500,
+        kinds: Iterable[str] = (),
+        text: str = "",
     ) -> list[LogRow]:
-        """Events with ``after`` < seq < ``before``, ascending, at most ``limit``."""
+        """Events with ``after`` < seq < ``before``, ascending, at most ``limit``.
+
+        They are the first ones after ``after``; without it, the last ones before ``before``;
+        without both, the first of the run. ``kinds`` and ``text`` are those of :meth:`matching`.
+        """
+        table, where, values = _filter(key, kinds, text)
+        if after is not None:
+            where += " AND seq > ?"
+            values.append(after)
+        if before is not None:
+            where += " AND seq < ?"
+            values.append(before)
+        backwards = before is not None and after is None
+        order = "DESC" if backwards else "ASC"
         rows = self.db.execute(
-            f"SELECT {_ROW} FROM events WHERE run = ? AND seq > ? AND seq < ?"  # noqa: S608
-            " ORDER BY seq LIMIT ?",
-            (key, after, before if before is not None else 1 << 62, limit),
+            f"SELECT {_ROW} FROM {table} WHERE {where} ORDER BY seq {order} LIMIT ?",  # noqa: S608
+            (*values, limit),
         )
-        return [LogRow(*row) for row in rows]
+        found = [_read(row) for row in rows]
+        return found[::-1] if backwards else found
 
     def rows_at(self, key: int, seqs: Sequence[int]) -> list[LogRow]:
         """Certain events, ascending."""
-        marks = ", ".join("?" * len(seqs))
-        rows = self.db.execute(
-            f"SELECT {_ROW} FROM events WHERE run = ? AND seq IN ({marks})"  # noqa: S608
-            " ORDER BY seq",
-            (key, *seqs),
-        )
-        return [LogRow(*row) for row in rows]
+        found: list[LogRow] = []
+        ordered = sorted(set(seqs))
+        for start in range(0, len(ordered), _LONGEST_SQL):
+            part = ordered[start : start + _LONGEST_SQL]
+            marks = ", ".join("?" * len(part))
+            rows = self.db.execute(
+                f"SELECT {_ROW} FROM events WHERE run = ? AND seq IN ({marks})"  # noqa: S608
+                " ORDER BY seq",
+                (key, *part),
+            )
+            found += [_read(row) for row in rows]
+        return found
 
     def matching(self, key: int, *, kinds: Iterable[str] = (), text: str = "") -> list[int]:
-        """The seqs of all events of some kinds (none: all) that hold a text, ascending."""
-        wanted = sorted(kinds)
-        where, values = ["run = ?"], list[Any]([key])
-        if wanted:
-            where.append(f"kind IN ({', '.join('?' * len(wanted))})")
-            values += wanted
-            if "training.log" not in wanted:
-                where.append("kind <> 'training.log'")  # has an index of its own
-        if text:
-            where.append("data LIKE ? ESCAPE '\\'")
-            values.append(_like(text))
-        sql = f"SELECT seq FROM events WHERE {' AND '.join(where)} ORDER BY seq"  # noqa: S608
+        """The seqs of all events of some kinds (none: all) that hold a text, ascending.
+
+        Upper and lower case of ASCII letters are the same.
+        """
+        table, where, values = _filter(key, kinds, text)
+        sql = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq"  # noqa: S608
         return [row[0] for row in self.db.execute(sql, values)]
 
     def search(self, key: int, text: str, *, start: int, forward: bool) -> int | None:
@@ -130,44 +155,41 @@ class EventStore:
         return row[0] if row else None
 
     def row_of_step(self, key: int, step: int) -> int | None:
-        """The seq of the log event at ``step``, or of the last one before it, or of the first."""
-        before = self.db.execute(
-            "SELECT seq FROM events WHERE run = ? AND kind = 'training.log' AND step <= ?"
-            " ORDER BY step DESC, seq DESC LIMIT 1",
-            (key, step),
-        ).fetchone()
-        found = (
-            before
-            or self.db.execute(
-                "SELECT seq FROM events WHERE run = ? AND kind = 'training.log' AND step > ?"
-                " ORDER BY step, seq LIMIT 1",
+        """The seq of the log event whose step is nearest; of equally near ones the earlier step,
+        and of several events of that step the last."""
+        sides = [
+            self.db.execute(
+                "SELECT step, seq FROM events WHERE run = ? AND kind = 'training.log'"  # noqa: S608
+                f" AND step {compare} ? ORDER BY step {order}, seq {order} LIMIT 1",
                 (key, step),
             ).fetchone()
-        )
-        return int(found[0]) if found else None
+            for compare, order in (("<=", "DESC"), (">", "ASC"))
+        ]
+        found = [row for row in sides if row is not None]
+        return int(min(found, key=lambda row: abs(row[0] - step))[1]) if found else None
 
     def ended(self, key: int) -> bool:
         """Whether the event that ends a run is archived."""
         row = self.db.execute(
-            "SELECT 1 FROM events WHERE run = ? AND kind <> 'training.log'"
-            " AND kind IN ('training.completed', 'training.failed') LIMIT 1",
-            (key,),
+            f"SELECT 1 FROM {_RARE} WHERE run = ? AND kind <> 'training.log'"  # noqa: S608
+            " AND +kind IN (?, ?) LIMIT 1",
+            (key, *_ENDINGS),
         ).fetchone()
         return row is not None
 
     def checkpoints(self, key: int) -> list[CheckpointRow]:
-        """Each step that a checkpoint was saved at, ascending, with the losses known then."""
+        """Each step that a checkpoint was saved at, ascending, with the losses known there."""
         rows = self.db.execute(
-            "SELECT step, max(seq), at FROM events WHERE run = ? AND kind <> 'training.log'"
-            " AND kind = 'checkpoint.saved' AND step IS NOT NULL GROUP BY step ORDER BY step",
+            f"SELECT step, max(seq), at FROM {_RARE} WHERE run = ? AND kind <> 'training.log'"  # noqa: S608
+            " AND +kind = 'checkpoint.saved' AND step IS NOT NULL GROUP BY step ORDER BY step",
             (key,),
         ).fetchall()
-        if not rows:
-            return []
-        loss, evals = load_one(self.db, key, "loss"), load_one(self.db, key, "evalLoss")
+        steps = [row[0] for row in rows]
+        losses = values_before(self.db, key, "loss", steps)
+        evals = values_before(self.db, key, "evalLoss", steps)
         return [
-            CheckpointRow(step, seq, at, _before(loss, step), _before(evals, step))
-            for step, seq, at in rows
+            CheckpointRow(*row, loss, eval_loss)
+            for row, loss, eval_loss in zip(rows, losses, evals, strict=True)
         ]
 
     def load_series(self, key: int, names: Iterable[str] | None = None) -> dict[str, Series]:
@@ -176,135 +198,49 @@ class EventStore:
         return {name: load_one(self.db, key, name) for name in wanted}
 
 
-def _before(series: Series, step: int) -> float | None:
-    found = series.at_or_before(step)
-    return found[1] if found else None
-
-
-def _id_of(event: NewEvent) -> str:
+def _stored_id(event: NewEvent) -> str:
+    """The event's id, or one made of its content; the two never meet."""
     if event.id:
-        return event.id
-    return "~" + hashlib.sha256(event.data.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        own = clean(event.id)
+        return _NO_ID + own if own.startswith(_NO_ID) else own
+    content = f"{event.kind}\n{event.data}".encode("utf-8", "surrogatepass")
+    return f"{_NO_ID}#{hashlib.blake2b(content, digest_size=16).hexdigest()}"
 
 
-def _fits(step: int | None) -> bool:
-    return step is not None and -(2**63) <= step < 2**63
+def _own_id(stored: str) -> str | None:
+    if not stored.startswith(_NO_ID):
+        return stored
+    return stored[1:] if stored.startswith(_NO_ID * 2) else None
+
+
+def _log_row(seq: int, stored_id: str, event: NewEvent) -> LogRow:
+    step = event.step if event.step is not None and -(2**63) <= event.step < 2**63 else None
+    at = clean(event.at) if event.at is not None else None
+    return LogRow(seq, _own_id(stored_id), clean(event.kind), step, at, clean(event.data))
+
+
+def _read(row: Sequence[Any]) -> LogRow:
+    seq, stored_id, *rest = row
+    return LogRow(seq, _own_id(stored_id), *rest)
+
+
+def _filter(key: int, kinds: Iterable[str], text: str) -> tuple[str, str, list[Any]]:
+    """Table, condition and values."""
+    wanted = sorted(kinds)
+    table, where, values = "events", "run = ?", list[Any]([key])
+    if wanted:
+        # the plus keeps SQLite from replacing "kind" by the value, which would hide the index
+        where += f" AND +kind IN ({', '.join('?' * len(wanted))})"
+        values += wanted
+        if "training.log" not in wanted:
+            table = _RARE
+            where += " AND kind <> 'training.log'"
+    if text:
+        where += " AND data LIKE ? ESCAPE '\\'"
+        values.append(_like(text))
+    return table, where, values
 
 
 def _like(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = clean(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-_SUMMARY = (
-    "status", "error", "started_at", "completed_at", "last_step", "last_loss", "best_loss",
-    "last_eval", "best_eval", "events", "checkpoints", "last_event_id",
-)  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Summary:
-    """A run's row as far as events change it."""
-
-    status: str
-    error: str | None
-    started_at: str | None
-    completed_at: str | None
-    last_step: int | None
-    last_loss: float | None
-    best_loss: float | None
-    last_eval: float | None
-    best_eval: float | None
-    events: int
-    checkpoints: int
-    last_event_id: str | None
-    spark: _Spark
-
-    @classmethod
-    def read(cls, db: sqlite3.Connection, key: int) -> _Summary | None:
-        row = db.execute(
-            "SELECT status, error, started_at, completed_at, last_step, last_loss, best_loss,"
-            " last_eval_loss, best_eval_loss, events, checkpoints, last_event_id, spark"
-            " FROM runs WHERE key = ?",
-            (key,),
-        ).fetchone()
-        if row is None:
-            return None
-        *values, spark = row
-        return cls(**dict(zip(_SUMMARY, values, strict=True)), spark=_Spark.read(spark))
-
-    def take(self, row: LogRow, points: Sequence[tuple[str, float, float | None]]) -> None:
-        if row.id is not None and not row.id.startswith("~"):
-            self.last_event_id = row.id
-        if row.step is not None and row.kind in ("training.log", "checkpoint.saved"):
-            self.last_step = max(row.step, self.last_step or row.step)
-        for name, _, value in points:
-            if value is None:
-                continue
-            if name == "loss":
-                self.last_loss = value
-                self.best_loss = value if self.best_loss is None else min(value, self.best_loss)
-                self.spark.add(value)
-            elif name == "evalLoss":
-                self.last_eval = value
-                self.best_eval = value if self.best_eval is None else min(value, self.best_eval)
-        if row.kind == "checkpoint.saved":
-            self.checkpoints += 1
-        elif row.kind == "training.started":
-            self.started_at = self.started_at or row.at
-            if self.status == "queued":
-                self.status = "running"
-        elif row.kind == "training.completed":
-            self.status, self.completed_at = "completed", row.at or self.completed_at
-        elif row.kind == "training.failed":
-            self.completed_at = row.at or self.completed_at
-            self._fail(row.data)
-
-    def _fail(self, data: str) -> None:
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            found = {}
-        error = found.get("error") if isinstance(found, dict) else None
-        self.error = error if isinstance(error, str) else self.error
-        if self.status not in ("failed", "cancelled"):
-            self.status = "cancelled" if error == "Job cancelled" else "failed"
-
-    def write(self, db: sqlite3.Connection, key: int) -> None:
-        db.execute(
-            "UPDATE runs SET status = ?, error = ?, started_at = ?, completed_at = ?,"
-            " last_step = ?, last_loss = ?, best_loss = ?, last_eval_loss = ?, best_eval_loss = ?,"
-            " events = ?, checkpoints = ?, last_event_id = ?, spark = ? WHERE key = ?",
-            (
-                self.status, self.error, self.started_at, self.completed_at, self.last_step,
-                self.last_loss, self.best_loss, self.last_eval, self.best_eval, self.events,
-                self.checkpoints, self.last_event_id, self.spark.to_text(), key,
-            ),
-        )  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Spark:
-    """Every n-th loss; n doubles whenever there are too many."""
-
-    every: int = 1
-    waiting: int = 0
-    values: list[float] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, text: str) -> _Spark:
-        try:
-            return cls(**json.loads(text)) if text else cls()
-        except (ValueError, TypeError):
-            return cls()
-
-    def add(self, value: float) -> None:
-        if self.waiting == 0:
-            self.values.append(float(f"{value:.4g}") if math.isfinite(value) else value)
-            if len(self.values) > SPARK_VALUES:
-                self.values = self.values[::2]
-                self.every *= 2
-        self.waiting = (self.waiting + 1) % self.every
-
-    def to_text(self) -> str:
-        return json.dumps({"every": self.every, "waiting": self.waiting, "values": self.values})

@@ -1,21 +1,29 @@
-"""Metric points: what an event says in numbers, and how they lie in the archive."""
+"""Metric points: what an event says in numbers, and how they lie in the archive.
+
+A series lies in chunks of at most ``CHUNK`` points, each a row with the steps and the values as
+little-endian doubles; a gap is a NaN among the values. Chunks do not overlap, so that points from
+anywhere in the run change the chunks of their own neighbourhood only.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from arkor_tui.api.wire import read_json
 
 from .records import unix_time
 from .series import Series
 
 CHUNK = 512
-"""Points of one row; the last row of a series is written again until it is full."""
-_GAPS = -1  # the chunk that holds the steps of gaps
-_NOT_METRICS = frozenset({"step"})
+MOST_SERIES = 100
+"""Of one run; further names are left out, so that a server cannot make a table of each event."""
+_LONGEST_NAME = 100
+_NOT_METRICS = frozenset({"step", "type", "jobId", "timestamp", "nonFinite", ""})
 
 Point = tuple[str, float, float | None]
 """A series' name, a step, and a value; None is a gap."""
@@ -24,33 +32,37 @@ Point = tuple[str, float, float | None]
 def metric_points(kind: str, step: int | None, at: str | None, data: str) -> list[Point]:
     """The numbers of an event, under their names on the wire.
 
-    Every number of a log event but its step; a null, an infinite value, and what ``nonFinite``
-    names are gaps. ``time`` is the event's time in seconds since 1970. A field beyond the known
-    ones is a metric as soon as it holds a number.
+    Every number of a log event but its step; an infinite value, and what ``nonFinite`` names, are
+    gaps, and so is a null loss unless the event is about the eval loss. ``time`` is the event's
+    time in seconds since 1970. A field beyond the known ones is a metric as soon as it holds a
+    number. Nothing that cannot be understood is an error.
     """
     if kind != "training.log" or step is None:
         return []
     try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
+        fields = read_json(data)
+    except ValueError:
         return []
     if not isinstance(fields, dict):
         return []
-    odd = fields.pop("nonFinite", None)
-    points: list[Point] = []
-    for name, value in fields.items():
-        if name in _NOT_METRICS or len(name) > 100:
-            continue
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            points.append((name, step, _finite(value)))
-    if isinstance(odd, dict):
-        points += [(name, step, None) for name in odd if isinstance(name, str) and len(name) <= 100]
-    if fields.get("loss", 0) is None and fields.get("evalLoss") is None:
+    odd = fields.get("nonFinite")
+    named = [name for name in odd if _is_metric(name)] if isinstance(odd, dict) else []
+    points: list[Point] = [
+        (name, step, _finite(value))
+        for name, value in fields.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and _is_metric(name)
+    ]
+    if fields.get("loss", 0) is None and fields.get("evalLoss") is None and "evalLoss" not in named:
         points.append(("loss", step, None))
+    points += [(name, step, None) for name in named]
     moment = unix_time(at)
     if moment is not None:
         points.append(("time", step, moment))
     return points
+
+
+def _is_metric(name: str) -> bool:
+    return name not in _NOT_METRICS and len(name) <= _LONGEST_NAME
 
 
 def _finite(value: float) -> float | None:
@@ -62,77 +74,155 @@ def _finite(value: float) -> float | None:
 
 
 def write_points(db: sqlite3.Connection, run: int, points: Iterable[Point]) -> None:
-    """Add points to their series; the caller holds the transaction."""
-    by_name: dict[str, list[tuple[float, float | None]]] = {}
+    """Add points to their series; the caller holds the transaction.
+
+    A value at a step that is there already replaces it; a gap never replaces a value.
+    """
+    by_name: dict[str, dict[float, float]] = {}
     for name, step, value in points:
-        by_name.setdefault(name, []).append((step, value))
+        fresh = by_name.setdefault(name, {})
+        if value is not None:
+            fresh[float(step)] = value
+        else:
+            fresh.setdefault(float(step), math.nan)
     for name, fresh in by_name.items():
         _write_series(db, run, name, fresh)
 
 
-def _write_series(
-    db: sqlite3.Connection, run: int, name: str, fresh: Sequence[tuple[float, float | None]]
-) -> None:
+def _write_series(db: sqlite3.Connection, run: int, name: str, fresh: dict[float, float]) -> None:
+    tail = db.execute(
+        "SELECT last, length(steps) / 8 FROM points WHERE run = ? AND name = ?"
+        " ORDER BY first DESC LIMIT 1",
+        (run, name),
+    ).fetchone()
+    if tail is None and len(series_names(db, run)) >= MOST_SERIES:
+        return
+    lowest, highest = min(fresh), max(fresh)
+    at_end = tail is None or lowest > tail[0]
+    if tail is None or (at_end and tail[1] >= CHUNK):
+        old = []
+    else:
+        old = _neighbours(db, run, name, lowest, highest)
+    merged: dict[float, float] = {}
+    for _, steps, values in old:
+        merged.update(zip(_from_bytes(steps), _from_bytes(values), strict=True))
+    for step, value in fresh.items():
+        if not math.isnan(value) or step not in merged:
+            merged[step] = value
+    db.executemany(
+        "DELETE FROM points WHERE run = ? AND name = ? AND first = ?",
+        [(run, name, first) for first, _, _ in old],
+    )
+    ordered = sorted(merged)
+    # At the end, full chunks; in the middle, even ones, which leave room for what comes next.
+    size = CHUNK if at_end else -(-len(ordered) // -(-len(ordered) // CHUNK))
+    for start in range(0, len(ordered), size):
+        steps = array("d", ordered[start : start + size])
+        values = array("d", [merged[step] for step in steps])
+        db.execute(
+            "INSERT INTO points (run, name, first, last, gaps, steps, vals)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                run, name, steps[0], steps[-1], sum(map(math.isnan, values)),
+                _to_bytes(steps), _to_bytes(values),
+            ),
+        )  # fmt: skip
+
+
+def _neighbours(
+    db: sqlite3.Connection, run: int, name: str, lowest: float, highest: float
+) -> list[tuple[float, bytes, bytes]]:
+    """The chunks that the steps fall into, and one beside them, which may have room."""
     found = db.execute(
-        "SELECT chunk, steps, vals FROM points WHERE run = ? AND name = ? AND chunk IN"
-        " (-1, (SELECT max(chunk) FROM points WHERE run = ? AND name = ?))",
-        (run, name, run, name),
+        "SELECT first, steps, vals FROM points WHERE run = ? AND name = ? AND first <= ? AND"
+        " first >= ifnull((SELECT max(first) FROM points WHERE run = ? AND name = ?"
+        " AND first <= ?), ?)",
+        (run, name, highest, run, name, lowest, lowest),
     ).fetchall()
-    gaps = next((row for row in found if row[0] == _GAPS), None)
-    tail = next((row for row in found if row[0] != _GAPS), None)
-    series = _series([tail] if tail else [], gaps)
-    chunk = tail[0] if tail else 0
-    if tail is not None and min(step for step, _ in fresh) < series.steps[0] and chunk > 0:
-        # steps from before the last chunk: rare (a run that was resumed further back)
-        series, chunk = load_one(db, run, name), 0
-    series.extend(fresh)
-    _write_chunks(db, run, name, series, chunk)
-    if series.gaps or gaps is not None:
-        _put(db, run, name, _GAPS, series.gaps, array("d"))
-
-
-def _write_chunks(db: sqlite3.Connection, run: int, name: str, series: Series, chunk: int) -> None:
-    for number, start in enumerate(range(0, len(series), CHUNK), chunk):
-        end = start + CHUNK
-        _put(db, run, name, number, series.steps[start:end], series.values[start:end])
-
-
-def _put(
-    db: sqlite3.Connection,
-    run: int,
-    name: str,
-    chunk: int,
-    steps: array[float],
-    values: array[float],
-) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)",
-        (run, name, chunk, _to_bytes(steps), _to_bytes(values)),
+    return (
+        found
+        or db.execute(
+            "SELECT first, steps, vals FROM points WHERE run = ? AND name = ?"
+            " ORDER BY first LIMIT 1",
+            (run, name),
+        ).fetchall()
     )
 
 
 def load_one(db: sqlite3.Connection, run: int, name: str) -> Series:
     """A whole series; empty where there is none."""
+    steps, values, gaps = array("d"), array("d"), array("d")
     rows = db.execute(
-        "SELECT chunk, steps, vals FROM points WHERE run = ? AND name = ? ORDER BY chunk",
+        "SELECT gaps, steps, vals FROM points WHERE run = ? AND name = ? ORDER BY first",
         (run, name),
-    ).fetchall()
-    gaps = rows.pop(0) if rows and rows[0][0] == _GAPS else None
-    return _series(rows, gaps)
+    )
+    for missing, some_steps, some_values in rows:
+        if missing:
+            for step, value in zip(_from_bytes(some_steps), _from_bytes(some_values), strict=True):
+                if math.isnan(value):
+                    gaps.append(step)
+                else:
+                    steps.append(step)
+                    values.append(value)
+        else:
+            steps.extend(_from_bytes(some_steps))
+            values.extend(_from_bytes(some_values))
+    return Series(steps, values, gaps)
+
+
+def iterate(db: sqlite3.Connection, run: int, name: str) -> Iterator[tuple[float, float]]:
+    """Steps and finite values, ascending, with no more than a chunk in memory."""
+    rows = db.execute(
+        "SELECT steps, vals FROM points WHERE run = ? AND name = ? ORDER BY first", (run, name)
+    )
+    for steps, values in rows:
+        for step, value in zip(_from_bytes(steps), _from_bytes(values), strict=True):
+            if not math.isnan(value):
+                yield step, value
+
+
+def values_before(
+    db: sqlite3.Connection, run: int, name: str, steps: Sequence[int]
+) -> list[float | None]:
+    """For each of ascending ``steps`` the last value that is not after it."""
+    firsts = [
+        row[0]
+        for row in db.execute(
+            "SELECT first FROM points WHERE run = ? AND name = ? AND gaps * 8 < length(vals)"
+            " ORDER BY first",
+            (run, name),
+        )
+    ]
+    found: list[float | None] = []
+    loaded, chunk = -1, Series()
+    for step in steps:
+        place = bisect_right(firsts, step) - 1
+        value = None
+        while place >= 0 and value is None:
+            if place != loaded:
+                loaded, chunk = place, _chunk(db, run, name, firsts[place])
+            point = chunk.at_or_before(step)
+            value = point[1] if point else None
+            place -= 1
+        found.append(value)
+    return found
+
+
+def _chunk(db: sqlite3.Connection, run: int, name: str, first: float) -> Series:
+    steps, values = db.execute(
+        "SELECT steps, vals FROM points WHERE run = ? AND name = ? AND first = ?",
+        (run, name, first),
+    ).fetchone()
+    series = Series()
+    for step, value in zip(_from_bytes(steps), _from_bytes(values), strict=True):
+        series.put(step, value)
+    return series
 
 
 def series_names(db: sqlite3.Connection, run: int) -> list[str]:
     """The series that a run has."""
     rows = db.execute("SELECT DISTINCT name FROM points WHERE run = ? ORDER BY name", (run,))
     return [row[0] for row in rows]
-
-
-def _series(
-    rows: Sequence[tuple[int, bytes, bytes]], gaps: tuple[int, bytes, bytes] | None
-) -> Series:
-    steps = _from_bytes(b"".join(row[1] for row in rows))
-    values = _from_bytes(b"".join(row[2] for row in rows))
-    return Series(steps, values, _from_bytes(gaps[1]) if gaps else ())
 
 
 def _to_bytes(numbers: array[float]) -> bytes:

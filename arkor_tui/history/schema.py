@@ -31,6 +31,8 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_in_order ON runs (live DESC, created_at DESC, key DESC)
     WHERE deleted_at IS NULL;
+CREATE INDEX runs_of_project ON runs (backend, org, project, live DESC, created_at DESC, key DESC)
+    WHERE deleted_at IS NULL;
 CREATE INDEX runs_of_job ON runs (job_id);
 CREATE TABLE events (
     run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
@@ -43,8 +45,9 @@ CREATE INDEX events_by_step ON events (run, step) WHERE kind = 'training.log';
 CREATE INDEX events_rare ON events (run, seq, kind) WHERE kind <> 'training.log';
 CREATE TABLE points (
     run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
-    name TEXT NOT NULL, chunk INTEGER NOT NULL, steps BLOB NOT NULL, vals BLOB NOT NULL,
-    PRIMARY KEY (run, name, chunk)
+    name TEXT NOT NULL, first REAL NOT NULL, last REAL NOT NULL, gaps INTEGER NOT NULL,
+    steps BLOB NOT NULL, vals BLOB NOT NULL,
+    PRIMARY KEY (run, name, first)
 );
 CREATE TABLE exchanges (
     id INTEGER PRIMARY KEY,
