@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +33,10 @@ class Archive(RunStore, EventStore, TalkStore):
         """
         path = path or archive_path()
         db, notice = connect(path)
-        return cls(db, path, notice)
+        archive = cls(db, path, notice)
+        with suppress(sqlite3.OperationalError):  # another process writes; next time will do
+            archive.purge()
+        return archive
 
     def close(self) -> None:
         """Close it."""

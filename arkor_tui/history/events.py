@@ -160,7 +160,7 @@ class EventStore:
         sides = [
             self.db.execute(
                 "SELECT step, seq FROM events WHERE run = ? AND kind = 'training.log'"  # noqa: S608
-                f" AND step {compare} ? ORDER BY step {order}, seq {order} LIMIT 1",
+                f" AND step {compare} ? ORDER BY step {order}, seq DESC LIMIT 1",
                 (key, step),
             ).fetchone()
             for compare, order in (("<=", "DESC"), (">", "ASC"))
@@ -188,8 +188,8 @@ class EventStore:
         losses = values_before(self.db, key, "loss", steps)
         evals = values_before(self.db, key, "evalLoss", steps)
         return [
-            CheckpointRow(*row, loss, eval_loss)
-            for row, loss, eval_loss in zip(rows, losses, evals, strict=True)
+            CheckpointRow(step, seq, at, loss, eval_loss)
+            for (step, seq, at), loss, eval_loss in zip(rows, losses, evals, strict=True)
         ]
 
     def load_series(self, key: int, names: Iterable[str] | None = None) -> dict[str, Series]:

@@ -104,8 +104,8 @@ def _write_series(db: sqlite3.Connection, run: int, name: str, fresh: dict[float
     else:
         old = _neighbours(db, run, name, lowest, highest)
     merged: dict[float, float] = {}
-    for _, steps, values in old:
-        merged.update(zip(_from_bytes(steps), _from_bytes(values), strict=True))
+    for _, old_steps, old_values in old:
+        merged.update(zip(_from_bytes(old_steps), _from_bytes(old_values), strict=True))
     for step, value in fresh.items():
         if not math.isnan(value) or step not in merged:
             merged[step] = value

@@ -28,6 +28,18 @@ def unix_time(text: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def utc_time(text: str | None) -> str | None:
+    """An ISO-8601 time as the wire writes it, so that times sort as texts; None if it is none."""
+    moment = unix_time(text)
+    if moment is None:
+        return None
+    try:
+        found = datetime.fromtimestamp(moment, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
     """Where a job lives. ``backend`` is ``local``, ``cloud`` or a URL."""

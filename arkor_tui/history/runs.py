@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from arkor_tui.api.jobs import TERMINAL_STATUSES, Job
+from arkor_tui.plain import plain
 
-from .records import RunIdentity, RunQuery, RunRecord
+from .records import RunIdentity, RunQuery, RunRecord, now, utc_time
 from .schema import transaction
+from .text import clean, object_of, to_json
 
 KEEP_DELETED_SECONDS = 7 * 86_400.0
 _NAMES = (
@@ -21,16 +22,23 @@ _NAMES = (
     "config", "trainer_file", "origin", "tags", "note", "spark",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+_DURATION = (
+    "(CASE WHEN live THEN julianday('now') ELSE julianday(completed_at) END"
+    " - julianday(started_at))"
+)
 _ORDER = {
     "created": "created_at {0}, key {0}",
     "name": "name COLLATE NOCASE {0}, key {0}",
     "status": "status {0}, created_at DESC, key DESC",
     "loss": "last_loss IS NULL, last_loss {0}, key {0}",
     "eval_loss": "last_eval_loss IS NULL, last_eval_loss {0}, key {0}",
-    "steps": "ifnull(last_step, 0) {0}, key {0}",
-    "duration": "ifnull(julianday(completed_at) - julianday(started_at), 0) {0}, key {0}",
+    "steps": "last_step IS NULL, last_step {0}, key {0}",
+    "duration": f"{_DURATION} IS NULL, {_DURATION} {{0}}, key {{0}}",
 }
+_PURGE_SLICE = 20_000
+_PURGED = "{}"  # no job has a configuration without a model
 _LONGEST_NAME = 1_000
+_LONGEST_ERROR = 10_000
 
 
 class RunStore:
@@ -54,6 +62,10 @@ class RunStore:
         with transaction(self.db):
             key = self._take(identity, job, trainer_file, origin)
             self.db.execute("UPDATE runs SET deleted_at = NULL WHERE key = ?", (key,))
+            self.db.execute(
+                "UPDATE runs SET config = ?, max_steps = ? WHERE key = ? AND config = ?",
+                (*_settings(job), key, _PURGED),
+            )
         return key
 
     def sync_jobs(self, backend: str, org: str, project: str, jobs: Sequence[Job]) -> None:
@@ -63,42 +75,52 @@ class RunStore:
                 self._take(RunIdentity(backend, org, project, job.id), job, None, "backend")
 
     def _take(self, identity: RunIdentity, job: Job, file: str | None, origin: str) -> int:
-        where = (identity.backend, identity.org, identity.project, identity.job_id)
+        where = (identity.backend, identity.org, identity.project, clean(identity.job_id))
         known = self.db.execute(
-            "SELECT key, status FROM runs"
+            "SELECT key, status, error, started_at, completed_at, trainer_file, origin FROM runs"
             " WHERE backend = ? AND org = ? AND project = ? AND job_id = ?",
             where,
         ).fetchone()
+        error = plain(job.error, limit=_LONGEST_ERROR) if job.error is not None else None
         if known is None:
-            config = _without_secrets(job.config.model_dump(by_alias=True))
+            config, max_steps = _settings(job)
             found = self.db.execute(
                 "INSERT INTO runs (backend, org, project, job_id, name, model, dataset, status,"
                 " error, created_at, started_at, completed_at, max_steps, config, trainer_file,"
                 " origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
                 (
                     *where,
-                    job.name[:_LONGEST_NAME],
-                    job.config.model[:_LONGEST_NAME],
-                    dataset_name(config),
+                    plain(job.name, limit=_LONGEST_NAME, newlines=False),
+                    plain(job.config.model, limit=_LONGEST_NAME, newlines=False),
+                    dataset_name(object_of(config)),
                     job.status,
-                    job.error,
-                    job.created_at or "",
-                    job.started_at,
-                    job.completed_at,
-                    _whole(config.get("maxSteps")),
-                    json.dumps(config),
+                    error,
+                    utc_time(job.created_at) or now(),
+                    utc_time(job.started_at),
+                    utc_time(job.completed_at),
+                    max_steps,
+                    config,
                     file,
                     origin,
                 ),
             ).fetchone()
             return int(found[0])
-        key, status = known
-        if job.is_terminal or status not in TERMINAL_STATUSES:
+        key, *before = known
+        after = list(before)
+        if job.is_terminal or before[0] not in TERMINAL_STATUSES:
+            after[:4] = (
+                job.status,
+                error or before[1],
+                utc_time(job.started_at) or before[2],
+                utc_time(job.completed_at) or before[3],
+            )
+        after[4] = file or before[4]
+        after[5] = origin if before[5] == "backend" else before[5]
+        if after != before:  # a list of thousands of old jobs must not be written on each refresh
             self.db.execute(
-                "UPDATE runs SET status = ?, error = ifnull(?, error),"
-                " started_at = ifnull(?, started_at), completed_at = ifnull(?, completed_at),"
-                " trainer_file = ifnull(?, trainer_file) WHERE key = ?",
-                (job.status, job.error, job.started_at, job.completed_at, file, key),
+                "UPDATE runs SET status = ?, error = ?, started_at = ?, completed_at = ?,"
+                " trainer_file = ?, origin = ? WHERE key = ?",
+                (*after, key),
             )
         return int(key)
 
@@ -150,29 +172,37 @@ class RunStore:
     def set_status(
         self, key: int, status: str, error: str | None = None, *, reason: str | None = None
     ) -> None:
-        """What the backend said last, and why it was stopped."""
+        """What the backend said last, and why it was stopped.
+
+        An ended run stays ended; an error or reason of None leaves what is there.
+        """
+        ended = ", ".join(f"'{name}'" for name in sorted(TERMINAL_STATUSES))
+        error = plain(error, limit=_LONGEST_ERROR) if error is not None else None
         with transaction(self.db):
             self.db.execute(
-                "UPDATE runs SET status = ?, error = ifnull(?, error), reason = ifnull(?, reason)"
-                " WHERE key = ?",
+                "UPDATE runs SET status = CASE"  # noqa: S608
+                f" WHEN status IN ({ended}) AND ?1 NOT IN ({ended}) THEN status ELSE ?1 END,"
+                " error = ifnull(?2, error), reason = ifnull(?3, reason) WHERE key = ?4",
                 (status, error, reason, key),
             )
 
     def set_note(self, key: int, note: str) -> None:
         """Replace the note."""
         with transaction(self.db):
-            self.db.execute("UPDATE runs SET note = ? WHERE key = ?", (note, key))
+            self.db.execute("UPDATE runs SET note = ? WHERE key = ?", (clean(note), key))
 
     def set_tags(self, key: int, tags: Iterable[str]) -> None:
         """Replace the tags; white space inside a tag becomes a hyphen."""
-        clean = dict.fromkeys("-".join(tag.split()) for tag in tags if tag.strip())
-        text = "".join(f" {tag} " for tag in clean)
+        words = ("-".join(plain(tag, newlines=False).split()) for tag in tags)
+        text = "".join(f" {word} " for word in dict.fromkeys(filter(None, words)))
         with transaction(self.db):
             self.db.execute("UPDATE runs SET tags = ? WHERE key = ?", (text, key))
 
     def tags(self) -> list[str]:
         """Every tag in use."""
-        rows = self.db.execute("SELECT DISTINCT tags FROM runs WHERE tags <> ''")
+        rows = self.db.execute(
+            "SELECT DISTINCT tags FROM runs WHERE tags <> '' AND deleted_at IS NULL"
+        )
         return sorted({tag for row in rows for tag in row[0].split()})
 
     def delete(self, keys: Sequence[int]) -> None:
@@ -182,25 +212,40 @@ class RunStore:
                 self.db.execute("UPDATE runs SET deleted_at = ? WHERE key = ?", (time.time(), key))
 
     def undelete(self, keys: Sequence[int]) -> None:
-        """Bring runs back."""
+        """Bring runs back, unless they have been emptied meanwhile."""
         with transaction(self.db):
             for key in keys:
-                self.db.execute("UPDATE runs SET deleted_at = NULL WHERE key = ?", (key,))
+                self.db.execute(
+                    "UPDATE runs SET deleted_at = NULL WHERE key = ? AND config <> ?",
+                    (key, _PURGED),
+                )
 
     def purge(self) -> None:
-        """Empty runs that were deleted long ago; what remains keeps them from coming back."""
+        """Empty runs that were deleted more than seven days ago.
+
+        What remains of them keeps a backend's list from bringing them back. A call does a limited
+        amount of work, so that it may be made whenever the archive is opened; the next one goes on.
+        """
         limit = time.time() - KEEP_DELETED_SECONDS
         due = self.db.execute(
-            "SELECT key FROM runs WHERE deleted_at < ? AND events > 0 LIMIT 20", (limit,)
+            "SELECT key FROM runs WHERE deleted_at < ? AND config <> ? LIMIT 100", (limit, _PURGED)
         ).fetchall()
+        left = _PURGE_SLICE
         for (key,) in due:
             with transaction(self.db):
-                for table in ("events", "points", "exchanges", "samples"):
+                left -= self.db.execute(
+                    "DELETE FROM events WHERE run = ?1 AND seq < ?2 + ifnull("
+                    "(SELECT min(seq) FROM events WHERE run = ?1), 0)",
+                    (key, left),
+                ).rowcount
+                if left <= 0:
+                    return
+                for table in ("points", "exchanges", "samples"):
                     self.db.execute(f"DELETE FROM {table} WHERE run = ?", (key,))  # noqa: S608
                 self.db.execute(
-                    "UPDATE runs SET events = 0, checkpoints = 0, last_event_id = NULL,"
-                    " config = '{}', note = '', tags = '', error = NULL WHERE key = ?",
-                    (key,),
+                    "UPDATE runs SET events = 0, checkpoints = 0, last_event_id = NULL, spark = '',"
+                    " config = ?, note = '', tags = '', error = NULL WHERE key = ?",
+                    (_PURGED, key),
                 )
 
 
@@ -217,9 +262,9 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
     if query.tag:
         parts.append("instr(tags, ?) > 0")
         values.append(f" {query.tag} ")
-    for word in query.text.lower().split():
+    for word in clean(query.text).casefold().split():
         parts.append(
-            "instr(lower(name || ' ' || job_id || ' ' || model || ' ' || dataset || ' ' || tags"
+            "instr(folded(name || ' ' || job_id || ' ' || model || ' ' || dataset || ' ' || tags"
             " || ' ' || note || ' ' || status), ?) > 0"
         )
         values.append(word)
@@ -229,22 +274,19 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
 def _record(row: Sequence[Any]) -> RunRecord:
     values = dict(zip(_NAMES, row, strict=True))
     identity = RunIdentity(*(values.pop(name) for name in ("backend", "org", "project", "job_id")))
-    spark = _object(values.pop("spark")).get("values", ())
-    values["config"] = _object(values["config"])
+    spark = object_of(values.pop("spark")).get("values", ())
+    values["config"] = object_of(values["config"])
     values["tags"] = tuple(values["tags"].split())
     return RunRecord(identity=identity, sparkline=tuple(spark), **values)
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _settings(job: Job) -> tuple[str, int | None]:
+    """The configuration as it is kept, and the number of steps that it asks for."""
+    config = _without_secrets(job.config.model_dump(by_alias=True))
+    steps = config.get("maxSteps")
+    if isinstance(steps, bool) or not isinstance(steps, int | float) or not 0 < steps < 2**63:
+        return to_json(config), None
+    return to_json(config), int(steps)
 
 
 def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
@@ -267,5 +309,7 @@ def dataset_name(config: dict[str, Any]) -> str:
     if not isinstance(source, dict):
         return ""
     if source.get("type") == "file":
-        return str(source.get("path", "")).rpartition("/")[2]
-    return str(source.get("name") or source.get("url") or "")[:_LONGEST_NAME]
+        name = str(source.get("path", "")).rpartition("/")[2]
+    else:
+        name = str(source.get("name") or source.get("url") or "")
+    return plain(name, limit=_LONGEST_NAME, newlines=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.workspace.atomic import make_private_folder, reason_of
 from arkor_tui.workspace.folders import data_dir
 
 FILE_NAME = "history.db"
@@ -33,6 +36,7 @@ CREATE INDEX runs_in_order ON runs (live DESC, created_at DESC, key DESC)
     WHERE deleted_at IS NULL;
 CREATE INDEX runs_of_project ON runs (backend, org, project, live DESC, created_at DESC, key DESC)
     WHERE deleted_at IS NULL;
+CREATE INDEX runs_deleted ON runs (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX runs_of_job ON runs (job_id);
 CREATE TABLE events (
     run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
@@ -73,8 +77,16 @@ MIGRATIONS: tuple[str, ...] = (_FIRST,)
 """What makes version n+1 of version n; never changed once it was released."""
 
 
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BUSY_SECONDS = 30.0
+
+
 class ArchiveError(ArkorTuiError):
     """The archive cannot be used."""
+
+
+class _BrokenFileError(Exception):
+    """The file is no database, or a damaged one."""
 
 
 def archive_path() -> Path:
@@ -91,51 +103,133 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
         ArchiveError: it is from a newer version, or cannot be opened or made.
     """
     try:
-        return _open(path), None
-    except sqlite3.OperationalError as error:
+        make_private_folder(path.parent)
+        _make_private(path)
+        try:
+            return _open(path), None
+        except _BrokenFileError:
+            with _locked(path):
+                return _open_instead(path)
+    except sqlite3.Error as error:
         raise ArchiveError(
             f"The archive {path} cannot be opened: {error}.",
             hint="Check the folder's permissions and the free space.",
         ) from error
-    except sqlite3.DatabaseError as error:
+    except OSError as error:
+        raise ArchiveError(
+            f"The archive {path} cannot be opened: {reason_of(error)}.",
+            hint=f"Check who owns {path.parent} and whether it can be written to.",
+        ) from error
+
+
+def _open_instead(path: Path) -> tuple[sqlite3.Connection, str | None]:
+    """Set a broken file aside and begin a new one, unless another process has done so."""
+    try:
+        return _open(path, locked=True), None
+    except _BrokenFileError as error:
         kept = _set_aside(path)
+        _make_private(path)
         told = f"The archive was damaged ({error}); it is kept as {kept}, and a new one was begun."
-        return _open(path), told
+        return _open(path, locked=True), told
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # made here first: SQLite would make it readable for others
+def _make_private(path: Path) -> None:
+    # made here first: SQLite would make it readable for others; its -wal and -shm follow it
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        with suppress(OSError):  # a mount that has no modes, or a file that is just going away
+            if file.is_file() and file.stat().st_mode & 0o077:
+                file.chmod(0o600)
+
+
+def _open(path: Path, *, locked: bool = False) -> sqlite3.Connection:
+    if _is_cut_short(path):
+        raise _BrokenFileError("the file is cut short")
     # Each connection belongs to one thread at a time; the thread that closes it may be another.
-    db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
-        _migrate(db, path)
-    except BaseException:
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.create_function("folded", 1, _folded, deterministic=True)
+        if _version(db, path) < len(MIGRATIONS):
+            if locked:
+                _bring_up_to_date(db, path)
+            else:
+                with _locked(path):
+                    _bring_up_to_date(db, path)
+        db.execute("SELECT max(key) FROM runs").fetchone()
+    except BaseException as error:
         db.close()
+        code = getattr(error, "sqlite_errorcode", None)
+        if isinstance(code, int) and code & 0xFF in _BROKEN:
+            raise _BrokenFileError(str(error)) from error
         raise
     return db
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+def _folded(text: object) -> str:
+    """What letters are compared by in any alphabet; SQLite's own lower() knows ASCII only."""
+    return text.casefold() if isinstance(text, str) else ""
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether pages are missing at the end; SQLite would notice only when it comes to them."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        return False  # pages may be there instead
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return False
+    size = int.from_bytes(header[16:18], "big")
+    changes, pages = struct.unpack(">II", header[24:32])
+    if struct.unpack(">I", header[92:96])[0] != changes:
+        return False  # the count of pages is not kept
+    expected: int = pages * (65_536 if size == 1 else size)
+    return path.stat().st_size < expected
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise ArchiveError(
             f"The archive {path} was written by a newer version of arkor-tui.",
             hint="Update arkor-tui (pip install -U arkor-tui); the archive is left as it is.",
         )
-    if version == len(MIGRATIONS):
-        return
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise ArchiveError(
+            f"{path} is a database of another program.",
+            hint="Move it away, or set ARKOR_TUI_DATA_DIR to another folder.",
+        )
+    return version
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
     with transaction(db):
         # another process may have been faster
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        version = _version(db, path)
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             for statement in _statements(script):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Only one process at a time makes, migrates or sets aside the file at ``path``.
+
+    SQLite's own locks do not cover the change to WAL, nor renaming.
+    """
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        with suppress(OSError):  # some network mounts have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -154,10 +248,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite may have rolled back by itself, on a full disk for instance
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 def _set_aside(path: Path) -> Path:
