@@ -9,6 +9,9 @@ from typing import Any
 
 from .records import Exchange, Prompt, Sample, now
 from .schema import transaction
+from .text import clean, to_json
+
+_VISIBLE = "(run IS NULL OR run IN (SELECT key FROM runs WHERE deleted_at IS NULL))"
 
 _EXCHANGE_FIELDS = (
     "run_key", "target", "step", "model", "messages", "reply", "settings", "finish_reason",
@@ -24,14 +27,14 @@ class TalkStore:
     db: sqlite3.Connection
 
     def save_exchange(self, exchange: Exchange) -> int:
-        """Keep one prompt and its reply; returns its id."""
+        """Keep one prompt and its reply, in place of what has its id; returns the id."""
         with transaction(self.db):
             row = self.db.execute(
-                f"INSERT INTO exchanges ({_EXCHANGE}) VALUES"  # noqa: S608
+                f"INSERT OR REPLACE INTO exchanges ({_EXCHANGE}) VALUES"  # noqa: S608
                 " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
                 (
-                    exchange.run_key, exchange.target, exchange.step, exchange.model,
-                    json.dumps(exchange.messages), exchange.reply, json.dumps(exchange.settings),
+                    exchange.run_key, exchange.target, exchange.step, clean(exchange.model),
+                    to_json(exchange.messages), clean(exchange.reply), to_json(exchange.settings),
                     exchange.finish_reason, exchange.first_token_s, exchange.total_s,
                     exchange.tokens, exchange.verdict, exchange.error, exchange.group,
                     exchange.created_at or now(), exchange.id,
@@ -42,13 +45,13 @@ class TalkStore:
     def exchanges(
         self, run_key: int | None = None, *, text: str = "", limit: int = 100
     ) -> list[Exchange]:
-        """The newest exchanges first, of one run or of all, that hold a text."""
-        where, values = ["1"], list[Any]()
+        """The newest exchanges first, of one run or of all, that hold every word of a text."""
+        where, values = [_VISIBLE], list[Any]()
         if run_key is not None:
             where.append("run = ?")
             values.append(run_key)
-        for word in text.lower().split():
-            where.append("instr(lower(messages || ' ' || reply), ?) > 0")
+        for word in clean(text).casefold().split():
+            where.append("instr(folded(messages || ' ' || reply), ?) > 0")
             values.append(word)
         rows = self.db.execute(
             f"SELECT {_EXCHANGE} FROM exchanges WHERE {' AND '.join(where)}"  # noqa: S608
@@ -58,27 +61,36 @@ class TalkStore:
         return [_exchange(row) for row in rows]
 
     def save_prompt(self, prompt: Prompt) -> int:
-        """Keep a prompt under its name, in place of an earlier one of that name."""
+        """Keep a prompt, in place of an earlier one of its name or id; returns the id."""
         with transaction(self.db):
+            if prompt.id is not None:
+                self.db.execute("DELETE FROM prompts WHERE id = ?", (prompt.id,))
             row = self.db.execute(
-                "INSERT INTO prompts (name, prompt, system, settings, created_at)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET prompt = excluded.prompt,"
-                " system = excluded.system, settings = excluded.settings RETURNING id",
+                "INSERT INTO prompts (id, name, prompt, system, settings, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+                " prompt = excluded.prompt, system = excluded.system, settings = excluded.settings"
+                " RETURNING id",
                 (
-                    prompt.name,
-                    prompt.prompt,
-                    prompt.system,
-                    json.dumps(prompt.settings),
+                    prompt.id,
+                    clean(prompt.name),
+                    clean(prompt.prompt),
+                    clean(prompt.system),
+                    to_json(prompt.settings),
                     prompt.created_at or now(),
                 ),
             ).fetchone()
         return int(row[0])
 
-    def prompts(self) -> list[Prompt]:
-        """The library, by name."""
+    def prompts(self, text: str = "") -> list[Prompt]:
+        """The library by name; those that hold every word of a text."""
+        words = clean(text).casefold().split()
+        where = "".join(
+            " AND instr(folded(name || ' ' || system || ' ' || prompt), ?) > 0" for _ in words
+        )
         rows = self.db.execute(
-            "SELECT name, prompt, system, settings, created_at, id FROM prompts"
-            " ORDER BY name COLLATE NOCASE"
+            "SELECT name, prompt, system, settings, created_at, id FROM prompts"  # noqa: S608
+            f" WHERE 1{where} ORDER BY name COLLATE NOCASE",
+            words,
         )
         names = ("name", "prompt", "system", "settings", "created_at", "id")
         return [
@@ -97,8 +109,9 @@ class TalkStore:
             self.db.execute(
                 "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    sample.run_key, sample.probe, sample.prompt, sample.step, sample.reply,
-                    sample.passed, sample.verdict, sample.created_at or now(),
+                    sample.run_key, clean(sample.probe), sample.prompt, sample.step,
+                    clean(sample.reply), sample.passed, clean(sample.verdict),
+                    sample.created_at or now(),
                 ),
             )  # fmt: skip
 
