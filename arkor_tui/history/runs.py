@@ -282,14 +282,14 @@ def _record(row: Sequence[Any]) -> RunRecord:
 
 def _settings(job: Job) -> tuple[str, int | None]:
     """The configuration as it is kept, and the number of steps that it asks for."""
-    config = _without_secrets(job.config.model_dump(by_alias=True))
+    config = without_secrets(job.config.model_dump(by_alias=True))
     steps = config.get("maxSteps")
     if isinstance(steps, bool) or not isinstance(steps, int | float) or not 0 < steps < 2**63:
         return to_json(config), None
     return to_json(config), int(steps)
 
 
-def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
+def without_secrets(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration as it may be kept: a dataset's token, and a signed address's query, go."""
     source = config.get("datasetSource")
     if isinstance(source, dict):
