@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from .spikes import spikes_of
 
 BLOCK = 64
 """Points that are summed up together; near the square root of what one column of a chart holds."""
+_SNAP = 16 * BLOCK
+_FEW_BLOCKS = 4 * BLOCK
 
 
 class Column(NamedTuple):
@@ -29,7 +31,6 @@ class Column(NamedTuple):
     low: float
     high: float
     last: float
-    mean: float
     points: int
     """How many."""
     gap: bool
@@ -49,7 +50,8 @@ class Series:
     """
 
     __slots__ = (
-        "_derived", "_highs", "_lows", "_spikes", "_sums", "gaps", "steps", "values", "version",
+        "__weakref__", "_derived", "_highest", "_highs", "_lowest", "_lows", "_spikes",
+        "gaps", "steps", "values", "version",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +69,8 @@ class Series:
         # summaries of whole blocks; those of changed blocks are dropped and made anew when needed
         self._lows = array("d")
         self._highs = array("d")
-        self._sums = array("d")
+        self._lowest = array("d")  # of blocks of blocks
+        self._highest = array("d")
         self._derived: dict[float | None, _Smooth | _Positive] = {}
         self._spikes: tuple[int, array[float]] = (-1, array("d"))
 
@@ -137,32 +140,37 @@ class Series:
         if block < len(self._lows):
             del self._lows[block:]
             del self._highs[block:]
-            del self._sums[block:]
+            del self._lowest[block // BLOCK :]
+            del self._highest[block // BLOCK :]
         self._derived.clear()
 
     # reducing
 
     def _summarise(self) -> None:
-        values = self.values
-        for start in range(len(self._lows) * BLOCK, len(values) - BLOCK + 1, BLOCK):
-            block = values[start : start + BLOCK]
-            self._lows.append(min(block))
-            self._highs.append(max(block))
-            self._sums.append(sum(block))
+        _sum_up(self.values, self._lows, min)
+        _sum_up(self.values, self._highs, max)
+        _sum_up(self._lows, self._lowest, min)
+        _sum_up(self._highs, self._highest, max)
 
-    def _reduce(self, start: int, end: int) -> tuple[float, float, float]:
-        """Lowest and highest value, and sum, of the points from ``start`` to before ``end``."""
+    def _reduce(self, start: int, end: int) -> tuple[float, float]:
+        """Lowest and highest value of the points from ``start`` to before ``end``."""
         first, last = -(-start // BLOCK), end // BLOCK
         if first >= last:
             part = self.values[start:end]
-            return min(part), max(part), sum(part)
-        low, high = min(self._lows[first:last]), max(self._highs[first:last])
-        total = sum(self._sums[first:last])
-        for part in (self.values[start : first * BLOCK], self.values[last * BLOCK : end]):
-            if part:
-                low, high = min(low, min(part)), max(high, max(part))
-                total += sum(part)
-        return low, high, total
+            return min(part), max(part)
+        parts = [(self.values, self.values, start, first * BLOCK),
+                 (self.values, self.values, last * BLOCK, end)]  # fmt: skip
+        if last - first > _FEW_BLOCKS:
+            over, under = -(-first // BLOCK), last // BLOCK
+            parts += [
+                (self._lows, self._highs, first, over * BLOCK),
+                (self._lows, self._highs, under * BLOCK, last),
+                (self._lowest, self._highest, over, under),
+            ]
+        else:
+            parts.append((self._lows, self._highs, first, last))
+        found = [(min(low[a:b]), max(high[a:b])) for low, high, a, b in parts if a < b]
+        return min(low for low, _ in found), max(high for _, high in found)
 
     def bounds(
         self, lo: float | None = None, hi: float | None = None
@@ -173,8 +181,11 @@ class Series:
         if start >= end:
             return None
         self._summarise()
-        low, high, _ = self._reduce(start, end)
-        return low, high
+        return self._reduce(start, end)
+
+    def count(self, lo: float, hi: float) -> int:
+        """How many points lie at steps from ``lo`` to ``hi``, both included."""
+        return max(bisect_right(self.steps, hi) - bisect_left(self.steps, lo), 0)
 
     def columns(self, lo: float, hi: float, count: int) -> list[Column]:
         """At most ``count`` columns of equal width over the steps ``lo`` to ``hi``, both included;
@@ -188,7 +199,9 @@ class Series:
     def columns_between(self, edges: Sequence[float]) -> list[Column]:
         """Columns of any width: between each two neighbours of the ascending ``edges`` (in steps).
 
-        A point on an edge belongs to the column after it, the last edge to the last column.
+        A point on an edge belongs to the column after it, the last edge to the last column. Where
+        columns hold more than 16 blocks, inner edges move to the border of a block: by less than
+        a sixteenth of a column, for a third of the time.
         """
         self._summarise()
         steps, values, gaps = self.steps, self.values, self.gaps
@@ -206,16 +219,18 @@ class Series:
                 continue
             else:
                 end = bisect_left(steps, right, start + 1, end_all)
+                if end - start > _SNAP:
+                    end -= end % BLOCK
             value = values[start]
             if end == start + 1:
-                low = high = total = value
+                low = high = value
             else:
-                low, high, total = self._reduce(start, end)
+                low, high = self._reduce(start, end)
             gap = bool(gaps) and start > 0 and self.gap_between(steps[start - 1], steps[start])
             columns.append(
                 Column(
                     (left + right) / 2, value, low, high, values[end - 1],
-                    total / (end - start), end - start, gap, start, number,
+                    end - start, gap, start, number,
                 )
             )  # fmt: skip
             start = end
@@ -246,6 +261,11 @@ class Series:
         place = bisect_right(self.steps, step) - 1
         return (self.steps[place], self.values[place]) if place >= 0 else None
 
+    def neighbour(self, step: float, *, forward: bool) -> tuple[float, float] | None:
+        """The first point after ``step``, or the last one before it."""
+        place = bisect_right(self.steps, step) if forward else bisect_left(self.steps, step) - 1
+        return (self.steps[place], self.values[place]) if 0 <= place < len(self.steps) else None
+
     def value_at(self, step: float) -> float | None:
         """Linear interpolation, held beyond the ends; None without points."""
         return _between(self.steps, self.values, step)
@@ -264,6 +284,11 @@ class Series:
         """Whether a null or non-finite value lies between two steps, both excluded."""
         place = bisect_right(self.gaps, lo)
         return place < len(self.gaps) and self.gaps[place] < hi
+
+    def is_gap(self, step: float) -> bool:
+        """Whether the value of ``step`` was null or not finite."""
+        place = bisect_left(self.gaps, step)
+        return place < len(self.gaps) and self.gaps[place] == step
 
     # derived
 
@@ -367,6 +392,13 @@ class _Positive:
             result.gaps = array("d", sorted({*result.gaps, *skipped, *series.gaps}))
             self.nulls = len(series.gaps)
         result.version = series.version
+
+
+def _sum_up(
+    values: array[float], into: array[float], choose: Callable[[array[float]], float]
+) -> None:
+    for start in range(len(into) * BLOCK, len(values) - BLOCK + 1, BLOCK):
+        into.append(choose(values[start : start + BLOCK]))
 
 
 def _between(places: array[float], values: array[float], at: float) -> float | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arkor_tui.history.series import Series
-
-_PADDING = 0.04
+_MOST = 60
+_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
+_DAY = 86400.0
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,84 +19,96 @@ class Tick:
     label: str
 
 
-def bounds_for(
-    series: Sequence[Series], lo: float, hi: float, log: bool
-) -> tuple[tuple[float, float] | None, int]:
-    """Lowest and highest value to show from step ``lo`` to ``hi``, with a margin, and how many
-    values a log axis (whose bounds are logarithms to base 10) cannot show."""
-    lows, highs, skipped = [], [], 0
-    for one in series:
-        found = one.bounds(lo, hi)
-        if found is None:
-            continue
-        low, high = found
-        if log and low <= 0:
-            start, end = bisect_left(one.steps, lo), bisect_right(one.steps, hi)
-            positive = [value for value in one.values[start:end] if value > 0]
-            skipped += end - start - len(positive)
-            if not positive:
-                continue
-            low, high = min(positive), max(positive)
-        lows.append(math.log10(low) if log else low)
-        highs.append(math.log10(high) if log else high)
-    if not lows:
-        return None, skipped
-    low, high = min(lows), max(highs)
-    span = high - low
-    margin = span * _PADDING if span > abs(high) * 1e-12 else (abs(high) * 0.1 or 1.0)
-    if not math.isfinite(margin):  # values at the ends of what a float can hold
-        return (low, high), skipped
-    # a loss does not go below zero, and an axis that does reads oddly
-    bottom = 0.0 if not log and 0 <= low < span * 0.15 else low - margin
-    return (bottom, high + margin), skipped
-
-
 def nice_ticks(lo: float, hi: float, count: int, *, whole: bool = False) -> list[Tick]:
     """About ``count`` round numbers from ``lo`` to ``hi``; ``whole`` keeps to integers."""
     span = hi - lo
-    if not math.isfinite(span) or span <= 0:
+    if not math.isfinite(span):
+        return [Tick(lo, short(lo, abs(lo))), Tick(hi, short(hi, abs(hi)))]
+    step = nice_step(span, count)
+    if step is None:
         return [Tick(lo, short(lo, 1.0))]
-    raw = span / max(count, 1)
-    base = 10.0 ** math.floor(math.log10(raw))
-    step = next((base * m for m in (1, 2, 5, 10) if base * m >= raw), base * 10)
     if whole:
         step = max(step, 1.0)
-    first = math.ceil(lo / step - 1e-9)
-    last = math.floor(hi / step + 1e-9)
-    ticks = [Tick(n * step, short(n * step, step)) for n in range(first, last + 1)]
-    return ticks[: 4 * count] or [Tick(lo, short(lo, step))]
+    ticks = [Tick(at, short(at, step)) for at in _multiples(lo, hi, step)]
+    if len({tick.label for tick in ticks}) < len(ticks):  # too close for a short label
+        ticks = [Tick(tick.at, f"{tick.at:.12g}") for tick in ticks]
+    return ticks or [Tick(lo, short(lo, step))]
+
+
+def nice_step(span: float, count: int) -> float | None:
+    """The first of 1, 2, 5, 10, … that divides ``span`` into at most about ``count`` parts."""
+    raw = span / max(count, 1)
+    if not raw > 1e-300:
+        return None
+    base = 10.0 ** math.floor(math.log10(raw))
+    return next((base * times for times in (1, 2, 5) if base * times >= raw * 0.999), base * 10)
 
 
 def log_ticks(lo: float, hi: float, count: int) -> list[Tick]:
     """Ticks of a log axis; ``lo`` and ``hi`` are logarithms to base 10."""
-    decades = range(math.ceil(lo), math.floor(hi) + 1)
-    if len(decades) >= 2:
-        every = max(-(-len(decades) // max(count, 1)), 1)
-        return [Tick(float(d), short(10.0**d, 10.0**d)) for d in decades if d % every == 0]
-    return [Tick(t.at, f"{10**t.at:.3g}") for t in nice_ticks(lo, hi, count)]
+    decades = range(math.ceil(lo - 1e-9), math.floor(hi + 1e-9) + 1)
+    if len(decades) >= max(count, 2):
+        every = -(-len(decades) // max(count, 1))
+        return [Tick(float(d), power(d)) for d in decades if d % every == 0]
+    if hi - lo < 0.5:
+        return [Tick(tick.at, f"{10**tick.at:.3g}") for tick in nice_ticks(lo, hi, count)]
+    ticks = []
+    for decade in range(math.floor(lo), math.ceil(hi) + 1):
+        for times in (1, 2, 5) if hi - lo < 2 else (1, 3):
+            at = decade + math.log10(times)
+            if lo - 1e-9 <= at <= hi + 1e-9:
+                ticks.append(Tick(at, power(decade) if times == 1 else _times(times, decade)))
+    return ticks
+
+
+def time_ticks(lo: float, hi: float, count: int) -> list[Tick]:
+    """Ticks of elapsed seconds at whole seconds, minutes, hours and days."""
+    raw = (hi - lo) / max(count, 1)
+    if raw <= 1:
+        step = 1.0
+    elif raw <= _SECONDS[-1]:
+        step = float(next(seconds for seconds in _SECONDS if seconds >= raw))
+    else:
+        step = max(nice_step((hi - lo) / _DAY, count) or 1.0, 1.0) * _DAY
+    return [Tick(at, elapsed(at)) for at in _multiples(lo, hi, step)] or [Tick(lo, elapsed(lo))]
+
+
+def _multiples(lo: float, hi: float, step: float) -> list[float]:
+    first, last = math.ceil(lo / step - 1e-9), math.floor(hi / step + 1e-9)
+    return [number * step for number in range(first, min(last, first + _MOST) + 1)]
+
+
+def elapsed(seconds: float) -> str:
+    """``0:42``, ``1:05:00``, ``3d``, ``3d 4h``."""
+    whole = int(seconds)
+    if whole < 0:
+        return f"-{elapsed(-whole)}"
+    if whole >= 2 * _DAY:
+        days, rest = divmod(whole, int(_DAY))
+        return f"{days}d {rest // 3600}h" if rest >= 3600 else f"{days}d"
+    minutes, left = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def power(decade: int) -> str:
+    """A power of ten in few characters: 0.01, 1, 1k, 1e-5."""
+    return short(10.0**decade, 10.0**decade)
+
+
+def _times(times: int, decade: int) -> str:
+    return short(times * 10.0**decade, 10.0**decade)
 
 
 def short(value: float, step: float) -> str:
-    """A tick's number in as few characters as its distance to the next one allows."""
+    """A tick's number in as few characters as its distance to the next one allows: 1.2k, 3e-4."""
     size = abs(value)
-    if size >= 1e15 or (size < 1e-4 and step < 1e-4):
-        return "0" if value == 0 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size >= limit:
-            scale = 1e3 if unit == "k" else limit
-            digits = max(0, math.ceil(-math.log10(step / scale) - 1e-9)) if step < scale else 0
-            return f"{value / scale:.{digits}f}{unit}"
-    digits = max(0, math.ceil(-math.log10(step) - 1e-9)) if step < 1 else 0
-    return f"{value:.{digits}f}"
-
-
-def x_label(axis: str, value: float | None, start: float) -> str:
-    """What a step is called on an axis of epochs or of elapsed time."""
-    if value is None:
-        return ""
-    if axis == "epoch":
-        return f"{value:.2f}"
-    seconds = int(value - start)
-    minutes, left = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+    if size < step * 1e-6:
+        return "0"
+    if size >= 1e15 or (size < 1e-3 and step < 1e-3):
+        digits = max(0, math.floor(math.log10(size)) - math.floor(math.log10(step) + 1e-9))
+        mantissa, exponent = f"{value:.{min(digits, 12)}e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    unit, letter = next(((u, x) for u, x in _UNITS if size >= u and size >= 1000), (1.0, ""))
+    digits = max(0, math.ceil(-math.log10(step / unit) - 1e-9)) if step < unit else 0
+    return f"{value / unit:.{min(digits, 12)}f}{letter}"

@@ -1,39 +1,55 @@
 """One picture of a chart: lines in, rows of styled text out. Knows nothing of Textual.
 
-plotext 5 is used rather than 6: it is pure Python, so that it installs wherever Python does (6 has
-compiled wheels for three platforms), its import takes a third of the time, and drawn as spans it is
-no slower. It keeps one global figure; :func:`draw` clears it, draws and reads it in one go on the
-event loop, so that two charts cannot disturb each other.
+plotext draws the axes, the ticks and the lines; the lines reach it as glyphs, one for each cell.
+Given the points of a line, plotext (5 and 6) draws each dot of each segment as an object: 100 x 30
+cells of noise took 19 ms (5.3.2) and 14 ms (6.1) for one line of 180 spans, glyphs take 4 ms in
+all, and spans, dashes and gaps lie exactly where they should.
+
+plotext 5 is used rather than 6: it is pure Python, so it installs wherever Python does (6 has
+compiled wheels for a few platforms only), and it is imported in a third of the time (35 ms against
+127 ms). Its 6.1 has figures that are isolated from one another (made by ``type(plotext.figure)``;
+no documented way), 5 has one global figure: :func:`draw` clears it, draws and reads it under a
+lock and never leaves in between, so that two charts cannot disturb each other.
 """
 
 from __future__ import annotations
 
 import math
-import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from weakref import WeakKeyDictionary
 
 from arkor_tui.history.series import Series
 
-from .axes import Tick, bounds_for, log_ticks, nice_ticks, x_label
+from .axes import nice_step
+from .raster import DOTS, Cells, LineStyle, Symbols, rasterise
+from .scale import Axis, Range, XScale, YScale, y_scale
 
-LineStyle = Literal["solid", "dashed"]
-Symbols = Literal["braille", "block", "ascii"]
-Axis = Literal["step", "epoch", "time"]
+__all__ = [
+    "Axis", "ChartFrame", "ChartSpec", "LineSpec", "LineStyle", "Mark", "Reading", "Run", "Symbols",
+    "draw", "readings", "x_extent",
+]  # fmt: skip
+
 Run = tuple[str, str]
 """A piece of a row, and the role that colours it ("axis" for the frame)."""
 
-_MARKERS: Mapping[Symbols, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
-_DOTS: Mapping[Symbols, int] = {"braille": 2, "block": 2, "ascii": 1}
-_ASCII = str.maketrans("┌┐└┘─│┤┬├┴┼▲●", "++++-|+++++^o")
-_FIRST_COLOUR = 16
-_SGR = re.compile(r"\x1b\[([0-9;]*)m")
+MIN_WIDTH = 16
+MIN_HEIGHT = 4
+_ASCII = str.maketrans("┌┐└┘─│┤┬├┴┼▲×", "++++-|+++++^x")
+_GAPS_SHOWN = 2000
+_KEPT = 3
+_ROOM = 20  # the view grows by at most about a twentieth at a time
+_kept: WeakKeyDictionary[Series, dict[object, Cells]] = WeakKeyDictionary()
+_plotext_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class LineSpec:
-    """A line: ``role`` names its colour, ``smoothing`` is the weight of its moving average or 0."""
+    """A line: ``role`` names its colour, ``smoothing`` the weight of its moving average.
+
+    A smoothed line is drawn over its raw values, whose role is ``role`` + ``-raw``.
+    """
 
     name: str
     series: Series
@@ -52,227 +68,275 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class ChartSpec:
-    """Everything that a picture depends on. ``x_range`` is in steps; None shows everything.
+    """Everything that a picture depends on.
 
-    ``width`` and ``height`` are cells. ``x_maps`` translates steps to epochs or to seconds.
+    ``width`` and ``height`` are cells. ``x_range`` is in steps, whatever the axis shows,
+    ``y_range`` in values; None shows everything. ``x_maps`` translates steps to epochs ("epoch")
+    or to seconds ("time", any origin). With ``room`` the view ends a little after the last step
+    and the values get round bounds, so that a picture that grows need not move with each point.
     """
 
     lines: tuple[LineSpec, ...]
     width: int
     height: int
-    x_range: tuple[float, float] | None = None
+    x_range: Range | None = None
     log_y: bool = False
     x_axis: Axis = "step"
     x_maps: Mapping[str, Series] = field(default_factory=dict)
     cursor: float | None = None
     marks: tuple[Mark, ...] = ()
     symbols: Symbols = "braille"
+    y_range: Range | None = None
+    room: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the cursor reads from a line: its nearest point; no value where that is a gap."""
+
+    name: str
+    role: str
+    step: float
+    value: float | None
+    smooth: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChartFrame:
-    """The picture. ``note`` says what could not be drawn, for instance zeros on a log scale."""
+    """The picture. ``x_range`` is in steps; ``note`` says what could not be drawn, for instance
+    zeros on a log scale; ``canvas`` is the first column (cell) with data and how many have any,
+    ``x`` says which step is where in it."""
 
     rows: list[list[Run]]
-    x_range: tuple[float, float] | None
+    x_range: Range | None
     note: str = ""
+    readout: tuple[Reading, ...] = ()
+    canvas: tuple[int, int] = (0, 0)
+    x: XScale | None = None
 
 
-def x_extent(lines: Sequence[LineSpec]) -> tuple[float, float] | None:
+def x_extent(lines: Sequence[LineSpec]) -> Range | None:
     """First and last step of all lines, gaps included."""
-    firsts, lasts = [], []
+    ends = [
+        (places[0], places[-1])
+        for line in lines
+        for places in (line.series.steps, line.series.gaps)
+        if places
+    ]
+    return (min(lo for lo, _ in ends), max(hi for _, hi in ends)) if ends else None
+
+
+def readings(lines: Sequence[LineSpec], step: float) -> tuple[Reading, ...]:
+    """What each line says at ``step``; a line without points says nothing."""
+    found = []
     for line in lines:
-        for places in (line.series.steps, line.series.gaps):
-            if places:
-                firsts.append(places[0])
-                lasts.append(places[-1])
-    return (min(firsts), max(lasts)) if firsts else None
+        series = line.series
+        point = series.nearest(step)
+        if series.is_gap(step) or point is None:
+            if point is not None or series.gaps:
+                found.append(Reading(line.name, line.role, step, None))
+            continue
+        smooth = None
+        if line.smoothing:
+            at = series.smoothed(line.smoothing).nearest(step)
+            smooth = at[1] if at else None
+        found.append(Reading(line.name, line.role, point[0], point[1], smooth))
+    return tuple(found)
 
 
 def draw(spec: ChartSpec) -> ChartFrame:
     """Draw one picture, exactly ``width`` by ``height`` cells."""
     x_range = spec.x_range or x_extent(spec.lines)
-    if x_range is None or spec.width < 12 or spec.height < 4:
-        text = "no data yet" if x_range is None else "too small for a chart"
-        return ChartFrame(_blank(spec, text), None)
+    if x_range is None or spec.width < MIN_WIDTH or spec.height < MIN_HEIGHT:
+        return ChartFrame(_blank(spec, "no data yet" if x_range is None else "too small"), x_range)
     lo, hi = x_range
-    if hi <= lo:
-        lo, hi = lo - 0.5, hi + 0.5
-    y_bounds, skipped = bounds_for([line.series for line in spec.lines], lo, hi, spec.log_y)
-    note = f"{skipped} not above zero: not on a log scale" if skipped else ""
-    if y_bounds is None:
-        text = note or ("only gaps here" if any(li.series.gaps for li in spec.lines) else "no data")
-        return ChartFrame(_blank(spec, text), (lo, hi), note)
-    return ChartFrame(_draw(spec, lo, hi, y_bounds), (lo, hi), note)
+    if not hi > lo:
+        half = max(abs(lo) * 1e-9, 0.5)
+        lo, hi = lo - half, hi + half
+    elif spec.room and spec.x_range is None:
+        hi = lo + _rounded_up(hi - lo)
+    x = XScale((lo, hi), spec.x_axis, spec.x_maps)
+    note = _note(spec, lo, hi)
+    scale = y_scale(_bounds(spec, lo, hi), log=spec.log_y, asked=spec.y_range, room=spec.room)
+    readout = readings(spec.lines, spec.cursor) if spec.cursor is not None else ()
+    if scale is None:
+        text = note or ("only gaps here" if any(x.series.gaps for x in spec.lines) else "no data")
+        return ChartFrame(_blank(spec, text), (lo, hi), note, readout)
+    rows, canvas = _picture(spec, x, scale)
+    return ChartFrame(rows, (lo, hi), note, readout, canvas, x)
 
 
-def _draw(spec: ChartSpec, lo: float, hi: float, y_bounds: tuple[float, float]) -> list[list[Run]]:
-    import plotext as plt
+def _rounded_up(span: float) -> float:
+    step = nice_step(span, _ROOM)
+    return span if step is None else math.ceil(span / step) * step
 
-    y_ticks = (log_ticks if spec.log_y else nice_ticks)(*y_bounds, max(spec.height // 4, 2))
-    gutter = max(len(tick.label) for tick in y_ticks) + 1
-    x_ticks = _x_ticks(spec, lo, hi, max((spec.width - gutter) // 13, 2))
-    plt.clear_figure()
-    plt.theme("clear")
-    plt.limit_size(False, False)
-    plt.plot_size(spec.width, spec.height)
-    plt.xlim(lo, hi)
-    plt.ylim(*y_bounds)
-    plt.xaxes(True, False)
-    plt.yaxes(True, False)
-    plt.xticks([tick.at for tick in x_ticks], [tick.label for tick in x_ticks])
-    plt.yticks([tick.at for tick in y_ticks], [tick.label.rjust(gutter - 1) for tick in y_ticks])
-    canvas = max(spec.width - gutter - 1, 2)
-    painter = _Painter(spec, lo, hi, y_bounds, canvas)
-    if spec.cursor is not None and lo <= spec.cursor <= hi:
-        plt.plot(
-            [spec.cursor, spec.cursor],
-            list(y_bounds),
-            marker="|" if spec.symbols == "ascii" else "│",
-            color=painter.colour("cursor"),
-        )
-    for line in spec.lines:
-        painter.line(line)
-    inside = [mark.step for mark in spec.marks if lo <= mark.step <= hi]
-    if inside:
-        bottom = [y_bounds[0]] * len(inside)
-        plt.scatter(inside, bottom, marker="▲", color=painter.colour("mark"))
-    text = plt.build()
-    plt.clear_figure()
+
+def _note(spec: ChartSpec, lo: float, hi: float) -> str:
+    if not spec.log_y:
+        return ""
+    skipped = sum(
+        line.series.count(lo, hi) - line.series.positive().count(lo, hi) for line in spec.lines
+    )
+    return f"{skipped} not above zero, not on a log scale" if skipped else ""
+
+
+def _bounds(spec: ChartSpec, lo: float, hi: float) -> Range | None:
+    shown = [line.series.positive() if spec.log_y else line.series for line in spec.lines]
+    found = [bounds for series in shown if (bounds := series.bounds(lo, hi)) is not None]
+    if not found:
+        return None
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _picture(spec: ChartSpec, x: XScale, y: YScale) -> tuple[list[list[Run]], tuple[int, int]]:
+    height = spec.height - 2
+    y_ticks = y.ticks(max(height // 4, 2))
+    gutter = max(len(label) for _, label in y_ticks)
+    width = spec.width - gutter - 1
+    cells, roles = _cells(spec, x, y, (width, height))
+    frame = _plotext(spec, cells, x.ticks(max(width // 12, 2)), y_ticks, (width, height))
+    first = gutter + 1
+    rows: list[list[Run]] = []
+    for number in range(height):
+        row = roles[number * width : (number + 1) * width]
+        rows.append(_runs(frame[number], ["axis"] * first + row))
+    line = list(frame[height])
+    line_roles = ["axis"] * spec.width
+    for glyph, role, column in _on_axis(spec, x, width):
+        line[first + column] = glyph
+        line_roles[first + column] = role
+    rows.append(_runs("".join(line), line_roles))
+    rows.append([(frame[height + 1], "axis")])
     if spec.symbols == "ascii":
-        text = text.translate(_ASCII)
-    return _rows(text, painter.roles, spec)
+        rows = [[(text.translate(_ASCII), role) for text, role in row] for row in rows]
+    return rows, (first, width)
 
 
-class _Painter:
-    """Draws lines on the global figure, each role in a colour number of its own."""
-
-    def __init__(
-        self, spec: ChartSpec, lo: float, hi: float, y_bounds: tuple[float, float], canvas: int
-    ) -> None:
-        self.spec, self.lo, self.hi = spec, lo, hi
-        self.low, self.high = y_bounds
-        self.canvas = canvas
-        self.roles: dict[int, str] = {}
-        self._marker = _MARKERS[spec.symbols]
-
-    def colour(self, role: str) -> int:
-        number = _FIRST_COLOUR + len(self.roles)
-        self.roles[number] = role
-        return number
-
-    def line(self, line: LineSpec) -> None:
-        if line.style == "dashed":
-            self._dashed(line)
-            return
+def _cells(spec: ChartSpec, x: XScale, y: YScale, size: tuple[int, int]) -> tuple[Cells, list[str]]:
+    """The glyphs of all lines and of the cursor, and the role of every cell; later lines cover
+    earlier ones, so that each can be followed where they cross."""
+    width, height = size
+    edges = x.edges(width * DOTS[spec.symbols].across)
+    cells: Cells = {}
+    roles = ["axis"] * (width * height)
+    if spec.cursor is not None and 0 <= x.part(spec.cursor) <= 1:
+        column = min(int(x.part(spec.cursor) * width), width - 1)
+        for place in range(column, width * height, width):
+            cells[place] = "│"
+            roles[place] = "cursor"
+    for line in spec.lines:
+        layers = [(line.series, line.role)]
         if line.smoothing:
-            self._solid(line.series, self.colour(f"{line.role}-raw"))
-            self._solid(line.series.smoothed(line.smoothing), self.colour(line.role))
-        else:
-            self._solid(line.series, self.colour(line.role))
-
-    def _solid(self, series: Series, colour: int) -> None:
-        for xs, ys in self._strokes(series):
-            self._stroke(xs, ys, colour)
-
-    def _stroke(self, xs: list[float], ys: list[float], colour: int) -> None:
-        import plotext as plt
-
-        draw = plt.plot if len(xs) > 1 else plt.scatter
-        draw(xs, ys, marker=self._marker, color=colour)
-
-    def _strokes(self, series: Series) -> list[tuple[list[float], list[float]]]:
-        """Polylines between gaps; a column's points become a span from its lowest to its highest,
-        begun at the end that is nearer to where the line comes from."""
-        dots = self.canvas * _DOTS[self.spec.symbols]
-        many = series.count(self.lo, self.hi) > dots
-        columns = series.columns(self.lo, self.hi, self.canvas if many else dots)
-        strokes: list[tuple[list[float], list[float]]] = []
-        xs: list[float] = []
-        ys: list[float] = []
-        before: float | None = None
-        for column in columns:
-            first_step = series.steps[column.start]
-            if before is not None and series.gap_between(before, first_step):
-                strokes.append((xs, ys))
-                xs, ys = [], []
-            single = column.points == 1
-            x = first_step if single else column.x
-            low, high = self._y(column.low), self._y(column.high)
-            if low is not None and high is not None:
-                if single or high - low < (self.high - self.low) / 500:
-                    xs.append(x)
-                    ys.append(high)
-                else:
-                    rising = not ys or abs(ys[-1] - low) <= abs(ys[-1] - high)
-                    xs += [x, x]
-                    ys += [low, high] if rising else [high, low]
-            before = series.steps[column.start + column.points - 1]
-        strokes.append((xs, ys))
-        return [stroke for stroke in strokes if stroke[0]]
-
-    def _dashed(self, line: LineSpec) -> None:
-        """Dots at the points, and a dotted line between them."""
-        import plotext as plt
-
-        colour = self.colour(line.role)
-        gap = (self.hi - self.lo) / self.canvas * 1.5
-        few = line.series.count(self.lo, self.hi) * 3 <= self.canvas
-        for xs, ys in self._strokes(line.series):
-            dots_x: list[float] = []
-            dots_y: list[float] = []
-            for x0, y0, x1, y1 in zip(xs, ys, xs[1:], ys[1:], strict=False):
-                count = int((x1 - x0) / gap)
-                dots_x += [x0 + (x1 - x0) * n / (count + 1) for n in range(count + 1)]
-                dots_y += [y0 + (y1 - y0) * n / (count + 1) for n in range(count + 1)]
-            plt.scatter([*dots_x, xs[-1]], [*dots_y, ys[-1]], marker=self._marker, color=colour)
-            if few:
-                plt.scatter(xs, ys, marker="●", color=colour)
-
-    def _y(self, value: float) -> float | None:
-        if not self.spec.log_y:
-            return value
-        return math.log10(value) if value > 0 else None
+            layers = [
+                (line.series, f"{line.role}-raw"),
+                (line.series.smoothed(line.smoothing), line.role),
+            ]
+        for series, role in layers:
+            found = series.positive() if spec.log_y else series
+            glyphs = _glyphs(found, edges, x, y, (size, line.style, spec.symbols))
+            cells.update(glyphs)
+            for place in glyphs:
+                roles[place] = role
+    return cells, roles
 
 
-def _x_ticks(spec: ChartSpec, lo: float, hi: float, count: int) -> list[Tick]:
-    ticks = nice_ticks(lo, hi, count, whole=True)
-    series = spec.x_maps.get(spec.x_axis)
-    if spec.x_axis == "step" or series is None:
-        return ticks
-    start = series.values[0] if series.values else 0.0
-    return [Tick(t.at, x_label(spec.x_axis, series.value_at(t.at), start)) for t in ticks]
+def _glyphs(
+    series: Series,
+    edges: Sequence[float],
+    x: XScale,
+    y: YScale,
+    look: tuple[tuple[int, int], LineStyle, Symbols],
+) -> Cells:
+    """The glyphs of one series; kept until it changes, for a cursor that moves and for lines that
+    stay as they are while another one grows."""
+    known = _kept.setdefault(series, {})
+    key = (series.version, x.key, y.key, look)
+    glyphs = known.get(key)
+    if glyphs is None:
+        if len(known) >= _KEPT:
+            known.clear()
+        glyphs = known[key] = rasterise(series.columns_between(edges), y, *look)
+    return glyphs
 
 
-def _rows(text: str, roles: Mapping[int, str], spec: ChartSpec) -> list[list[Run]]:
-    rows = []
-    for line in text.splitlines()[: spec.height]:
-        row: list[Run] = []
-        role, place = "axis", 0
-        for code in _SGR.finditer(line):
-            if code.start() > place:
-                row.append((line[place : code.start()], role))
-            place = code.end()
-            role = _role(code[1], role, roles)
-        if place < len(line):
-            row.append((line[place:], role))
-        rows.append(row)
-    rows += [[] for _ in range(spec.height - len(rows))]
-    return rows
+def _plotext(
+    spec: ChartSpec,
+    cells: Cells,
+    x_ticks: Sequence[tuple[float, str]],
+    y_ticks: Sequence[tuple[float, str]],
+    size: tuple[int, int],
+) -> list[str]:
+    """The rows that plotext draws: canvas, axes and ticks, in cells of a canvas of ``size``."""
+    import plotext
+
+    width, height = size
+    full = DOTS[spec.symbols].full
+    # plotext takes 5 µs for a cell, and the inside of a band of noise is the same in every cell
+    places = [place for place, glyph in cells.items() if glyph != full]
+    with _plotext_lock:
+        plotext.clear_figure()
+        plotext.theme("clear")
+        plotext.limit_size(False, False)
+        plotext.plot_size(spec.width, spec.height)
+        plotext.xaxes(True, False)
+        plotext.yaxes(True, False)
+        plotext.xlim(0, width - 1)
+        plotext.ylim(0, height - 1)
+        plotext.xticks(
+            [min(int(part * width), width - 1) for part, _ in x_ticks],
+            [label for _, label in x_ticks],
+        )
+        plotext.yticks(
+            [round(part * (height - 1)) for part, _ in y_ticks], [label for _, label in y_ticks]
+        )
+        plotext.scatter(
+            [place % width for place in places],
+            [height - 1 - place // width for place in places],
+            marker=[cells[place] for place in places],
+        )
+        text: str = plotext.uncolorize(plotext.build())
+    rows = [list(row[: spec.width].ljust(spec.width)) for row in text.split("\n")[: spec.height]]
+    rows += [[" "] * spec.width for _ in range(spec.height - len(rows))]
+    first = spec.width - width
+    for place, glyph in cells.items():
+        if glyph == full:
+            rows[place // width][first + place % width] = glyph
+    return ["".join(row) for row in rows]
 
 
-def _role(code: str, before: str, roles: Mapping[int, str]) -> str:
-    if code in ("", "0"):
-        return "axis"
-    parts = code.split(";")
-    if parts[:2] == ["38", "5"] and len(parts) > 2:
-        return roles.get(int(parts[2]), "axis")
-    return before
+def _on_axis(spec: ChartSpec, x: XScale, width: int) -> list[tuple[str, str, int]]:
+    """What is marked on the axis line: glyph, role and column, the more important last."""
+    lo, hi = x.steps
+    found: list[tuple[str, str, int]] = []
+
+    def put(glyph: str, role: str, step: float) -> None:
+        if lo <= step <= hi:
+            found.append((glyph, role, min(int(x.part(step) * width), width - 1)))
+
+    for line in spec.lines:
+        gaps = line.series.gaps
+        if gaps and line.style == "solid":
+            for step in gaps[-_GAPS_SHOWN:]:
+                put("×", "gap", step)
+    for mark in spec.marks:
+        put("▲", "mark", mark.step)
+    if spec.cursor is not None:
+        put("┴", "cursor", spec.cursor)
+    return found
+
+
+def _runs(text: str, roles: Sequence[str]) -> list[Run]:
+    runs: list[Run] = []
+    start = 0
+    for place in range(1, len(text) + 1):
+        if place == len(text) or roles[place] != roles[start]:
+            runs.append((text[start:place], roles[start]))
+            start = place
+    return runs
 
 
 def _blank(spec: ChartSpec, text: str) -> list[list[Run]]:
-    rows: list[list[Run]] = [[] for _ in range(spec.height)]
+    rows: list[list[Run]] = [[(" " * spec.width, "axis")] for _ in range(spec.height)]
     if rows:
-        pad = " " * max((spec.width - len(text)) // 2, 0)
-        rows[len(rows) // 2] = [((pad + text)[: spec.width], "axis")]
+        rows[len(rows) // 2] = [(text[: spec.width].center(spec.width), "axis")]
     return rows

@@ -1,66 +1,87 @@
-"""The chart on screen: it is read and moved by keys, and drawn no more often than it must be."""
+"""The chart on screen: read and moved by keys, and drawn no more often than it must be."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
 from arkor_tui.history.series import Series
-from arkor_tui.tui.text import duration, number
 
 from .frame import Axis, ChartFrame, ChartSpec, LineSpec, Mark, Run, Symbols, draw, x_extent
+from .legend import legend
+from .scale import Range
+from .view import containing, panned, within, zoomed
 
 SMOOTHING = (0.0, 0.6, 0.9, 0.99)
 AXES: tuple[Axis, ...] = ("step", "epoch", "time")
+FAST = 10
+"""Cells that the cursor jumps with Ctrl."""
 
 
 class LossChart(Widget, can_focus=True):
-    """Lines over steps, with a cursor that reads values.
+    """Lines over steps, with a cursor that reads values; the first row is its legend.
 
     ``max_fps`` caps how often new data is drawn, in frames a second; a key is answered at once.
+    Only cells that changed are sent to the terminal.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"chart--{role}"
         for role in (
-            "axis", "train", "train-raw", "eval", "eval-raw", "cursor", "mark", "legend",
-            "run1", "run2", "run3", "run4", "run1-raw", "run2-raw", "run3-raw", "run4-raw",
+            "axis", "legend", "value", "cursor", "mark", "gap", "train", "train-raw", "eval",
+            "eval-raw", "run1", "run2", "run3", "run4", "run1-raw", "run2-raw", "run3-raw",
+            "run4-raw",
         )
     }  # fmt: skip
     DEFAULT_CSS = """
     LossChart { height: 1fr; min-height: 6; }
     LossChart .chart--axis { color: $text-muted; }
     LossChart .chart--legend { color: $text; }
-    LossChart .chart--train { color: $chart-train; }
-    LossChart .chart--train-raw { color: $chart-train 40%; }
-    LossChart .chart--eval { color: $chart-eval; }
-    LossChart .chart--eval-raw { color: $chart-eval 40%; }
+    LossChart .chart--value { color: $text; text-style: bold; }
     LossChart .chart--cursor { color: $chart-cursor; }
     LossChart .chart--mark { color: $chart-mark; }
-    LossChart .chart--run1, LossChart .chart--run1-raw { color: $chart-run1; }
-    LossChart .chart--run2, LossChart .chart--run2-raw { color: $chart-run2; }
-    LossChart .chart--run3, LossChart .chart--run3-raw { color: $chart-run3; }
-    LossChart .chart--run4, LossChart .chart--run4-raw { color: $chart-run4; }
+    LossChart .chart--gap { color: $error; }
+    LossChart .chart--train { color: $chart-train; }
+    LossChart .chart--train-raw { color: $chart-train; text-style: dim; }
+    LossChart .chart--eval { color: $chart-eval; }
+    LossChart .chart--eval-raw { color: $chart-eval; text-style: dim; }
+    LossChart .chart--run1 { color: $chart-run1; }
+    LossChart .chart--run2 { color: $chart-run2; }
+    LossChart .chart--run3 { color: $chart-run3; }
+    LossChart .chart--run4 { color: $chart-run4; }
+    LossChart .chart--run1-raw { color: $chart-run1; text-style: dim; }
+    LossChart .chart--run2-raw { color: $chart-run2; text-style: dim; }
+    LossChart .chart--run3-raw { color: $chart-run3; text-style: dim; }
+    LossChart .chart--run4-raw { color: $chart-run4; text-style: dim; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "cursor(-1)", "cursor left", id="chart.left", show=False),
         Binding("right,l", "cursor(1)", "cursor right", id="chart.right", show=False),
+        Binding("ctrl+left", f"cursor(-{FAST})", "cursor left, fast", id="chart.left-fast",
+                show=False),
+        Binding("ctrl+right", f"cursor({FAST})", "cursor right, fast", id="chart.right-fast",
+                show=False),
+        Binding("home", "end(False)", "cursor to the first step", id="chart.first", show=False),
+        Binding("end", "end(True)", "cursor to the newest step", id="chart.last", show=False),
         Binding("shift+left,H", "pan(-1)", "pan left", id="chart.pan-left", show=False),
         Binding("shift+right,L", "pan(1)", "pan right", id="chart.pan-right", show=False),
         Binding("plus,equals_sign", "zoom(0.5)", "zoom in", key_display="+", id="chart.zoom-in"),
         Binding("minus", "zoom(2.0)", "zoom out", id="chart.zoom-out", show=False),
-        Binding("0", "fit", "fit", id="chart.fit", show=False),
+        Binding("0", "fit", "show everything", id="chart.fit", show=False),
+        Binding("f", "follow", "follow the newest step", id="chart.follow", show=False),
         Binding("o", "log_scale", "log scale", id="chart.log"),
         Binding("s", "smooth", "smooth", id="chart.smooth"),
         Binding("x", "x_axis", "x axis", id="chart.x-axis"),
@@ -75,6 +96,7 @@ class LossChart(Widget, can_focus=True):
         Binding("right_parenthesis", "gap(True)", "next gap", id="chart.next-gap", show=False),
         Binding("left_parenthesis", "gap(False)", "previous gap", id="chart.previous-gap",
                 show=False),
+        Binding("escape", "leave", "put the cursor away", id="chart.leave", show=False),
     ]  # fmt: skip
 
     class CursorMoved(Message):
@@ -86,6 +108,19 @@ class LossChart(Widget, can_focus=True):
 
         @property
         def control(self) -> LossChart:
+            """The chart."""
+            return self.chart
+
+    class ViewChanged(Message):
+        """Another part of the run, another scale or another smoothing is in view."""
+
+        def __init__(self, chart: LossChart) -> None:
+            super().__init__()
+            self.chart = chart
+
+        @property
+        def control(self) -> LossChart:
+            """The chart."""
             return self.chart
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -93,33 +128,49 @@ class LossChart(Widget, can_focus=True):
         self.lines: tuple[LineSpec, ...] = ()
         self.marks: tuple[Mark, ...] = ()
         self.x_maps: Mapping[str, Series] = {}
+        self.extras: Mapping[str, Series] = {}
         self.max_fps = 4.0
         self.symbols: Symbols = "braille"
         self.cursor: float | None = None
-        self.x_range: tuple[float, float] | None = None
+        self.x_range: Range | None = None
         self.log_y = False
         self.smoothing = 0.0
         self.x_axis: Axis = "step"
-        self._frame: ChartFrame | None = None
+        self.following = False
+        self._grows = False
+        self._frame = ChartFrame([], None)
+        self._rows: list[list[Run]] = []
         self._drawn_for: object = None
-        self._drawn_at = 0.0
+        self._drawn_at = -math.inf
         self._later: Timer | None = None
+        self._styles: dict[str, Style] = {}
+
+    # what is shown
 
     def show(
-        self, lines: Sequence[LineSpec], marks: Sequence[Mark], x_maps: Mapping[str, Series]
+        self,
+        lines: Sequence[LineSpec],
+        marks: Sequence[Mark] = (),
+        x_maps: Mapping[str, Series] | None = None,
+        extras: Mapping[str, Series] | None = None,
     ) -> None:
-        """Show other lines; zoom and cursor stay."""
-        self.lines, self.marks, self.x_maps = tuple(lines), tuple(marks), x_maps
-        if self.x_axis != "step" and self.x_axis not in x_maps:
+        """Show other lines; zoom and cursor stay. ``x_maps`` translates steps to "epoch" and
+        "time" (seconds), ``extras`` are read at the cursor without being drawn."""
+        self.lines, self.marks = tuple(lines), tuple(marks)
+        self.x_maps, self.extras = x_maps or {}, extras or {}
+        if self.x_axis not in self._axes():
             self.x_axis = "step"
         self._redraw()
 
     def reset(self) -> None:
         """Forget zoom and cursor, for another run."""
         self.cursor = self.x_range = None
+        self.following = self._grows = False
+        self._redraw()
 
     def refresh_data(self) -> None:
         """The series have new points: draw now, or as soon as ``max_fps`` allows."""
+        self._grows = True
         wait = self._drawn_at + 1 / self.max_fps - time.monotonic()
         if wait <= 0:
             self._redraw()
@@ -130,232 +181,265 @@ class LossChart(Widget, can_focus=True):
         self._later = None
         self._redraw()
 
-    def _redraw(self) -> None:
-        self._drawn_at = time.monotonic()
-        if self._state() != self._drawn_for:
-            self._frame = None
-            self.refresh()
+    def on_mount(self) -> None:
+        """Nothing is drawn under another screen: catch up when it has gone."""
+        self.app.screen_change_signal.subscribe(self, lambda _: self._redraw(), immediate=True)
 
-    def _state(self) -> object:
-        return (
-            self.size, self.lines, tuple(line.series.version for line in self.lines), self.marks,
-            self.x_range, self.log_y, self.smoothing, self.x_axis, self.cursor, self.symbols,
-        )  # fmt: skip
+    def on_show(self) -> None:
+        """Whatever came while nobody could see it."""
+        self._redraw()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Another size is another picture."""
-        del event
-        self._frame = None
+        self._redraw()
+
+    def notify_style_update(self) -> None:
+        """Another theme has other colours."""
+        super().notify_style_update()
+        self._styles = {}
 
     # drawing
 
-    def render_line(self, y: int) -> Strip:
-        """One row; the first is the legend, the last what the cursor reads."""
+    def _redraw(self) -> None:
+        """Draw, if anybody sees it and anything is different, and send what changed."""
         width, height = self.size
-        base = self.rich_style
-        if y == 0:
-            runs = self._legend()
-        else:
-            rows = self._picture(width, height - 1).rows
-            runs = rows[y - 1] if y - 1 < len(rows) else []
-        segments = [Segment(text, base + self._role(role)) for text, role in runs]
-        return Strip(segments).adjust_cell_length(width, base)
-
-    def _role(self, role: str) -> Style:
-        return self.get_component_rich_style(f"chart--{role}", partial=True)
-
-    def _picture(self, width: int, height: int) -> ChartFrame:
+        if not self.is_attached or not self._seen() or width < 1 or height < 1:
+            return
+        if self.following and self.x_range is not None:
+            self._follow(self.x_range)
         state = self._state()
-        if self._frame is None or self._drawn_for != state:
-            lines = tuple(
-                LineSpec(
-                    line.name, line.series, line.style, line.role,
-                    self.smoothing if line.style == "solid" else 0.0,
-                )
-                for line in self.lines
-            )  # fmt: skip
-            self._drawn_for = state
-            self._drawn_at = time.monotonic()
-            self._frame = draw(
-                ChartSpec(
-                    lines, width, height, self.x_range, self.log_y, self.x_axis, self.x_maps,
-                    self.cursor, self.marks, self.symbols,
-                )
-            )  # fmt: skip
-        return self._frame
+        if state == self._drawn_for:
+            return
+        self._drawn_for, self._drawn_at = state, time.monotonic()
+        before = self._rows
+        self._frame, self._rows = self._picture(width, height)
+        self._send(before, width)
 
-    def _legend(self) -> list[Run]:
-        strokes = {"solid": "━━", "dashed": "●┄"}
-        if self.symbols == "ascii":
-            strokes = {"solid": "**", "dashed": "o."}
-        runs: list[Run] = []
-        if self.cursor is not None:
-            runs.append((f" {self._position(self.cursor)}", "legend"))
-        for line in self.lines:
-            runs.append((f"  {strokes[line.style]} ", line.role))
-            runs.append((f"{line.name} {self._value(line)}", "legend"))
-        facts = [f"EMA {self.smoothing:g}"] if self.smoothing else []
-        facts += ["log"] if self.log_y else []
-        facts += [f"x: {self.x_axis}"] if self.x_axis != "step" else []
-        facts += ["zoomed"] if self.x_range is not None else []
-        if self._frame is not None and self._frame.note:
-            facts.append(self._frame.note)
-        if facts:
-            runs.append(("  · " + " · ".join(facts), "axis"))
-        return runs
+    def _seen(self) -> bool:
+        return self.display and self.screen.is_current
 
-    def _value(self, line: LineSpec) -> str:
-        if self.cursor is None:
-            return number(line.series.last)
-        found = line.series.nearest(self.cursor)
-        if found is None:
-            return "—"
-        text = number(found[1])
-        if self.smoothing and line.style == "solid":
-            smooth = line.series.smoothed(self.smoothing).nearest(self.cursor)
-            text += f" (EMA {number(smooth[1] if smooth else None)})"
-        return text if found[0] == self.cursor else f"{text} @{found[0]:g}"
+    def _state(self) -> object:
+        series = [line.series for line in self.lines]
+        series += [*self.x_maps.values(), *self.extras.values()]
+        return (
+            self.size, self.lines, tuple(one.version for one in series), self.marks, self.x_range,
+            self.log_y, self.smoothing, self.x_axis, self.cursor, self.symbols, self.following,
+        )  # fmt: skip
 
-    def _position(self, step: float) -> str:
-        text = f"step {step:g}"
-        for axis, series in self.x_maps.items():
-            value = series.value_at(step)
-            if value is None:
-                continue
-            if axis == "epoch":
-                text += f" · epoch {value:.2f}"
-            elif axis == "time" and series.values:
-                text += f" · {duration(value - series.values[0])}"
-        return text
+    def _picture(self, width: int, height: int) -> tuple[ChartFrame, list[list[Run]]]:
+        lines = tuple(
+            replace(line, smoothing=self.smoothing) if line.style == "solid" else line
+            for line in self.lines
+        )
+        spec = ChartSpec(
+            lines, width, height - 1, self.x_range, self.log_y, self.x_axis, self.x_maps,
+            self.cursor, self.marks, self.symbols, room=self._grows,
+        )  # fmt: skip
+        frame = draw(spec)
+        return frame, [legend(spec, frame, self.extras, following=self.following), *frame.rows]
 
-    # keys
+    def _send(self, before: list[list[Run]], width: int) -> None:
+        """Refresh, of every row, from the first to the last cell that is different."""
+        if len(before) != len(self._rows):
+            self.refresh()
+            return
+        regions = []
+        for y, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+            if old != new:
+                changed = _changed(old, new, width)
+                if changed is not None:
+                    first, last = changed
+                    regions.append(Region(first, y, last - first + 1, 1))
+        if regions:
+            self.refresh(*regions)
 
-    def _extent(self) -> tuple[float, float] | None:
+    def render_line(self, y: int) -> Strip:
+        """One row; the first is the legend."""
+        base = self.rich_style
+        runs = self._rows[y] if y < len(self._rows) else []
+        segments = [Segment(text, base + self._style(role)) for text, role in runs]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def _style(self, role: str) -> Style:
+        style = self._styles.get(role)
+        if style is None:
+            name = f"chart--{role}"
+            if name not in self.COMPONENT_CLASSES:
+                name = "chart--axis"
+            style = self._styles[role] = self.get_component_rich_style(name, partial=True)
+        return style
+
+    # moving
+
+    def _view(self) -> Range | None:
         return self.x_range or x_extent(self.lines)
 
+    def _look(self, x_range: Range | None) -> None:
+        self.x_range = x_range
+        self._changed()
+
+    def _changed(self) -> None:
+        self._redraw()
+        self.post_message(self.ViewChanged(self))
+
     def set_cursor(self, step: float | None, *, tell: bool = True) -> None:
-        """Put the cursor at a step, scrolling to it if it is out of view."""
+        """Put the cursor at a step, moving the view to it; None puts it away."""
         if step == self.cursor:
             return
         self.cursor = step
-        if step is not None and self.x_range is not None:
-            lo, hi = self.x_range
-            if not lo <= step <= hi:
-                half = (hi - lo) / 2
-                self.x_range = (step - half, step + half)
+        whole = x_extent(self.lines)
+        if step is not None and self.x_range is not None and whole is not None:
+            moved = containing(self.x_range, whole, step)
+            if moved != self.x_range:
+                self.following = False
+                self.x_range = moved
         self._redraw()
         if tell:
             self.post_message(self.CursorMoved(self, step))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is somebody else's where there is no cursor."""
+        del parameters
+        return action != "leave" or self.cursor is not None
+
+    def _follow(self, view: Range) -> None:
+        whole = x_extent(self.lines)
+        if whole is not None:
+            self.x_range = within(whole[1], view[1] - view[0], whole)
+
+    def _first(self) -> Series | None:
+        """The first line that has points."""
+        return next((line.series for line in self.lines if len(line.series)), None)
+
     def action_cursor(self, by: int) -> None:
-        """To the next or previous point of the first line."""
-        if not self.lines or not len(self.lines[0].series):
+        """Move by cells, to the nearest point there; at least to the next point."""
+        series, view = self._first(), self._view()
+        if series is None or view is None:
             return
-        series = self.lines[0].series
         if self.cursor is None:
-            self.set_cursor(series.last_step if by < 0 else series.first_step)
+            self.set_cursor(_in_view(series, view, last=by < 0))
             return
-        extent = self._extent()
-        assert extent is not None
-        # a cell of the chart, or a point where points are wider than that
-        stride = (extent[1] - extent[0]) / max(self.size.width - 8, 1)
-        target = self.cursor + by * stride
-        found = series.nearest(target)
-        if found is not None and (found[0] - self.cursor) * by <= 0:
-            found = _neighbour(series, self.cursor, by)
-        if found is not None:
-            self.set_cursor(found[0])
+        width, x = max(self._frame.canvas[1], 1), self._frame.x
+        step = self.cursor
+        if x is not None:
+            target = series.nearest(x.step_at(x.part(self.cursor) + by / width))
+            step = target[0] if target else step
+        if (step - self.cursor) * by <= 0:
+            beyond = series.neighbour(self.cursor, forward=by > 0)
+            step = self.cursor if beyond is None else beyond[0]
+        self.set_cursor(step)
+
+    def action_end(self, last: bool) -> None:
+        """The cursor to the first or to the newest point."""
+        series = self._first()
+        if series is not None:
+            self.set_cursor(series.last_step if last else series.first_step)
+
+    def action_leave(self) -> None:
+        """No cursor."""
+        self.set_cursor(None)
 
     def action_pan(self, by: int) -> None:
         """A quarter of the view to the left or right."""
-        whole, extent = x_extent(self.lines), self._extent()
-        if whole is None or extent is None or self.x_range is None:
-            return
-        shift = by * (extent[1] - extent[0]) / 4
-        shift = min(max(shift, whole[0] - extent[0]), whole[1] - extent[1])
-        self.x_range = (extent[0] + shift, extent[1] + shift)
-        self._redraw()
+        whole = x_extent(self.lines)
+        if whole is not None and self.x_range is not None:
+            self.following = False
+            self._look(panned(self.x_range, whole, by / 4))
 
     def action_zoom(self, factor: float) -> None:
-        """Zoom in or out around the cursor, or around the middle."""
-        whole, extent = x_extent(self.lines), self._extent()
-        if whole is None or extent is None:
+        """Zoom in or out around the cursor, at the newest step when following, or the middle."""
+        whole, view = x_extent(self.lines), self._view()
+        if whole is None or view is None:
             return
-        lo, hi = extent
-        centre = self.cursor if self.cursor is not None else (lo + hi) / 2
-        span = max((hi - lo) * factor, 2.0)
-        if span >= whole[1] - whole[0]:
-            self.x_range = None
-        else:
-            share = (centre - lo) / (hi - lo) if hi > lo else 0.5
-            start = min(max(centre - span * share, whole[0]), whole[1] - span)
-            self.x_range = (start, start + span)
-        self._redraw()
+        centre = self.cursor if self.cursor is not None else (view[0] + view[1]) / 2
+        self._look(zoomed(view, whole, whole[1] if self.following else centre, factor))
 
     def action_fit(self) -> None:
-        """Everything in view, no cursor."""
-        self.x_range = None
-        self._redraw()
-        self.set_cursor(None)
+        """Everything in view."""
+        self.following = False
+        self._look(None)
+
+    def action_follow(self) -> None:
+        """Keep the newest step in view while zoomed; without zoom it always is."""
+        if self.x_range is None:
+            self.notify("Everything is in view; zoom in with + first.", timeout=3, markup=False)
+            return
+        self.following = not self.following
+        self._changed()
+
+    # looks
 
     def action_log_scale(self) -> None:
         """Logarithmic values, or linear ones."""
         self.log_y = not self.log_y
-        self._redraw()
+        self._changed()
 
     def action_smooth(self) -> None:
         """The next smoothing weight."""
         place = SMOOTHING.index(self.smoothing) if self.smoothing in SMOOTHING else 0
         self.smoothing = SMOOTHING[(place + 1) % len(SMOOTHING)]
-        self._redraw()
+        self._changed()
+
+    def _axes(self) -> list[Axis]:
+        return [axis for axis in AXES if axis == "step" or axis in self.x_maps]
 
     def action_x_axis(self) -> None:
         """Steps, epochs or time."""
-        known = [axis for axis in AXES if axis == "step" or axis in self.x_maps]
-        self.x_axis = known[(known.index(self.x_axis) + 1) % len(known)]
-        self._redraw()
+        axes = self._axes()
+        self.x_axis = axes[(axes.index(self.x_axis) + 1) % len(axes)]
+        self._changed()
+
+    # jumping
 
     def action_mark(self, forward: bool) -> None:
         """The cursor to the next or previous checkpoint."""
         steps = sorted(mark.step for mark in self.marks)
-        at = self.cursor
+        at = self._here(forward)
         if forward:
-            found = next((s for s in steps if at is None or s > at), None)
+            found = next((step for step in steps if step > at), None)
         else:
-            found = next((s for s in reversed(steps) if at is None or s < at), None)
+            found = next((step for step in reversed(steps) if step < at), None)
         self._jump(found, "checkpoint", forward)
 
     def action_spike(self, forward: bool) -> None:
-        """The cursor to the next or previous spike of the first line."""
-        self._jump(self._beyond(Series.next_spike, forward), "spike", forward)
+        """The cursor to the next or previous spike of any line."""
+        self._jump(self._nearest(Series.next_spike, forward), "spike", forward)
 
     def action_gap(self, forward: bool) -> None:
-        """The cursor to the next or previous gap of the first line."""
-        self._jump(self._beyond(Series.next_gap, forward), "gap", forward)
+        """The cursor to the next or previous gap of any line."""
+        self._jump(self._nearest(Series.next_gap, forward), "gap", forward)
 
-    def _beyond(self, find: Callable[..., float | None], forward: bool) -> float | None:
-        if not self.lines:
+    def _here(self, forward: bool) -> float:
+        if self.cursor is not None:
+            return self.cursor
+        return -math.inf if forward else math.inf
+
+    def _nearest(self, find: Callable[..., float | None], forward: bool) -> float | None:
+        # a null in a line of points now and then, such as eval, is no gap
+        lines = [line for line in self.lines if line.style == "solid"] or self.lines
+        found = [find(line.series, self._here(forward), forward=forward) for line in lines]
+        steps = [step for step in found if step is not None]
+        if not steps:
             return None
-        start = self.cursor
-        if start is None:
-            start = float("-inf") if forward else float("inf")
-        return find(self.lines[0].series, start, forward=forward)
+        return min(steps) if forward else max(steps)
 
     def _jump(self, step: float | None, what: str, forward: bool) -> None:
         if step is None:
-            where = "further right" if forward else "further left"
-            self.notify(f"No {what} {where}.", timeout=2, markup=False)
+            where = "after" if forward else "before"
+            text = f"No {what}." if self.cursor is None else f"No {what} {where} the cursor."
+            self.notify(text, timeout=2, markup=False)
         else:
             self.set_cursor(step)
 
+    # mouse
+
     def on_click(self, event: events.Click) -> None:
         """A click reads the value there."""
-        extent = self._extent()
-        if extent is None or not self.lines:
+        series, x = self._first(), self._frame.x
+        first, width = self._frame.canvas
+        if series is None or x is None or event.y < 1:
             return
-        gutter = 6
-        share = (event.x - gutter) / max(self.size.width - gutter, 1)
-        found = self.lines[0].series.nearest(extent[0] + share * (extent[1] - extent[0]))
+        found = series.nearest(x.step_at(min(max((event.x - first + 0.5) / width, 0.0), 1.0)))
         if found is not None:
             self.set_cursor(found[0])
 
@@ -370,8 +454,19 @@ class LossChart(Widget, can_focus=True):
         self.action_zoom(1.25)
 
 
-def _neighbour(series: Series, step: float, by: int) -> tuple[float, float] | None:
-    if by < 0:
-        return series.at_or_before(math.nextafter(step, -math.inf))
-    place = series.count(-math.inf, step)
-    return (series.steps[place], series.values[place]) if place < len(series) else None
+def _in_view(series: Series, view: Range, *, last: bool) -> float:
+    found = series.nearest(view[1] if last else view[0])
+    assert found is not None
+    return found[0]
+
+
+def _changed(old: list[Run], new: list[Run], width: int) -> tuple[int, int] | None:
+    """First and last cell that differ; None where none does within ``width``."""
+    before, after = _flat(old, width), _flat(new, width)
+    different = [x for x in range(width) if before[x] != after[x]]
+    return (different[0], different[-1]) if different else None
+
+
+def _flat(row: list[Run], width: int) -> list[tuple[str, str]]:
+    cells = [(character, role) for text, role in row for character in text][:width]
+    return cells + [(" ", "axis")] * (width - len(cells))

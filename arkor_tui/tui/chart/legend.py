@@ -1,0 +1,81 @@
+"""The line of text that belongs to a chart: what is drawn how, and what the cursor reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from arkor_tui.history.series import Series
+from arkor_tui.plain import plain
+from arkor_tui.tui.text import duration, number
+
+from .frame import ChartFrame, ChartSpec, LineSpec, LineStyle, Reading, Run, Symbols
+
+_STROKES: Mapping[Symbols, Mapping[LineStyle, str]] = {
+    "braille": {"solid": "━━", "dashed": "╺╸", "dots": "● "},
+    "block": {"solid": "━━", "dashed": "╺╸", "dots": "● "},
+    "ascii": {"solid": "--", "dashed": "- ", "dots": "o "},
+}
+
+
+def legend(
+    spec: ChartSpec, frame: ChartFrame, extras: Mapping[str, Series], *, following: bool
+) -> list[Run]:
+    """One row: the cursor's position, each line with its sign and value, further values at the
+    cursor, and whatever is not as usual about the picture."""
+    dot = " | " if spec.symbols == "ascii" else " · "
+    runs: list[Run] = []
+    if spec.cursor is not None:
+        runs.append((f"{_position(spec, spec.cursor, dot)} ", "cursor"))
+    for place, line in enumerate(spec.lines):
+        space = "  " if place or runs else ""
+        runs.append((f"{space}{_STROKES[spec.symbols][line.style]} ", line.role))
+        runs.append((f"{plain(line.name, limit=40, newlines=False)} ", "legend"))
+        runs.append((_value(line, spec, frame.readout), "value"))
+    if spec.cursor is not None:
+        for name, series in extras.items():
+            point = series.nearest(spec.cursor)
+            if point is not None:
+                runs.append((f"{dot}{plain(name, limit=40, newlines=False)} ", "axis"))
+                runs.append((number(point[1]), "value"))
+    facts = _facts(spec, frame, following)
+    if facts:
+        runs.append((dot + dot.join(facts), "axis"))
+    return runs
+
+
+def _facts(spec: ChartSpec, frame: ChartFrame, following: bool) -> list[str]:
+    weights = {line.smoothing for line in spec.lines if line.smoothing}
+    facts = [f"EMA {weight:g}".replace("0.", ".") for weight in sorted(weights)]
+    if spec.log_y:
+        facts.append("log")
+    if spec.x_axis != "step":
+        facts.append(f"x: {spec.x_axis}")
+    if spec.x_range is not None:
+        facts.append("zoomed, following" if following else "zoomed")
+    if frame.note:
+        facts.append(frame.note)
+    return facts
+
+
+def _value(line: LineSpec, spec: ChartSpec, readout: Sequence[Reading]) -> str:
+    if spec.cursor is None:
+        return number(line.series.last)
+    reading = next((r for r in readout if r.name == line.name and r.role == line.role), None)
+    if reading is None:
+        return number(None)
+    if reading.value is None:
+        return "gap"
+    text = number(reading.value)
+    if reading.smooth is not None:
+        text += f" ({number(reading.smooth)})"
+    return text if reading.step == spec.cursor else f"{text} @{reading.step:g}"
+
+
+def _position(spec: ChartSpec, step: float, dot: str) -> str:
+    text = f"step {step:g}" if abs(step) >= 1e15 or step % 1 else f"step {step:.0f}"
+    epoch, time = spec.x_maps.get("epoch"), spec.x_maps.get("time")
+    if epoch is not None and (value := epoch.value_at(step)) is not None:
+        text += f"{dot}epoch {value:.2f}"
+    if time is not None and (value := time.value_at(step)) is not None:
+        text += f"{dot}{duration(value - time.values[0])}"
+    return text

@@ -1,0 +1,156 @@
+"""A decimated line as glyphs of a chart's cells, each made of several dots.
+
+Noise becomes vertical spans from the lowest to the highest value of each column of dots, and a
+column is joined to the one before it. The work depends on the number of columns, not of points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from arkor_tui.history.series import Column
+
+from .scale import YScale
+
+Symbols = Literal["braille", "block", "ascii"]
+LineStyle = Literal["solid", "dashed", "dots"]
+Cells = dict[int, str]
+"""Glyphs by cell: row (0 at the top) times the width, plus column."""
+
+_Draw = Callable[[int, int, int], None]
+
+_DASH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """How a cell is divided, and which glyph shows which dots."""
+
+    across: int
+    down: int
+    bits: tuple[tuple[int, ...], ...]
+    """The bit of each dot, by column and row."""
+    glyphs: str
+    """The glyph of each combination of bits."""
+    point: str
+
+    @property
+    def full(self) -> str:
+        """The glyph with every dot."""
+        return self.glyphs[-1]
+
+    def spans(self) -> list[list[list[int]]]:
+        """The bits from one row to another, both included, by column."""
+        return [
+            [[sum(column[a : b + 1]) for b in range(self.down)] for a in range(self.down)]
+            for column in self.bits
+        ]
+
+
+DOTS: Mapping[Symbols, Dots] = {
+    "braille": Dots(
+        2, 4, ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)),
+        "".join(chr(0x2800 + bits) for bits in range(256)), "●",
+    ),
+    "block": Dots(2, 2, ((1, 4), (2, 8)), " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█", "●"),
+    "ascii": Dots(1, 2, ((1, 2),), " '.:", "o"),
+}  # fmt: skip
+_SPANS = {symbols: dots.spans() for symbols, dots in DOTS.items()}
+
+
+def rasterise(
+    columns: Sequence[Column],
+    scale: YScale,
+    size: tuple[int, int],
+    style: LineStyle,
+    symbols: Symbols,
+) -> Cells:
+    """Draw ``columns``, numbered in columns of dots, into ``size`` (width, height) cells."""
+    dots = DOTS[symbols]
+    width, height = size
+    masks: dict[int, int] = {}
+    bottom = height * dots.down - 1
+    draw = _drawer(masks, width, style, symbols)
+    part, joined = scale.part, style != "dots"
+    before: tuple[int, int, int, int] | None = None  # column, its top and low, where it ended
+    points: list[int] = []
+    for column in columns:
+        at = column.number
+        over, under = part(column.high), part(column.low)
+        if over < 0 or under > 1:  # out of a range that was asked for
+            before = None
+            continue
+        # rows count from the top
+        top = max(int((1 - over) * bottom + 0.5), 0)
+        low = min(int((1 - under) * bottom + 0.5), bottom)
+        begin = end = low
+        if top != low:
+            begin = min(max(int((1 - part(column.first)) * bottom + 0.5), 0), bottom)
+            end = min(max(int((1 - part(column.last)) * bottom + 0.5), 0), bottom)
+        points.append(end // dots.down * width + at // dots.across)
+        span_top, span_low = top, low
+        if before is not None and joined and not column.gap:
+            came, last_top, last_low, ended = before
+            if at > came + 1:
+                _join(draw, came, ended, at, begin)
+            elif top > last_low + 1:  # neighbours are stretched until they touch
+                span_top = last_low + 1
+            elif low < last_top - 1:
+                span_low = last_top - 1
+        draw(at, span_top, span_low)
+        before = (at, top, low, end)
+    glyphs = dots.glyphs
+    cells = {place: glyphs[bits] for place, bits in masks.items()}
+    if len(columns) == 1 or (style != "solid" and len(points) * 4 <= width):
+        cells.update(dict.fromkeys(points, dots.point))
+    return cells
+
+
+def _drawer(masks: dict[int, int], width: int, style: LineStyle, symbols: Symbols) -> _Draw:
+    """Draws a vertical span: column and rows of dots."""
+    dots, spans = DOTS[symbols], _SPANS[symbols]
+    across, down = dots.across, dots.down
+    full = down - 1
+    dashed = style == "dashed"
+    masks_get = masks.get
+
+    def draw(at: int, top: int, low: int) -> None:
+        if dashed and at % _DASH >= _DASH // 2:
+            return
+        table = spans[at % across]
+        first, last = top // down, low // down
+        place = first * width + at // across
+        if first == last:
+            masks[place] = masks_get(place, 0) | table[top % down][low % down]
+            return
+        masks[place] = masks_get(place, 0) | table[top % down][full]
+        inner = table[0][full]
+        for _ in range(last - first - 1):
+            place += width
+            masks[place] = masks_get(place, 0) | inner
+        place += width
+        masks[place] = masks_get(place, 0) | table[0][low % down]
+
+    return draw
+
+
+def _join(draw: _Draw, x0: int, y0: int, x1: int, y1: int) -> None:
+    """A straight line between two dots, without its ends."""
+    slope = (y1 - y0) / (x1 - x0)
+    last = y0
+    for x in range(x0 + 1, x1):
+        y = round(y0 + slope * (x - x0))
+        if y > last + 1:
+            draw(x, last + 1, y)
+        elif y < last - 1:
+            draw(x, y, last - 1)
+        else:
+            draw(x, y, y)
+        last = y
+    # the rest of a steep rise belongs to the last column before the end
+    if y1 > last + 1:
+        draw(x1, last + 1, y1)
+    elif y1 < last - 1:
+        draw(x1, y1, last - 1)
