@@ -36,15 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a terminal without UTF-8 must not turn a message into a crash
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    at = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
-    if at is None or arguments[at] not in COMMANDS:
-        parser = _overview()
-        parser.parse_args(arguments)  # --help, --version, and what is no command
-        parser.print_help()
-        return 0
-    name = arguments[at]
+    at = next((i for i, word in enumerate(arguments) if word in COMMANDS), None)
+    if at is None:
+        if {"-h", "--help", "--version"} & set(arguments) or not _only_options(arguments):
+            _overview().parse_args(arguments)
+        name, rest = "app", arguments
+    else:
+        name, rest = arguments[at], arguments[:at] + arguments[at + 1 :]
     # intermixed, so that `chat RUN --step 5 PROMPT` reads as people write it
-    args = _parser(name).parse_intermixed_args(arguments[:at] + arguments[at + 1 :])
+    args = _parser(name).parse_intermixed_args(rest)
     debug = bool(args.debug)
     try:
         code: int = _module(name).run(args)
@@ -72,12 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
+def _only_options(arguments: Sequence[str]) -> bool:
+    """Whether these are options of the app and no misspelt command."""
+    return not arguments or arguments[0].startswith("-")
+
+
 def _overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="arkor-tui",
         description="Fine-tune language models with LoRA: start a run, watch it, talk to its "
         "checkpoints, stop it.",
-        epilog="`arkor-tui COMMAND --help` shows the options of a command.",
+        epilog="Without a command it opens the app (--run ID, --theme NAME, --backend NAME). "
+        "`arkor-tui COMMAND --help` shows the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"arkor-tui {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -87,7 +93,7 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"arkor-tui {name}")
+    parser = argparse.ArgumentParser(prog="arkor-tui" if name == "app" else f"arkor-tui {name}")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a line, for scripts"
     )

@@ -17,6 +17,7 @@ from arkor_tui.training.connection import Connection, chosen_backend, connect
 from arkor_tui.training.infer import Infer
 from arkor_tui.training.trainer import Trainer
 
+from .exporting import export_to_file
 from .monitors import Monitors
 from .run import RunMonitor
 from .updates import CancelState, Problem
@@ -140,6 +141,22 @@ class Session:
         trainer.use(connection)
         return await self.monitors.start(trainer, trainer_file=trainer_file)
 
+    def enter(self, folder: Path, backend: str | None = None) -> None:
+        """Work in another project from now on."""
+        if self.connection is not None:
+            self._others[_name(self.connection)] = self.connection
+        self.connection, self.folder = None, folder
+        self.backend = backend or self.backend
+
+    @property
+    def knows_backend(self) -> bool:
+        """Whether there is a backend that can be asked without making or starting anything new."""
+        return self.connection is not None or self.backend_name != "?"
+
+    async def is_complete(self, record: RunRecord) -> bool:
+        """Whether everything about a run is archived."""
+        return record.is_terminal and await self.archive.read(lambda a: a.ended(record.key))
+
     async def view(self, record: RunRecord) -> RunMonitor:
         """What the archive knows of a run."""
         return await self.monitors.view(record)
@@ -188,6 +205,16 @@ class Session:
                 self._others[identity.backend] = current
         scope = Scope(identity.org, identity.project)
         return current if current.scope == scope else current.for_scope(scope)
+
+    async def export(self, record: RunRecord, kind: str) -> Path:
+        """Write a run (``jsonl``, ``csv``, ``markdown``) or what was said to it
+        (``transcripts.md``, ``transcripts.jsonl``) into a new file of the project's folder.
+
+        Raises:
+            ArkorTuiError: it could not be written.
+        """
+        folder = self.folder
+        return await self.archive.read(lambda a: export_to_file(a, record, kind, folder))
 
     def infer(self, target: Target) -> Infer:
         """Talk to a target; the connection is made when the first prompt is sent."""

@@ -1,0 +1,59 @@
+"""``arkor-tui`` without a command: the app."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from arkor_tui.errors import ArkorTuiError, UsageError
+
+from .backend import add_backend_option
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "The app: set a run up, watch it, talk to its checkpoints, find it again. Keys are shown "
+        "by ?; everything works without a mouse."
+    )
+    parser.add_argument("--run", metavar="ID", help="open on this run (job id, its start, or name)")
+    parser.add_argument("--theme", metavar="NAME", help="a theme by name")
+    add_backend_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the app on the terminal.
+
+    Raises:
+        UsageError: there is no terminal, or no such run.
+        ArkorTuiError: the archive cannot be used.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "The app needs a terminal, and this is a pipe.",
+            hint="`arkor-tui start` runs a trainer without it; `arkor-tui --help` lists commands.",
+        )
+    asyncio.run(_run(args))
+    return 0
+
+
+async def _run(args: argparse.Namespace) -> None:
+    from arkor_tui.history.records import RunRecord
+    from arkor_tui.monitor.session import Session
+    from arkor_tui.tui.app import ArkorApp, run_app
+
+    async def make(session: Session) -> ArkorApp:
+        record: RunRecord | None = None
+        if args.run:
+            found = await session.archive.read(lambda a: a.find(args.run))
+            if not found:
+                raise ArkorTuiError(
+                    f"There is no run {args.run!r} in the archive.",
+                    hint="`arkor-tui` lists the runs; `arkor-tui attach ID` follows one by its id.",
+                )
+            record = found[0]
+        return ArkorApp(session, theme=args.theme, run=record)
+
+    await run_app(make, Path.cwd(), args.backend)

@@ -1,0 +1,179 @@
+"""One prompt to one target: streamed, timed, judged, archived."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.history.records import Exchange, now
+from arkor_tui.training.infer import InferOptions
+
+from .session import Session, Target
+from .verdict import Constraint, judge
+
+
+@dataclass(frozen=True, slots=True)
+class AskSettings:
+    """How to generate. None leaves it to the backend; ``max_tokens`` counts tokens."""
+
+    system: str = ""
+    temperature: float | None = 0.0
+    top_p: float | None = None
+    max_tokens: int | None = 200
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    constraint: Constraint = field(default_factory=Constraint)
+
+    def options(self) -> InferOptions:
+        """As keyword arguments of a prompt."""
+        options: InferOptions = {}
+        if self.temperature is not None:
+            options["temperature"] = self.temperature
+        if self.top_p is not None:
+            options["top_p"] = self.top_p
+        if self.max_tokens is not None:
+            options["max_tokens"] = self.max_tokens
+        if self.seed is not None:
+            options["seed"] = self.seed
+        if self.stop:
+            options["stop"] = list(self.stop)
+        outputs = self.constraint.structured_outputs()
+        if outputs is not None:
+            options["structured_outputs"] = outputs
+        return options
+
+
+@dataclass(slots=True)
+class Answer:
+    """A reply as it grows. Times are seconds since the prompt was sent."""
+
+    target: Target
+    text: str = ""
+    first_token_s: float | None = None
+    total_s: float | None = None
+    tokens: int | None = None
+    pieces: int = 0
+    finish_reason: str | None = None
+    error: str | None = None
+    hint: str = ""
+    verdict: str | None = None
+    passed: bool | None = None
+    stopped: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self.total_s is not None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of the time after the first token; None where too little was measured."""
+        if self.total_s is None or self.first_token_s is None:
+            return None
+        count = self.tokens if self.tokens is not None else self.pieces
+        spent = self.total_s - self.first_token_s
+        return (count - 1) / spent if count > 1 and spent > 0 else None
+
+
+async def ask(
+    session: Session,
+    answer: Answer,
+    messages: Sequence[Mapping[str, Any]],
+    settings: AskSettings,
+    *,
+    on_change: Callable[[Answer], None] = lambda _: None,
+    group: str | None = None,
+) -> Answer:
+    """Fill ``answer`` from its target; it and the prompt are archived however it ends.
+
+    Being cancelled stops the generation and keeps what has come. A failure is told in the answer.
+    """
+    began = time.perf_counter()
+    try:
+        infer = session.infer(answer.target)
+        async with infer.stream(list(messages), **settings.options()) as deltas:
+            async for delta in deltas:
+                if delta.text:
+                    if answer.first_token_s is None:
+                        answer.first_token_s = time.perf_counter() - began
+                    answer.text += delta.text
+                    answer.pieces += 1
+                    on_change(answer)
+                answer.finish_reason = delta.finish_reason or answer.finish_reason
+                if delta.usage and isinstance(delta.usage.get("completion_tokens"), int):
+                    answer.tokens = delta.usage["completion_tokens"]
+        verdict = judge(answer.text, settings.constraint)
+        answer.verdict, answer.passed = verdict.text or None, verdict.passed
+    except ArkorTuiError as error:
+        answer.error, answer.hint = error.message, error.hint or ""
+    except BaseException:
+        answer.stopped, answer.finish_reason = True, "stopped"
+        raise
+    finally:
+        answer.total_s = time.perf_counter() - began
+        on_change(answer)
+        await session.archive.write(
+            lambda a: a.save_exchange(_record(answer, messages, settings, group))
+        )
+    return answer
+
+
+def _record(
+    answer: Answer, messages: Sequence[Mapping[str, Any]], settings: AskSettings, group: str | None
+) -> Exchange:
+    target = answer.target
+    options: dict[str, Any] = dict(settings.options())
+    return Exchange(
+        run_key=target.run.key if target.run is not None else None,
+        target=target.kind,
+        step=target.step,
+        model=target.model or (target.run.model if target.run is not None else ""),
+        messages=tuple(dict(message) for message in messages),
+        reply=answer.text,
+        settings=options,
+        finish_reason=answer.finish_reason,
+        first_token_s=answer.first_token_s,
+        total_s=answer.total_s,
+        tokens=answer.tokens,
+        verdict=answer.verdict,
+        error=answer.error,
+        group=group,
+        created_at=now(),
+    )
+
+
+def settings_from(texts: Mapping[str, str]) -> tuple[AskSettings | None, dict[str, str]]:
+    """Settings as typed into a form, or what is wrong with which field."""
+    wrong: dict[str, str] = {}
+
+    def read(name: str, kind: Callable[[str], Any], low: float, high: float) -> Any:
+        text = texts.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            value = kind(text)
+        except ValueError:
+            wrong[name] = "a whole number" if kind is int else "a number"
+            return None
+        if not low <= value <= high:
+            wrong[name] = f"from {low:g} to {high:g}"
+        return value
+
+    constraint = Constraint()
+    try:
+        constraint = Constraint.parse(texts.get("constraint_kind", ""), texts.get("constraint", ""))
+    except UsageError as error:
+        wrong["constraint"] = error.message
+    settings = AskSettings(
+        system=texts.get("system", ""),
+        temperature=read("temperature", float, 0, 2),
+        top_p=read("top_p", float, 0, 1),
+        max_tokens=read("max_tokens", int, 1, 100_000),
+        seed=read("seed", int, 0, 2**31),
+        stop=tuple(word for word in texts.get("stop", "").split("|") if word),
+        constraint=constraint,
+    )
+    return (None, wrong) if wrong else (settings, {})

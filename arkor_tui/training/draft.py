@@ -1,0 +1,346 @@
+"""A run as it is typed into a form: checked field by field, and turned into a trainer or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from .config import LoraConfig, TrainerInput
+from .create import create_trainer
+from .datasets import (
+    EMBEDDED_MODELS,
+    SUPPORTED_MODELS,
+    BlobDataset,
+    Dataset,
+    FileDataset,
+    HuggingFaceDataset,
+    LocalModel,
+)
+from .trainer import Trainer
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _yes(value: object) -> object:
+    if isinstance(value, str):
+        return value.strip().lower() in ("yes", "y", "true", "1", "on")
+    return value
+
+
+_Whole = Annotated[int | None, BeforeValidator(_blank_is_none)]
+_Real = Annotated[float | None, BeforeValidator(_blank_is_none)]
+_Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+
+
+class RunDraft(BaseModel):
+    """Everything that the form asks for. Counts are steps or examples, lengths are tokens."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    model: Annotated[str, Field(min_length=1)]
+    dataset: Annotated[str, Field(min_length=1)]
+    split: _Text = None
+    subset: _Text = None
+    dataset_format: _Text = "chatml"
+    test_size: Annotated[_Real, Field(ge=0, lt=1)] = 0.1
+    train_on_responses_only: Annotated[bool, BeforeValidator(_yes)] = True
+    lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
+    lora_alpha: Annotated[float, Field(gt=0)] = 32
+    max_length: Annotated[_Whole, Field(ge=1)] = None
+    max_steps: Annotated[_Whole, Field(ge=1)] = 100
+    num_train_epochs: Annotated[_Real, Field(gt=0)] = None
+    learning_rate: Annotated[_Real, Field(gt=0, le=10)] = 2e-4
+    batch_size: Annotated[_Whole, Field(ge=1)] = 16
+    weight_decay: Annotated[_Real, Field(ge=0)] = None
+    lr_scheduler_type: _Text = None
+    warmup_steps: Annotated[_Whole, Field(ge=0)] = 10
+    logging_steps: Annotated[_Whole, Field(ge=1)] = 5
+    eval_steps: Annotated[_Whole, Field(ge=1)] = 25
+    save_steps: Annotated[_Whole, Field(ge=1)] = 25
+    seed: _Whole = 42
+
+    @field_validator("dataset")
+    @classmethod
+    def _an_address_is_https(cls, value: str) -> str:
+        if value.startswith("http://"):
+            raise ValueError("an address must begin with https://")
+        return value
+
+
+FieldKind = Literal["text", "number", "bool", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """How a field of the draft appears in a form."""
+
+    name: str
+    label: str
+    hint: str
+    kind: FieldKind = "text"
+    choices: tuple[str, ...] = ()
+
+
+FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
+    (
+        "Run",
+        (
+            FormField("name", "name", "what the run is called"),
+            FormField(
+                "model",
+                "base model",
+                "a known name, a model folder, a .gguf file, or a hub id",
+                choices=EMBEDDED_MODELS + SUPPORTED_MODELS,
+            ),
+        ),
+    ),
+    (
+        "Dataset",
+        (
+            FormField("dataset", "dataset", "a .jsonl file here, a hub name, or https://…"),
+            FormField("split", "split", "of a hub dataset; train if empty"),
+            FormField("subset", "subset", "of a hub dataset"),
+            FormField(
+                "dataset_format",
+                "format",
+                "how rows are read",
+                "choice",
+                ("chatml", "sharegpt", "alpaca", "prompt_completion", "text"),
+            ),
+            FormField("test_size", "held out", "share kept for the eval loss, 0.1", "number"),
+            FormField("train_on_responses_only", "answers only", "yes: learn the answers", "bool"),
+        ),
+    ),
+    (
+        "LoRA",
+        (
+            FormField("lora_r", "rank r", "size of the adapter, 8 to 64", "number"),
+            FormField("lora_alpha", "alpha", "scaling, often r or 2r", "number"),
+            FormField("max_length", "max length", "tokens of an example", "number"),
+        ),
+    ),
+    (
+        "Training",
+        (
+            FormField("max_steps", "max steps", "optimiser steps", "number"),
+            FormField("num_train_epochs", "epochs", "instead of steps", "number"),
+            FormField("learning_rate", "learning rate", "tiny model 1e-2, large 2e-4", "number"),
+            FormField("batch_size", "batch size", "examples a step", "number"),
+            FormField("warmup_steps", "warm-up", "steps of rising rate", "number"),
+            FormField(
+                "lr_scheduler_type",
+                "schedule",
+                "of the learning rate",
+                "choice",
+                ("linear", "cosine", "constant"),
+            ),
+            FormField("weight_decay", "weight decay", "0 is common for LoRA", "number"),
+            FormField("logging_steps", "log every", "steps", "number"),
+            FormField("eval_steps", "eval every", "steps", "number"),
+            FormField("save_steps", "save every", "steps: a checkpoint to talk to", "number"),
+            FormField("seed", "seed", "the same seed, the same run", "number"),
+        ),
+    ),
+)
+FIELDS: dict[str, FormField] = {item.name: item for _, items in FORM for item in items}
+BLANK: dict[str, str] = {"name": "my-run", "model": "", "dataset": ""}
+
+
+def text_of(value: object) -> str:
+    """A value as it stands in the form."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def defaults() -> dict[str, str]:
+    """The form as it is when nothing is known."""
+    texts = {name: text_of(info.default) for name, info in RunDraft.model_fields.items()}
+    return {**texts, **BLANK}
+
+
+def check(texts: Mapping[str, str]) -> tuple[RunDraft | None, dict[str, str]]:
+    """The draft, or what is wrong with which field."""
+    try:
+        draft = RunDraft.model_validate(dict(texts))
+    except ValidationError as error:
+        wrong = {
+            str(item["loc"][0]): _plainly(item)
+            for item in error.errors(include_url=False)
+            if item["loc"]
+        }
+        return None, wrong
+    if draft.max_steps is None and draft.num_train_epochs is None:
+        return None, {"max_steps": "give steps or epochs"}
+    return draft, {}
+
+
+def _plainly(item: Mapping[str, Any]) -> str:
+    kind, ctx = item["type"], item.get("ctx", {})
+    simple = {
+        "int_parsing": "a whole number",
+        "int_from_float": "a whole number",
+        "float_parsing": "a number",
+        "finite_number": "a finite number",
+        "string_too_short": "must not be empty",
+        "missing": "must not be empty",
+    }
+    if kind in simple:
+        return simple[kind]
+    for name, words in (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below")):
+        if name in ctx:
+            return f"{words} {ctx[name]:g}"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def from_settings(settings: TrainerInput) -> dict[str, str]:
+    """The form for a trainer's settings."""
+    lora = settings.lora
+    split = settings.dataset_split or {}
+    form = settings.dataset_format
+    model = settings.model
+    values: dict[str, object] = {
+        "name": settings.name,
+        "model": str(model.location) if isinstance(model, LocalModel) else model,
+        **_dataset_texts(settings.dataset),
+        "dataset_format": form.get("type") if isinstance(form, Mapping) else form,
+        "test_size": split.get("test_size", split.get("testSize")) if split else None,
+        "train_on_responses_only": settings.train_on_responses_only or False,
+        "lora_r": lora.r if lora else 16,
+        "lora_alpha": lora.alpha if lora else 16,
+        "max_length": lora.max_length if lora else None,
+        **{name: getattr(settings, name) for name in _SAME},
+        **{name: _steps(getattr(settings, name)) for name in _STEPS},
+    }
+    return {**dict.fromkeys(FIELDS, ""), **{k: text_of(v) for k, v in values.items()}}
+
+
+_SAME = (
+    "max_steps", "num_train_epochs", "learning_rate", "batch_size", "weight_decay",
+    "lr_scheduler_type", "seed",
+)  # fmt: skip
+_STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
+
+
+def _steps(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value.get("steps")
+    return getattr(value, "steps", value)
+
+
+def _dataset_texts(dataset: Dataset) -> dict[str, object]:
+    if isinstance(dataset, HuggingFaceDataset):
+        return {"dataset": dataset.name, "split": dataset.split, "subset": dataset.subset}
+    return {"dataset": dataset.url if isinstance(dataset, BlobDataset) else str(dataset.path)}
+
+
+def from_config(name: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """The form for an archived job's configuration as it was sent."""
+    source = config.get("datasetSource")
+    source = source if isinstance(source, Mapping) else {}
+    split = config.get("datasetSplit")
+    split = split if isinstance(split, Mapping) else {}
+    form = config.get("datasetFormat")
+    responses = config.get("trainOnResponsesOnly")
+    if isinstance(responses, Mapping):
+        responses = responses.get("enabled", True)
+    values: dict[str, object] = {
+        "name": name,
+        "model": config.get("model"),
+        "dataset": source.get("path") or source.get("name") or source.get("url"),
+        "split": source.get("split"),
+        "subset": source.get("subset"),
+        "dataset_format": form.get("type") if isinstance(form, Mapping) else form,
+        "test_size": split.get("testSize"),
+        "train_on_responses_only": bool(responses),
+        "lora_r": config.get("loraR", 16),
+        "lora_alpha": config.get("loraAlpha", 16),
+        "max_length": config.get("maxLength"),
+    }
+    for field in (*_SAME, *_STEPS):
+        head, *rest = field.split("_")
+        wire = head + "".join(part.title() for part in rest)
+        values[field] = _steps(config.get(wire))
+    return {**dict.fromkeys(FIELDS, ""), **{k: text_of(v) for k, v in values.items()}}
+
+
+def dataset_of(draft: RunDraft) -> Dataset:
+    """What the dataset field means: an address, a file, or a name on the hub."""
+    text = draft.dataset
+    if text.startswith("https://"):
+        return BlobDataset(text)
+    if text.endswith((".jsonl", ".json")) or text.startswith(("/", "./", "../", "~")):
+        return FileDataset(text)
+    return HuggingFaceDataset(text, draft.split, draft.subset)
+
+
+def model_of(draft: RunDraft) -> str | LocalModel:
+    """A model that a backend has by name, or one of this machine."""
+    known = draft.model in EMBEDDED_MODELS + SUPPORTED_MODELS
+    return draft.model if known else LocalModel(draft.model)
+
+
+def arguments(draft: RunDraft) -> dict[str, Any]:
+    """The draft as arguments of ``create_trainer``."""
+    settings: dict[str, Any] = {
+        "name": draft.name,
+        "model": model_of(draft),
+        "dataset": dataset_of(draft),
+        "lora": LoraConfig(draft.lora_r, draft.lora_alpha, draft.max_length),
+        "dataset_format": {"type": draft.dataset_format} if draft.dataset_format else None,
+        "dataset_split": {"enabled": True, "test_size": draft.test_size, "seed": draft.seed or 0}
+        if draft.test_size
+        else None,
+        "train_on_responses_only": draft.train_on_responses_only or None,
+        **{name: getattr(draft, name) for name in (*_SAME, *_STEPS)},
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def to_trainer(draft: RunDraft) -> Trainer:
+    """A trainer with these settings and no callbacks."""
+    return create_trainer(**arguments(draft))
+
+
+def to_source(draft: RunDraft) -> str:
+    """A trainer file with these settings."""
+    values = arguments(draft)
+    lines = [f'"""{_safe(draft.name)}: a trainer for arkor-tui.', "", "Run it:  arkor-tui start",
+             '"""', ""]  # fmt: skip
+    imports = {"LoraConfig", "create_arkor", "create_trainer", type(values["dataset"]).__name__}
+    if isinstance(values["model"], LocalModel):
+        imports.add("LocalModel")
+    lines.append(f"from arkor_tui import {', '.join(sorted(imports))}")
+    lines += ["", "trainer = create_trainer("]
+    lines += [f"    {name}={_literal(value)}," for name, value in values.items()]
+    lines += [")", "", "arkor = create_arkor(trainer=trainer)", ""]
+    return "\n".join(lines)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, LocalModel):
+        return f"LocalModel({str(value.location)!r})"
+    if isinstance(value, FileDataset):
+        return f"FileDataset({str(value.path)!r})"
+    if isinstance(value, BlobDataset):
+        return f"BlobDataset({value.url!r})"
+    if isinstance(value, HuggingFaceDataset):
+        given = {"name": value.name, "split": value.split, "subset": value.subset}
+        parts = ", ".join(f"{name}={text!r}" for name, text in given.items() if text is not None)
+        return f"HuggingFaceDataset({parts})"
+    if isinstance(value, LoraConfig):
+        length = f", max_length={value.max_length}" if value.max_length is not None else ""
+        return f"LoraConfig(r={value.r}, alpha={value.alpha:g}{length})"
+    return repr(value)
+
+
+def _safe(text: str) -> str:
+    return text.replace("\\", "/").replace('"', "'")

@@ -1,0 +1,407 @@
+"""The app: four screens over one session."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.session import Session, Target
+from arkor_tui.monitor.updates import Update
+from arkor_tui.plain import plain
+from arkor_tui.training.trainer import Trainer
+
+from .chart.frame import Symbols
+from .screens.base import BaseScreen
+from .terminal import Capabilities, osc9, osc52, title
+from .text import MARKS, duration, number
+from .themes import DEFAULT_THEME, DEFAULTS, load_themes
+from .widgets.dialogs import Choose, Confirm, DialogChoice
+from .widgets.help import HelpScreen, sections
+from .widgets.progress import eta_seconds, stream_text
+from .widgets.status import StatusInfo
+
+VIEWS = ("runs", "setup", "live", "console")
+
+
+class ArkorApp(App[None]):
+    """Shows a session; owns nothing of it."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "arkor-tui"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
+        Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
+        Binding("3", "view('live')", "Live", id="view.live", show=False),
+        Binding("4", "view('console')", "Console", id="view.console", show=False),
+        Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
+        Binding("q", "ask_quit", "quit", id="app.quit"),
+        Binding("ctrl+q,ctrl+c", "ask_quit", "quit", id="app.quit-always", show=False),
+        Binding("ctrl+p", "command_palette", "palette", id="app.palette", show=False),
+        Binding("underscore", "last_view", "last view", id="view.last", show=False),
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        theme: str | None = None,
+        run: RunRecord | None = None,
+        capabilities: Capabilities | None = None,
+        bell: bool = False,
+        notify_terminal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.capabilities = capabilities or Capabilities.detect(os.environ)
+        self.redraws_per_second = self.capabilities.redraws_per_second
+        self.symbols: Symbols = "braille" if self.capabilities.braille else "ascii"
+        self.current: RunMonitor | None = None
+        """The run that Live shows and Console talks to."""
+        self.target: Target | None = None
+        """What Console is asked to talk to next."""
+        self._setup_from: RunRecord | None = None
+        self.printed: deque[str] = deque(maxlen=2_000)
+        """What trainer files printed, newest last."""
+        self._first_run = run
+        self._view, self._last_view = "runs", "runs"
+        self._bell, self._notify_terminal = bell, notify_terminal
+        self._wanted_theme = theme or DEFAULT_THEME
+        self._offered: set[tuple[int, int]] = set()
+        session.monitors.on_update = self._updated
+        session.on_report = self._report
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that do not set them."""
+        return DEFAULTS
+
+    def on_mount(self) -> None:
+        """Themes, the four views, and what is to be shown first."""
+        found = load_themes()
+        for theme in found.themes.values():
+            self.register_theme(theme)
+        self.theme = self._wanted_theme if self._wanted_theme in found.themes else DEFAULT_THEME
+        for problem in found.problems:
+            self.notify(plain(problem, limit=400), severity="warning", markup=False, timeout=10)
+        if self._wanted_theme not in found.themes:
+            known = ", ".join(sorted(found.themes))
+            self.notify(
+                f"There is no theme {plain(self._wanted_theme, limit=60)!r}. Known: {known}.",
+                severity="warning",
+                markup=False,
+            )
+        from .screens.console import ConsoleScreen
+        from .screens.live import LiveScreen
+        from .screens.runs import RunsScreen
+        from .screens.setup import SetupScreen
+
+        for name, screen in zip(
+            VIEWS, (RunsScreen, SetupScreen, LiveScreen, ConsoleScreen), strict=True
+        ):
+            self.add_mode(name, screen)
+        self.switch_mode("runs")
+        if self.session.archive.notice:
+            notice = plain(self.session.archive.notice, limit=400)
+            self.notify(notice, severity="warning", markup=False, timeout=20)
+        self.start_up()
+
+    @work(group="start-up")
+    async def start_up(self) -> None:
+        """Open what was asked for; take up the runs that are live."""
+        if self._first_run is not None:
+            await self.open_run(self._first_run)
+        if self.session.knows_backend:
+            await self.refresh_runs()
+
+    # views
+
+    def action_view(self, name: str) -> None:
+        """Go to one of the four views."""
+        if len(self.screen_stack) > 1 or name == self._view:
+            return
+        self._last_view, self._view = self._view, name
+        self.switch_mode(name)
+
+    def action_last_view(self) -> None:
+        """The view before this one."""
+        self.action_view(self._last_view)
+
+    def go_back(self) -> None:
+        """One view back; the list of runs is the last."""
+        self.action_view(self._last_view if self._view != self._last_view else "runs")
+
+    def action_help(self) -> None:
+        """The keys that work here."""
+        if not isinstance(self.screen, HelpScreen):
+            about = getattr(self.screen, "ABOUT", "")
+            self.push_screen(HelpScreen(sections(self.screen), about))
+
+    # runs
+
+    async def open_run(self, record: RunRecord, *, show: bool = True) -> RunMonitor:
+        """Make a run the current one, and follow it unless all of it is archived."""
+        monitor = await self.session.view(record)
+        self.current = monitor
+        if show:
+            self._show("live")
+        if not await self.session.is_complete(record):
+            await self.follow(monitor)
+        return monitor
+
+    async def follow(self, monitor: RunMonitor) -> None:
+        """Follow a run; a failure is told."""
+        try:
+            await self.session.follow(monitor)
+        except ArkorTuiError as error:
+            self.tell_problem(error)
+
+    async def start_run(self, trainer: Trainer, *, trainer_file: str | None = None) -> bool:
+        """Submit a run and show it; False where it could not be submitted, which is told."""
+        self.notify("Submitting …", timeout=3)
+        try:
+            monitor = await self.session.start(trainer, trainer_file=trainer_file)
+        except ArkorTuiError as error:
+            self.tell_problem(error)
+            return False
+        self.current = monitor
+        self._show("live")
+        return True
+
+    async def refresh_runs(self) -> None:
+        """Ask the backend for its runs and follow those that are live; quiet where it is away."""
+        try:
+            await self.session.refresh()
+        except ArkorTuiError:
+            pass
+        else:
+            live = RunQuery(statuses=LIVE_STATUSES, backend=self.session.backend_name)
+            for record in await self.session.archive.read(lambda a: a.runs(live, limit=10)):
+                monitor = await self.session.view(record)
+                if not monitor.following:
+                    await self.follow(monitor)
+                if self.current is None:
+                    self.current = monitor
+        if isinstance(self.screen, BaseScreen):
+            self.screen.show_status()
+
+    def _show(self, view: str) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if self._view == view and isinstance(self.screen, BaseScreen):
+            self.screen.on_screen_resume()
+        self.action_view(view)
+
+    def set_up_from(self, record: RunRecord) -> None:
+        """Open Setup, filled in from an earlier run."""
+        self._setup_from = record
+        self._show("setup")
+
+    def take_setup(self) -> RunRecord | None:
+        """The run that Setup was asked to begin with, once."""
+        record, self._setup_from = self._setup_from, None
+        return record
+
+    @work(group="export")
+    async def export_run(self, record: RunRecord) -> None:
+        """Write a run into a file of the current folder."""
+        await self._export(record, ("jsonl", "csv", "markdown"))
+
+    @work(group="export")
+    async def export_transcripts(self, record: RunRecord) -> None:
+        """Write a run's transcripts into a file of the current folder."""
+        await self._export(record, ("transcripts.md", "transcripts.jsonl"))
+
+    async def _export(self, record: RunRecord, kinds: tuple[str, ...]) -> None:
+        choice = await self.push_screen_wait(Choose("Export as", [(kind, kind) for kind in kinds]))
+        if choice is None:
+            return
+        try:
+            path = await self.session.export(record, choice)
+        except (ArkorTuiError, OSError) as error:
+            reason = error.message if isinstance(error, ArkorTuiError) else str(error)
+            self.notify(plain(f"Not exported: {reason}", limit=300), severity="error", markup=False)
+            return
+        self.notify(plain(f"Wrote {path}", limit=300), markup=False, timeout=6)
+
+    def talk_to(self, monitor: RunMonitor, step: int | None) -> None:
+        """Open the console on a checkpoint; without a step on the newest one."""
+        self.current = monitor
+        record = monitor.record
+        if record is None:
+            return
+        if step is not None:
+            self.target = Target(record, "checkpoint", step)
+        else:
+            self.target = Target(record, "newest")
+        self._show("console")
+
+    def _updated(self, monitor: RunMonitor, update: Update) -> None:
+        """Hand on what is new to the screen that is shown."""
+        if not self.is_running or not self._running:
+            return
+        screen = self.screen_stack[0] if self.screen_stack else None
+        if isinstance(screen, BaseScreen) and screen.is_mounted:
+            screen.monitor_changed(monitor, update)
+        for step in update.checkpoints:
+            self._offer_checkpoint(monitor, step)
+        if update.ended:
+            self._tell_end(monitor)
+
+    def _offer_checkpoint(self, monitor: RunMonitor, step: int) -> None:
+        record = monitor.record
+        if record is None or record.is_terminal or (record.key, step) in self._offered:
+            return
+        self._offered.add((record.key, step))
+        if self._view == "console":
+            return
+        self.notify(
+            f"Checkpoint {step} is ready: press i to talk to it.",
+            title=plain(record.name, limit=60, newlines=False),
+            markup=False,
+            timeout=6,
+        )
+
+    def _tell_end(self, monitor: RunMonitor) -> None:
+        record = monitor.record
+        if record is None:
+            return
+        name = plain(record.name, limit=60, newlines=False)
+        text = f"{name}: {record.status}"
+        if record.last_loss is not None:
+            text += f", loss {number(record.last_loss)}"
+        bad = record.status == "failed"
+        severity: Literal["error", "information"] = "error" if bad else "information"
+        self.notify(text, markup=False, severity=severity, timeout=8)
+        if self._bell:
+            self.bell()
+        if self._notify_terminal:
+            self._write(osc9(text, tmux=self.capabilities.tmux))
+
+    # telling
+
+    def tell_problem(self, error: ArkorTuiError) -> None:
+        """A failure where the user looks: what happened, and what to do."""
+        text = plain(error.message, limit=500)
+        if error.hint:
+            text += "\n" + plain(error.hint, limit=300)
+        self.notify(text, severity="error", markup=False, timeout=12)
+
+    def _report(self, text: str) -> None:
+        self.notify(plain(text, limit=300), markup=False, timeout=4)
+
+    def copy(self, text: str) -> None:
+        """Put a text on the clipboard of the terminal, and say so, or why not."""
+        try:
+            sequence = osc52(text, tmux=self.capabilities.tmux)
+        except ArkorTuiError as error:
+            self.tell_problem(error)
+            return
+        self._clipboard = text
+        self._write(sequence)
+        self.notify(f"Copied {len(text):,} characters.", timeout=2, markup=False)
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
+
+    def set_terminal_title(self, text: str) -> None:
+        """The window's title."""
+        self._write(title(text))
+
+    def status_info(self) -> StatusInfo:
+        """What the status line says at this moment."""
+        session = self.session
+        connection = session.connection
+        live = session.monitors.live
+        monitor = self.current if self.current in live else (live[0] if live else None)
+        stream, mood, running = "", "", ""
+        if monitor is not None and monitor.record is not None:
+            stream, mood = stream_text(monitor, time.monotonic())
+            running = _running_text(monitor.record)
+        elif session.problem is not None:
+            local = session.backend_name == "local"
+            stream = "not running yet" if local else "not reachable"
+            mood = "" if local else "warn"
+        return StatusInfo(
+            view=VIEWS.index(self._view) + 1,
+            backend=session.backend_name,
+            scope=connection.scope.project_slug if connection else "",
+            identity=connection.identity if connection else "",
+            stream=stream,
+            mood=mood,
+            running=running,
+            more=max(len(live) - 1, 0),
+        )
+
+    # leaving
+
+    @work(group="quit", exclusive=True)
+    async def action_ask_quit(self) -> None:
+        """Quit; asks first while a run is live."""
+        live = self.session.monitors.live
+        if not live:
+            self.exit()
+            return
+        if isinstance(self.screen, Confirm):
+            return
+        names = ", ".join(
+            plain(m.record.name, limit=40, newlines=False) for m in live if m.record is not None
+        )
+        many = len(live) > 1
+        answer = await self.push_screen_wait(
+            Confirm(
+                f"{names} {'are' if many else 'is'} still training.",
+                "Training goes on without this program, and everything is here again when you "
+                "come back.",
+                (
+                    DialogChoice("l", "leave", "Leave running"),
+                    DialogChoice("c", "cancel", "Cancel it" + (" all" if many else ""), True),
+                    DialogChoice("s", "stay", "Stay"),
+                ),
+            )
+        )
+        if answer == "leave":
+            self.exit()
+        elif answer == "cancel":
+            await self._cancel_and_quit(live)
+
+    async def _cancel_and_quit(self, live: list[RunMonitor]) -> None:
+        self.notify("Cancelling; waiting for the backend to say so …", timeout=60)
+        for monitor in live:
+            outcome = await self.session.cancel(monitor, "cancelled on quitting")
+            if outcome.phase == "failed":
+                text = plain(f"{outcome.message}\n{outcome.hint}", limit=600)
+                self.notify(text, severity="error", markup=False, timeout=20)
+                return
+        self.exit()
+
+
+def _running_text(record: RunRecord) -> str:
+    name = plain(record.name, limit=24, newlines=False)
+    steps = f"{record.last_step or 0}" + (f"/{record.max_steps}" if record.max_steps else "")
+    text = f"{MARKS.get(record.status, '')} {name} {steps} loss {number(record.last_loss)}"
+    eta = eta_seconds(record)
+    return text + (f" eta {duration(eta)}" if eta is not None else "")
+
+
+async def run_app(
+    make: Callable[[Session], Awaitable[ArkorApp]], folder: Path, backend: str | None
+) -> None:
+    """Open a session, run the app in it, and close everything in order.
+
+    Raises:
+        ArkorTuiError: the archive cannot be used.
+    """
+    async with Session.open(folder, backend) as session:
+        app = await make(session)
+        await app.run_async()

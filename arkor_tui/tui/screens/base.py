@@ -1,0 +1,67 @@
+"""What the four screens have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.session import Session
+from arkor_tui.monitor.updates import Update
+from arkor_tui.tui.widgets.status import StatusLine
+
+if TYPE_CHECKING:
+    from arkor_tui.tui.app import ArkorApp
+
+
+class BaseScreen(Screen[None]):
+    """A view with the status line and the keys of the place at its foot."""
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 as Textual declares it
+        (0, "-narrow"),
+        (100, "-wide"),
+        (160, "-huge"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012
+
+    @property
+    def arkor(self) -> ArkorApp:
+        """The app, as what it is."""
+        from arkor_tui.tui.app import ArkorApp
+
+        assert isinstance(self.app, ArkorApp)
+        return self.app
+
+    @property
+    def session(self) -> Session:
+        """Archive, backends and live runs."""
+        return self.arkor.session
+
+    def compose(self) -> ComposeResult:
+        """The content, then the foot."""
+        yield from self.content()
+        with Vertical(id="foot"):
+            yield StatusLine(id="status")
+            yield Footer(compact=True, show_command_palette=False)
+
+    def content(self) -> ComposeResult:
+        """What is special about this screen."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """Show the newest state of things."""
+        self.show_status()
+
+    def show_status(self) -> None:
+        """Write the status line anew."""
+        if self.is_mounted:
+            self.query_one(StatusLine).show(self.arkor.status_info())
+
+    def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
+        """Some run has something new; called only while this screen is shown."""
+        del monitor, update
+        self.show_status()

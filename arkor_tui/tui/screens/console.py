@@ -1,0 +1,486 @@
+"""Console: talk to the base model, to any checkpoint, to the final adapter, or to several."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+from textual.worker import Worker
+
+from arkor_tui.history.records import Prompt, RunRecord
+from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.session import Target
+from arkor_tui.monitor.updates import Update
+from arkor_tui.plain import plain
+from arkor_tui.starters import STARTERS
+from arkor_tui.tui.text import number
+from arkor_tui.tui.widgets.asksettings import DEFAULTS, AskSettingsScreen
+from arkor_tui.tui.widgets.dialogs import Ask, Choose
+from arkor_tui.tui.widgets.paged import PagedList, Part
+from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea
+
+from .base import BaseScreen
+
+MOST_TARGETS = 4
+
+
+class TargetList(PagedList[Target]):
+    """What can be talked to; marked ones are all asked at once."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "mark for comparing", id="console.mark"),
+        Binding("enter", "choose", "talk to it", id="console.choose"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, empty="no run is open")
+        self.targets: list[Target] = []
+        self.losses: dict[int, float | None] = {}
+        self.marked: set[tuple[str, int | None]] = set()
+
+    def show_targets(self, targets: list[Target], losses: dict[int, float | None]) -> None:
+        """Show these; the cursor stays on its target, or on the last if it was there."""
+        at_last = self.cursor >= self.count - 1
+        now = self.current
+        self.targets, self.losses = targets, losses
+
+        async def fetch(offset: int, limit: int) -> Sequence[Target]:
+            return targets[offset : offset + limit]
+
+        self.show(len(targets), fetch)
+        self.prime(targets)
+        del at_last
+        if now is not None:
+            self.select(now.kind, now.step)
+
+    def select(self, kind: str, step: int | None) -> bool:
+        """Put the cursor on a target; False if it is not there."""
+        for place, target in enumerate(self.targets):
+            if (target.kind, target.step) == (kind, step):
+                self.cursor = place
+                return True
+        return False
+
+    def asked(self) -> list[Target]:
+        """The marked targets, or the one under the cursor."""
+        marked = [t for t in self.targets if (t.kind, t.step) in self.marked]
+        if marked:
+            return marked[:MOST_TARGETS]
+        return [self.current] if self.current is not None else []
+
+    def action_mark(self) -> None:
+        """Mark or unmark."""
+        target = self.current
+        if target is not None:
+            self.toggle(target)
+
+    def toggle(self, target: Target) -> None:
+        """Mark or unmark a target; four at most."""
+        name = (target.kind, target.step)
+        if name not in self.marked and len(self.marked) >= MOST_TARGETS:
+            self.notify(f"At most {MOST_TARGETS} at once.", timeout=3)
+            return
+        self.marked ^= {name}
+        self.refresh()
+
+    def parts(self, index: int, item: Target, width: int) -> list[Part]:
+        """Mark, label, loss."""
+        mark = "◉" if (item.kind, item.step) in self.marked else " "
+        parts: list[Part] = [(f"{mark} ", "paged--accent"), (f"{item.label:<12}", "paged--strong")]
+        if item.kind == "checkpoint" and item.step is not None:
+            parts.append((f"{number(self.losses.get(item.step)):>8}", "paged--muted"))
+        return parts
+
+
+class ConsoleScreen(BaseScreen):
+    """One conversation with one or several targets."""
+
+    ABOUT = "Enter sends. ctrl+j breaks the line. Esc stops a reply, then leaves the prompt."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+k", "target", "target", id="console.target", priority=True),
+        Binding("ctrl+b", "beside_base", "base beside", id="console.base", priority=True),
+        Binding("ctrl+t", "time_machine", "time machine", id="console.time", priority=True),
+        Binding("ctrl+o", "settings", "settings", id="console.settings", priority=True),
+        Binding("ctrl+r", "retry", "retry", id="console.retry", priority=True),
+        Binding("ctrl+l", "library", "prompts", id="console.library", priority=True, show=False),
+        Binding("ctrl+s", "keep_prompt", "keep prompt", id="console.keep", priority=True,
+                show=False),
+        Binding("ctrl+f", "transcripts", "transcripts", id="console.search", priority=True,
+                show=False),
+        Binding("ctrl+x", "export", "export", id="console.export", priority=True, show=False),
+        Binding("ctrl+y", "copy", "copy reply", id="console.copy", priority=True, show=False),
+        Binding("ctrl+n", "clear", "new talk", id="console.clear", priority=True, show=False),
+        Binding("escape", "escape", "stop/back", id="console.escape"),
+        Binding("tab", "app.focus_next", "next pane", show=False),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run: RunRecord | None = None
+        self._texts = dict(DEFAULTS)
+        self._settings = AskSettings()
+        self._messages: list[dict[str, Any]] = []
+        self._prompts: list[str] = []
+        self._recalled = 0
+        self._last_prompt = ""
+        self._asking: Worker[None] | None = None
+        self._answers: list[Answer] = []
+
+    def content(self) -> ComposeResult:
+        """Targets, conversation, prompt."""
+        yield Static(id="console-head", markup=False)
+        with Horizontal(id="console-panes"):
+            with Vertical(id="targets-pane"):
+                yield Static(" Talk to", classes="pane-title", markup=False)
+                yield TargetList(id="targets")
+            with Vertical(id="talk-pane"):
+                yield VerticalScroll(id="talk", can_focus=True)
+                yield PromptArea(id="prompt")
+
+    def on_mount(self) -> None:
+        """Ready to type."""
+        self._take_up()
+
+    def on_screen_resume(self) -> None:
+        """Another run or checkpoint may be wanted."""
+        super().on_screen_resume()
+        self._take_up()
+
+    @work(group="targets", exclusive=True)
+    async def _take_up(self) -> None:
+        wanted, self.arkor.target = self.arkor.target, None
+        current = self.arkor.current
+        run = wanted.run if wanted is not None else (current.record if current else None)
+        if run is not None and (self.run is None or run.key != self.run.key):
+            self._forget()
+            self._suit(run)
+        self.run = run or self.run
+        await self._load_targets()
+        targets = self.query_one(TargetList)
+        if wanted is not None:
+            if wanted.kind == "newest":
+                targets.cursor = max(targets.count - 1, 0)
+            else:
+                targets.select(wanted.kind, wanted.step)
+            self.query_one(PromptArea).focus()
+        elif self.focused is None:
+            self.query_one(PromptArea).focus()
+        self._show_head()
+
+    async def _load_targets(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        key = run.key
+        run = await self.session.archive.read(lambda a: a.run(key)) or run
+        self.run = run
+        rows = await self.session.archive.read(lambda a: a.checkpoints(key))
+        targets = [Target(run, "base"), *(Target(run, "checkpoint", row.step) for row in rows)]
+        if run.status == "completed":
+            targets.append(Target(run, "final"))
+        losses = {
+            row.step: row.eval_loss if row.eval_loss is not None else row.loss for row in rows
+        }
+        self.query_one(TargetList).show_targets(targets, losses)
+
+    def _suit(self, run: RunRecord) -> None:
+        """A starter's runs begin with the system prompt that they were trained with."""
+        for starter in STARTERS.values():
+            if run.name.startswith(starter.id):
+                self._texts["system"] = starter.system_prompt
+                self._keep_settings(self._texts)
+                prompt = self.query_one(PromptArea)
+                if not prompt.text:
+                    prompt.load_text(starter.example_prompt)
+                    prompt.move_cursor(prompt.document.end)
+
+    def _forget(self) -> None:
+        self._messages.clear()
+        self._answers.clear()
+        self.query_one(TargetList).marked.clear()
+        self.query_one("#talk", VerticalScroll).remove_children()
+
+    def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
+        """New checkpoints appear while one talks."""
+        super().monitor_changed(monitor, update)
+        record = monitor.record
+        ours = record is not None and self.run is not None and record.key == self.run.key
+        if ours and (update.checkpoints or update.ended):
+            self._refresh_targets()
+
+    @work(group="targets", exclusive=True)
+    async def _refresh_targets(self) -> None:
+        await self._load_targets()
+        self._show_head()
+
+    def _show_head(self) -> None:
+        asked = self.query_one(TargetList).asked()
+        name = plain(self.run.name, limit=40, newlines=False) if self.run else "no run"
+        who = " + ".join(target.label for target in asked) or "—"
+        facts = [f"temperature {self._texts['temperature'] or 'default'}"]
+        facts.append(f"max {self._texts['max_tokens'] or 'default'} tokens")
+        for key, label in (("top_p", "top-p"), ("seed", "seed"), ("constraint_kind", "constraint")):
+            if self._texts[key]:
+                facts.append(f"{label} {plain(self._texts[key], limit=20, newlines=False)}")
+        system = plain(self._texts["system"], limit=60, newlines=False)
+        text = Content.assemble(
+            (" Console", "bold"), f" · {name} · ", (who, "bold $accent"),
+            (f" · {' · '.join(facts)}", "$text-muted"),
+        )  # fmt: skip
+        if system:
+            text = text + Content.styled(f"\n system: {system}", "$text-muted")
+        head = self.query_one("#console-head", Static)
+        head.styles.height = 2 if system else 1
+        head.update(text)
+
+    @on(TargetList.Moved)
+    def _target_moved(self) -> None:
+        self._show_head()
+
+    @on(TargetList.Chosen)
+    def _target_chosen(self) -> None:
+        self.query_one(PromptArea).focus()
+        self._show_head()
+
+    # asking
+
+    @on(PromptArea.Sent)
+    def _sent(self, message: PromptArea.Sent) -> None:
+        if self._asking is not None and self._asking.is_running:
+            self.notify("A reply is still coming; Esc stops it.", timeout=3)
+            return
+        if not self.query_one(TargetList).asked():
+            self.notify("There is nothing to talk to yet: open a run first (1).", timeout=4)
+            return
+        self.query_one(PromptArea).clear()
+        self._prompts.append(message.text)
+        self._recalled = len(self._prompts)
+        self._send(message.text)
+
+    def _send(self, prompt: str) -> None:
+        self._last_prompt = prompt
+        self._asking = self._ask(prompt)
+
+    @work(group="ask")
+    async def _ask(self, prompt: str) -> None:
+        targets = self.query_one(TargetList).asked()
+        answers = [Answer(target) for target in targets]
+        self._answers = answers
+        view = ExchangeView(prompt, answers)
+        talk = self.query_one("#talk", VerticalScroll)
+        await talk.mount(view)
+        talk.scroll_end(animate=False)
+        messages = [*self._history(len(targets) == 1), {"role": "user", "content": prompt}]
+        group = uuid.uuid4().hex if len(targets) > 1 else None
+        dirty: set[int] = set()
+
+        def changed(answer: Answer) -> None:
+            if answer.done or id(answer) not in dirty:
+                dirty.add(id(answer))
+                self.set_timer(0.0 if answer.done else 0.06, lambda: draw(answer))
+
+        def draw(answer: Answer) -> None:
+            dirty.discard(id(answer))
+            if view.is_attached:
+                view.show(answer)
+                talk.scroll_end(animate=False)
+
+        async with asyncio.TaskGroup() as tasks:
+            for answer in answers:
+                tasks.create_task(
+                    ask(
+                        self.session, answer, messages, self._settings,
+                        on_change=changed, group=group,
+                    )
+                )  # fmt: skip
+        if len(answers) == 1 and answers[0].error is None:
+            self._messages += [
+                {"role": "user", "content": prompt},
+                {"role": "assistant", "content": answers[0].text},
+            ]
+
+    def _history(self, single: bool) -> list[dict[str, Any]]:
+        system = self._settings.system
+        messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+        return messages + (self._messages if single and self._remembers else [])
+
+    @property
+    def _remembers(self) -> bool:
+        """Small models trained on single turns do worse with a history; so it is asked for."""
+        return self._texts.get("history") == "yes"
+
+    def action_retry(self) -> None:
+        """The last prompt once more, to whoever is chosen now."""
+        if self._last_prompt and not (self._asking is not None and self._asking.is_running):
+            del self._messages[-2:]
+            self._send(self._last_prompt)
+
+    def action_escape(self) -> None:
+        """Stop the reply; else leave the prompt; else go back."""
+        if self._asking is not None and self._asking.is_running:
+            self._asking.cancel()
+        elif isinstance(self.focused, PromptArea):
+            self.query_one("#talk", VerticalScroll).focus()
+        else:
+            self.arkor.go_back()
+
+    @on(PromptArea.Recall)
+    def _recall(self, message: PromptArea.Recall) -> None:
+        place = self._recalled + message.by
+        if 0 <= place <= len(self._prompts) and self._prompts:
+            self._recalled = place
+            text = self._prompts[place] if place < len(self._prompts) else ""
+            prompt = self.query_one(PromptArea)
+            prompt.load_text(text)
+            prompt.move_cursor(prompt.document.end)
+
+    # keys
+
+    @work(group="dialog", exclusive=True)
+    async def action_target(self) -> None:
+        """Choose whom to talk to."""
+        targets = self.query_one(TargetList)
+        options = [
+            (
+                str(place),
+                f"{target.label}  {plain(target.run.name, limit=40) if target.run else ''}",
+            )
+            for place, target in enumerate(targets.targets)
+        ]
+        choice = await self.app.push_screen_wait(Choose("Talk to", options))
+        if choice is not None:
+            targets.marked.clear()
+            targets.cursor = int(choice)
+            self.query_one(PromptArea).focus()
+            self._show_head()
+
+    def action_beside_base(self) -> None:
+        """Ask the base model too; asks the last prompt again if there was one."""
+        targets = self.query_one(TargetList)
+        current = targets.current
+        if current is None or not targets.targets:
+            return
+        if ("base", None) in targets.marked:
+            targets.marked.clear()
+            targets.refresh()
+        else:
+            targets.marked = {("base", None), (current.kind, current.step)}
+            if current.kind == "base" and len(targets.targets) > 1:
+                last = targets.targets[-1]
+                targets.marked.add((last.kind, last.step))
+            targets.refresh()
+            busy = self._asking is not None and self._asking.is_running
+            if self._last_prompt and not busy:
+                self._send(self._last_prompt)
+        self._show_head()
+
+    @work(group="dialog", exclusive=True)
+    async def action_settings(self) -> None:
+        """System prompt, sampling, constraint."""
+        texts = await self.app.push_screen_wait(AskSettingsScreen(self._texts))
+        if texts is not None:
+            self._keep_settings(texts)
+            self._show_head()
+
+    def _keep_settings(self, texts: dict[str, str]) -> None:
+        settings, _ = settings_from(texts)
+        if settings is not None:
+            self._texts, self._settings = {**DEFAULTS, **texts}, settings
+
+    def action_time_machine(self) -> None:
+        """One prompt to the base and to every checkpoint."""
+        prompt = self.query_one(PromptArea).text.strip() or self._last_prompt
+        targets = self.query_one(TargetList).targets
+        if not prompt or self.run is None or len(targets) < 2:
+            self.notify("Type a prompt first, and have a run with a checkpoint.", timeout=4)
+            return
+        from .timemachine import TimeMachineScreen
+
+        messages = [*self._history(False), {"role": "user", "content": prompt}]
+        self.app.push_screen(
+            TimeMachineScreen(self.session, self.run, targets, prompt, messages, self._settings)
+        )
+
+    @work(group="dialog", exclusive=True)
+    async def action_library(self) -> None:
+        """Take a prompt from the library."""
+        prompts = await self.session.archive.read(lambda a: a.prompts())
+        if not prompts:
+            self.notify("The library is empty; ctrl+s keeps a prompt in it.", timeout=4)
+            return
+        options = [
+            (str(p.id), plain(f"{p.name}: {p.prompt}", limit=100, newlines=False)) for p in prompts
+        ]
+        choice = await self.app.push_screen_wait(Choose("Prompts", options))
+        found = next((p for p in prompts if str(p.id) == choice), None)
+        if found is not None:
+            area = self.query_one(PromptArea)
+            area.load_text(found.prompt)
+            area.move_cursor(area.document.end)
+            if found.system:
+                self._keep_settings({**self._texts, "system": found.system})
+            area.focus()
+            self._show_head()
+
+    @work(group="dialog", exclusive=True)
+    async def action_keep_prompt(self) -> None:
+        """Put the prompt that is typed, or was sent last, into the library."""
+        text = self.query_one(PromptArea).text.strip() or self._last_prompt
+        if not text:
+            return
+        name = await self.app.push_screen_wait(
+            Ask(
+                "Name of the prompt",
+                value=text[:40],
+                check=lambda t: None if t.strip() else "empty",
+            )
+        )
+        if name:
+            prompt = Prompt(name.strip(), text, self._settings.system)
+            await self.session.archive.write(lambda a: a.save_prompt(prompt))
+            self.notify("Kept; ctrl+l opens the library.", timeout=3)
+
+    @work(group="dialog", exclusive=True)
+    async def action_transcripts(self) -> None:
+        """Look for something that was said before; Enter copies it."""
+        key = self.run.key if self.run is not None else None
+        found = await self.session.archive.read(lambda a: a.exchanges(key, limit=500))
+        options = []
+        for exchange in found:
+            asked = exchange.messages[-1].get("content", "") if exchange.messages else ""
+            who = f"step {exchange.step}" if exchange.step is not None else exchange.target
+            text = f"{who} › {asked} ‹ {exchange.reply}"
+            options.append((str(exchange.id), plain(text, limit=300, newlines=False)))
+        choice = await self.app.push_screen_wait(Choose("Transcripts: Enter copies", options))
+        chosen = next((e for e in found if str(e.id) == choice), None)
+        if chosen is not None:
+            self.arkor.copy(plain(chosen.reply))
+
+    def action_export(self) -> None:
+        """Write this run's transcripts into files."""
+        if self.run is not None:
+            self.arkor.export_transcripts(self.run)
+
+    def action_copy(self) -> None:
+        """Copy the last reply."""
+        texts = [answer.text for answer in self._answers if answer.text]
+        if texts:
+            self.arkor.copy(plain("\n\n".join(texts)))
+
+    def action_clear(self) -> None:
+        """Begin a new conversation; the old one stays archived."""
+        self._forget()
+        self._show_head()
+
+
+def _not_empty(text: str) -> str | None:
+    return None if text.strip() else "It must not be empty."

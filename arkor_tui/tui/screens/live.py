@@ -1,0 +1,456 @@
+"""Live: one run as it trains, or as it trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.records import CheckpointRow, LogRow
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.updates import Problem, Update
+from arkor_tui.plain import plain
+from arkor_tui.tui.chart.frame import LineSpec, Mark
+from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.widgets.banner import FailureBanner
+from arkor_tui.tui.widgets.checkpoints import CheckpointList
+from arkor_tui.tui.widgets.dialogs import Confirm, DialogChoice
+from arkor_tui.tui.widgets.eventdetail import EventDetail
+from arkor_tui.tui.widgets.eventlog import EventLog, fields_of
+from arkor_tui.tui.widgets.progress import RunHeader
+from arkor_tui.tui.widgets.stats import StatisticsPanel
+
+from .base import BaseScreen
+
+SIDES = ("checkpoints", "statistics")
+_CHARTED = ("loss", "evalLoss")
+
+
+class LiveScreen(BaseScreen):
+    """Chart, log, checkpoints and statistics of one run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "talk", "talk", id="live.talk"),
+        Binding("c", "cancel", "cancel run", id="live.cancel"),
+        Binding("m", "next_metric", "metric", id="live.metric"),
+        Binding("t", "side", "side pane", id="live.side"),
+        Binding("z", "zoom", "zoom pane", id="live.zoom"),
+        Binding("slash", "search", "search log", id="live.search"),
+        Binding("n", "search_next(True)", "next hit", id="live.search-next", show=False),
+        Binding("N", "search_next(False)", "previous hit", id="live.search-previous", show=False),
+        Binding("v", "filter", "only…", id="live.filter", show=False),
+        Binding("y", "copy", "copy", id="live.copy", show=False),
+        Binding("r", "follow_again", "reconnect", id="live.reconnect", show=False),
+        Binding("tab", "app.focus_next", "next pane", show=False),
+    ]
+    FILTERS: ClassVar[tuple[tuple[str, frozenset[str] | None], ...]] = (
+        ("all events", None),
+        ("without log lines", frozenset({
+            "training.started", "checkpoint.saved", "training.completed", "training.failed",
+        })),
+        ("checkpoints", frozenset({"checkpoint.saved"})),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.monitor: RunMonitor | None = None
+        self._metric = "loss"
+        self._filter = 0
+        self._search = ""
+        self._matching: Sequence[int] | None = None
+        self._checkpoints: list[CheckpointRow] = []
+        self._syncing = False
+        self._failure: Problem | None = None
+
+    def content(self) -> ComposeResult:
+        """Header, banner, then panes."""
+        yield RunHeader(id="header")
+        yield FailureBanner(id="banner")
+        with Horizontal(id="panes"):
+            with Vertical(id="main"):
+                yield LossChart(id="chart")
+                yield Static(id="log-title", markup=False)
+                yield EventLog(id="log")
+                yield Input(id="search", placeholder="search the log, Enter keeps, Esc clears")
+            with Vertical(id="side"):
+                yield Static(" Checkpoints", classes="pane-title", markup=False)
+                yield CheckpointList(id="checkpoints")
+                yield Static(" Statistics", classes="pane-title", id="stats-title", markup=False)
+                yield StatisticsPanel(id="statistics")
+
+    def on_mount(self) -> None:
+        """Quiet input, and the log in focus."""
+        search = self.query_one("#search", Input)
+        search.display = False
+        search.cursor_blink = False
+        self.query_one("#chart", LossChart).max_fps = self.arkor.redraws_per_second
+        self.query_one(EventLog).focus()
+        self.set_interval(1.0, self._tick)
+        self._show_nothing()
+        if self.arkor.current is not None:
+            self.show_run(self.arkor.current)
+
+    def on_screen_resume(self) -> None:
+        """Another run may have been chosen meanwhile."""
+        super().on_screen_resume()
+        current = self.arkor.current
+        if current is not None and current is not self.monitor:
+            self.show_run(current)
+        elif self.monitor is not None:
+            self._refresh_all()
+
+    def _show_nothing(self) -> None:
+        self.query_one(RunHeader).show_text("No run is open. 1 lists the runs, 2 sets one up.")
+
+    def show_run(self, monitor: RunMonitor) -> None:
+        """Show another run."""
+        self.monitor = monitor
+        self._metric, self._filter, self._matching, self._search = "loss", 0, None, ""
+        self._failure = None
+        self.query_one("#search", Input).display = False
+        self.query_one(EventLog).following = True
+        self._refresh_all()
+
+    def _refresh_all(self) -> None:
+        self._show_chart()
+        self._load_log()
+        self._load_checkpoints()
+        self._show_numbers()
+        self.show_status()
+
+    # what arrives
+
+    def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
+        """Take in what is new about the run on screen."""
+        super().monitor_changed(monitor, update)
+        if monitor is not self.monitor:
+            return
+        if update.rows:
+            if self._matching is None:
+                log = self.query_one(EventLog)
+                log.grow(update.rows[-1].seq, update.rows)
+            else:
+                self._load_log()
+            chart = self.query_one(LossChart)
+            if len(chart.lines) != len(self._lines()):
+                self._show_chart()
+            chart.refresh_data()
+        if update.checkpoints:
+            self._load_checkpoints()
+        self._show_numbers()
+
+    def _tick(self) -> None:
+        """Time passes: elapsed, countdown and idle time, only while there is something to count."""
+        if self.monitor is not None and self.monitor.following and self.is_current:
+            self._show_header()
+            self.show_status()
+
+    def _show_numbers(self) -> None:
+        self._show_header()
+        if self.monitor is not None and self.query_one(StatisticsPanel).display:
+            series = [(name, self.monitor.series[name]) for name in self._numbers()]
+            self.query_one(StatisticsPanel).show(series, self.monitor.health)
+
+    def _numbers(self) -> list[str]:
+        assert self.monitor is not None
+        if self._metric == "loss":
+            return [name for name in _CHARTED if name in self.monitor.series]
+        return [self._metric] if self._metric in self.monitor.series else []
+
+    def _show_header(self) -> None:
+        monitor = self.monitor
+        if monitor is None or monitor.record is None:
+            return
+        self.query_one(RunHeader).show(monitor, time.monotonic())
+        failure = self._what_went_wrong(monitor)
+        if failure != self._failure:
+            self._failure = failure
+            self.query_one(FailureBanner).show(failure)
+
+    def _what_went_wrong(self, monitor: RunMonitor) -> Problem | None:
+        record = monitor.record
+        assert record is not None
+        if monitor.cancel_state.phase == "failed":
+            return Problem(monitor.cancel_state.message, monitor.cancel_state.hint)
+        if record.status == "failed":
+            return Problem(
+                f"The run failed: {record.error or 'the backend gave no reason.'}",
+                "The checkpoints that were saved can still be talked to: press i.",
+            )
+        return monitor.problems[-1] if monitor.problems else None
+
+    # chart
+
+    def _lines(self) -> tuple[LineSpec, ...]:
+        monitor = self.monitor
+        if monitor is None:
+            return ()
+        series = monitor.series
+        if self._metric != "loss":
+            data = series.get(self._metric)
+            return (LineSpec(self._metric, data, "solid", "train"),) if data is not None else ()
+        lines = []
+        if "loss" in series:
+            lines.append(LineSpec("loss", series["loss"], "solid", "train"))
+        if "evalLoss" in series:
+            lines.append(LineSpec("eval", series["evalLoss"], "dashed", "eval"))
+        return tuple(lines)
+
+    def _show_chart(self) -> None:
+        monitor = self.monitor
+        if monitor is None:
+            return
+        marks = tuple(Mark(row.step, str(row.step)) for row in self._checkpoints)
+        maps = {
+            axis: monitor.series[name]
+            for axis, name in (("epoch", "epoch"), ("time", "time"))
+            if name in monitor.series
+        }
+        self.query_one(LossChart).show(self._lines(), marks, maps)
+
+    def action_next_metric(self) -> None:
+        """Chart the next numeric field."""
+        if self.monitor is None:
+            return
+        names = ["loss", *sorted(set(self.monitor.series) - {"loss", "evalLoss", "time"})]
+        place = names.index(self._metric) if self._metric in names else -1
+        self._metric = names[(place + 1) % len(names)]
+        self._show_chart()
+        self._show_numbers()
+
+    @on(LossChart.CursorMoved)
+    async def _chart_cursor(self, message: LossChart.CursorMoved) -> None:
+        """The log follows the chart's cursor."""
+        if self.monitor is None or message.step is None or self._syncing:
+            return
+        key, step = self.monitor.key, int(message.step)
+        seq = await self.session.archive.read(lambda a: a.row_of_step(key, step))
+        if seq is None:
+            return
+        log = self.query_one(EventLog)
+        log.following = False
+        self._syncing = True
+        log.cursor = self._index_of(seq)
+        checkpoints = self.query_one(CheckpointList)
+        checkpoints.mark(step)
+        self.call_after_refresh(self._synced)
+
+    def _synced(self) -> None:
+        self._syncing = False
+
+    def _index_of(self, seq: int) -> int:
+        if self._matching is None:
+            return seq - 1
+        places = [place for place, found in enumerate(self._matching) if found <= seq]
+        return places[-1] if places else 0
+
+    # log
+
+    @work(group="log", exclusive=True)
+    async def _load_log(self) -> None:
+        monitor = self.monitor
+        if monitor is None:
+            return
+        key, archive = monitor.key, self.session.archive
+        label, kinds = self.FILTERS[self._filter]
+        log = self.query_one(EventLog)
+        if kinds is None:
+            count = await archive.read(lambda a: a.count_events(key))
+
+            async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
+                return await archive.read(lambda a: a.log(key, after=offset, limit=limit))
+
+            self._matching = None
+            start = max(count - 200, 0) // 100 * 100
+            rows = await archive.read(lambda a: a.log(key, after=start, limit=300))
+            log.show(count, fetch)
+            log.prime(rows, start)
+        else:
+            matching = await archive.read(lambda a: a.matching(key, kinds=kinds))
+            self._matching = matching
+
+            async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
+                wanted = list(matching[offset : offset + limit])
+                return await archive.read(lambda a: a.rows_at(key, wanted))
+
+            log.show(len(matching), fetch)
+        if log.following:
+            log.to_end()
+        title = f" Log · {label}"
+        if self._search:
+            title += f" · searching “{self._search}” (n next, N previous)"
+        self.query_one("#log-title", Static).update(Content(title))
+
+    def action_filter(self) -> None:
+        """Show other kinds of events only."""
+        self._filter = (self._filter + 1) % len(self.FILTERS)
+        self._load_log()
+
+    def action_search(self) -> None:
+        """Type what to look for."""
+        search = self.query_one("#search", Input)
+        search.display = True
+        search.focus()
+
+    @on(Input.Submitted, "#search")
+    def _searched(self, message: Input.Submitted) -> None:
+        self._search = plain(message.value, limit=200, newlines=False)
+        message.input.display = False
+        self.query_one(EventLog).focus()
+        self._load_log()
+        self.action_search_next(False, first=True)
+
+    def key_escape(self) -> None:
+        """One layer back: the search, the zoom, then the screen."""
+        search = self.query_one("#search", Input)
+        if search.display:
+            search.display = False
+            search.value = ""
+            self.query_one(EventLog).focus()
+        elif self._search:
+            self._search = ""
+            self._load_log()
+        elif self.has_class("-zoomed"):
+            self.remove_class("-zoomed", "-zoom-chart", "-zoom-log", "-zoom-side")
+        else:
+            self.arkor.go_back()
+
+    @work(group="search", exclusive=True)
+    async def action_search_next(self, forward: bool, first: bool = False) -> None:
+        """Go to the next or previous event that holds the text."""
+        monitor, text = self.monitor, self._search
+        if monitor is None or not text:
+            return
+        if self._filter:
+            self._filter = 0
+            await self._load_log().wait()
+        log, key = self.query_one(EventLog), monitor.key
+        start = log.count + 1 if first else log.cursor + 1
+        seq = await self.session.archive.read(
+            lambda a: a.search(key, text, start=start, forward=forward)
+        )
+        if seq is None:
+            where = "below" if forward else "above"
+            self.notify(f"No more “{text}” {where}.", markup=False, timeout=3)
+            return
+        log.following = False
+        log.cursor = seq - 1
+
+    @on(EventLog.Moved, "#log")
+    def _log_moved(self, message: EventLog.Moved) -> None:
+        """The chart's cursor follows the log's."""
+        row = message.item
+        log = self.query_one(EventLog)
+        if isinstance(row, LogRow) and row.step is not None and not self._syncing:
+            if not log.following and log.has_focus:
+                self.query_one(LossChart).set_cursor(float(row.step), tell=False)
+            self.query_one(CheckpointList).mark(row.step)
+
+    @on(EventLog.Chosen, "#log")
+    def _log_chosen(self, message: EventLog.Chosen) -> None:
+        if isinstance(message.item, LogRow):
+            self.app.push_screen(EventDetail(message.item, fields_of(message.item)))
+
+    def action_copy(self) -> None:
+        """Copy the event under the cursor as JSON."""
+        row = self.query_one(EventLog).current
+        if row is not None:
+            self.arkor.copy(plain(row.data))
+
+    # checkpoints
+
+    @work(group="checkpoints", exclusive=True)
+    async def _load_checkpoints(self) -> None:
+        monitor = self.monitor
+        if monitor is None:
+            return
+        key = monitor.key
+        self._checkpoints = await self.session.archive.read(lambda a: a.checkpoints(key))
+        record = monitor.record
+        done = record is not None and record.status == "completed"
+        self.query_one(CheckpointList).show_rows(self._checkpoints, final=done)
+        self._show_chart()
+
+    @on(CheckpointList.Chosen)
+    def _checkpoint_chosen(self, message: CheckpointList.Chosen) -> None:
+        if self.monitor is not None and message.item is not None:
+            self.arkor.talk_to(self.monitor, message.item.step)
+
+    def action_talk(self) -> None:
+        """Talk to the newest checkpoint."""
+        if self.monitor is None:
+            return
+        self.arkor.talk_to(self.monitor, None)
+
+    # the run
+
+    def action_cancel(self) -> None:
+        """Cancel the run after one confirmation."""
+        monitor = self.monitor
+        if monitor is None or monitor.record is None:
+            return
+        if monitor.record.is_terminal:
+            self.notify(f"The run has ended already: {monitor.record.status}.", markup=False)
+        elif monitor.cancel_state.under_way:
+            self.notify("It is being cancelled; the header says how far.", markup=False)
+        else:
+            self._confirm_cancel(monitor)
+
+    @work(group="cancel", exclusive=True)
+    async def _confirm_cancel(self, monitor: RunMonitor) -> None:
+        assert monitor.record is not None
+        name = plain(monitor.record.name, limit=60, newlines=False)
+        answer = await self.app.push_screen_wait(
+            Confirm(
+                f"Cancel {name}?",
+                "The backend stops training. Checkpoints that were saved stay; what was learned "
+                "since the last one is lost.",
+                (
+                    DialogChoice("n", "no", "No, go on training"),
+                    DialogChoice("y", "yes", "Yes, cancel the run", danger=True),
+                ),
+            )
+        )
+        if answer != "yes":
+            return
+        try:
+            outcome = await self.session.cancel(monitor, "cancelled by hand")
+        except ArkorTuiError as error:
+            self.arkor.tell_problem(error)
+            return
+        good = outcome.phase == "confirmed"
+        self.notify(
+            plain(outcome.message, limit=400),
+            title="Cancelled" if good else "Not cancelled",
+            severity="information" if good else "error",
+            markup=False,
+        )
+
+    @work(group="reconnect", exclusive=True)
+    async def action_follow_again(self) -> None:
+        """Follow the run again after its stream was given up."""
+        if self.monitor is not None:
+            await self.arkor.follow(self.monitor)
+
+    # panes
+
+    def action_side(self) -> None:
+        """Show or hide the side pane; on narrow terminals it takes the log's place."""
+        self.toggle_class("-side")
+
+    def action_zoom(self) -> None:
+        """Give the pane in focus the whole screen, or give it back."""
+        zoomed = self.has_class("-zoomed")
+        self.remove_class("-zoomed", "-zoom-chart", "-zoom-log", "-zoom-side")
+        if zoomed or self.focused is None:
+            return
+        names = {"chart": "-zoom-chart", "log": "-zoom-log"}
+        self.add_class("-zoomed", names.get(self.focused.id or "", "-zoom-side"))

@@ -1,0 +1,413 @@
+"""Runs: every run of this project, or of all, live ones on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, get_args
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from arkor_tui.history.records import RunQuery, RunRecord, Sort
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.updates import Update
+from arkor_tui.plain import plain
+from arkor_tui.tui.chart.spark import sparkline
+from arkor_tui.tui.text import MARKS, STATUS_PARTS, duration, fit, number, when
+from arkor_tui.tui.widgets.dialogs import Ask
+from arkor_tui.tui.widgets.paged import PagedList, Part
+
+from .base import BaseScreen
+
+REFRESH_SECONDS = 5.0
+STATUSES = ("", "running", "completed", "failed", "cancelled")
+SORTS: tuple[Sort, ...] = get_args(Sort)
+
+
+class RunTable(PagedList[RunRecord]):
+    """One row a run; columns come and go with the width."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "open", id="runs.open"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, empty="no runs yet: 2 sets one up, w shows the welcome")
+        self.ascii_only = False
+        self.chosen: set[int] = set()
+
+    def columns(self, width: int) -> list[tuple[str, int]]:
+        """Names and widths of what fits."""
+        spare = width - 2 - 12 - 11 - 9 - 12
+        name = min(max(spare - (32 if spare > 56 else 0), 12), 36)
+        columns = [("", 2), ("name", name), ("status", 12), ("step", 11), ("loss", 9)]
+        rest = width - sum(w for _, w in columns)
+        for column, need in (
+            ("curve", 14), ("created", 13), ("eval", 9), ("time", 9), ("project", 18),
+            ("model", 26), ("tags", 20),
+        ):  # fmt: skip
+            if rest >= need:
+                columns.append((column, need))
+                rest -= need
+        return columns
+
+    def heading(self, width: int) -> str:
+        """The row above."""
+        return "".join(fit(name, cells) for name, cells in self.columns(width))
+
+    def parts(self, index: int, item: RunRecord, width: int) -> list[Part]:
+        """The cells of a run."""
+        return [
+            (fit(text, cells - 1) + " ", style)
+            for (name, cells) in self.columns(width)
+            for text, style in (self._cell(name, item, cells - 1),)
+        ]
+
+    def _cell(self, name: str, run: RunRecord, cells: int) -> Part:
+        def safe(text: str) -> str:
+            return plain(text, limit=200, newlines=False)
+
+        steps = str(run.last_step or 0) + (f"/{run.max_steps}" if run.max_steps else "")
+        cell: dict[str, Part] = {
+            "": ("◉" if run.key in self.chosen else " ", "paged--accent"),
+            "name": (safe(run.name), "paged--strong"),
+            "status": (
+                f"{MARKS.get(run.status, '?')} {safe(run.status)}",
+                STATUS_PARTS.get(run.status, ""),
+            ),
+            "step": (steps, ""),
+            "loss": (number(run.last_loss), ""),
+            "eval": (number(run.last_eval_loss), ""),
+            "time": (duration(run.duration), "paged--muted"),
+            "created": (when(run.created_at), "paged--muted"),
+            "curve": (
+                sparkline(run.sparkline, cells, ascii_only=self.ascii_only), "paged--accent",
+            ),
+            "model": (safe(run.model), "paged--muted"),
+            "project": (
+                safe(f"{run.identity.backend}/{run.identity.project}"), "paged--muted",
+            ),
+            "tags": (safe(" ".join(f"#{tag}" for tag in run.tags)), "paged--accent"),
+        }  # fmt: skip
+        return cell[name]
+
+
+class RunsScreen(BaseScreen):
+    """The archive and the backend's list, merged."""
+
+    ABOUT = "Every run that was seen, on disk. Enter opens one; space marks runs to compare."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", id="runs.filter"),
+        Binding("f", "status", "status", id="runs.status"),
+        Binding("s", "sort", "sort", id="runs.sort"),
+        Binding("S", "reverse", "reverse", id="runs.reverse", show=False),
+        Binding("a", "all", "all projects", id="runs.all"),
+        Binding("space", "mark", "mark", id="runs.mark"),
+        Binding("c", "compare", "compare", id="runs.compare"),
+        Binding("e", "rerun", "re-run", id="runs.rerun"),
+        Binding("i", "talk", "talk", id="runs.talk"),
+        Binding("t", "tag", "tags", id="runs.tag", show=False),
+        Binding("n", "note", "note", id="runs.note", show=False),
+        Binding("x", "export", "export", id="runs.export", show=False),
+        Binding("d", "delete", "delete", id="runs.delete", show=False),
+        Binding("u", "undo", "undo delete", id="runs.undo", show=False),
+        Binding("r", "refresh", "refresh", id="runs.refresh", show=False),
+        Binding("w", "welcome", "welcome", id="runs.welcome", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query_now = RunQuery()
+        self._everywhere = False
+        self._deleted: list[int] = []
+        self._greeted = False
+
+    def content(self) -> ComposeResult:
+        """Title, filter, table, detail."""
+        yield Static(id="runs-head", markup=False)
+        field = Input(id="filter", placeholder="words in name, model, id, tags, note")
+        field.cursor_blink = False
+        yield field
+        yield RunTable(id="runs")
+        yield Static(id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        """Read the first page; look at the backend now and then."""
+        table = self.query_one(RunTable)
+        table.ascii_only = self.arkor.symbols == "ascii"
+        table.focus()
+        self.set_interval(REFRESH_SECONDS, self._look)
+
+    def on_screen_resume(self) -> None:
+        """What changed while another screen was shown."""
+        super().on_screen_resume()
+        self.load()
+
+    @work(group="look", exclusive=True)
+    async def _look(self) -> None:
+        if self.is_current and self.session.knows_backend:
+            await self.arkor.refresh_runs()
+            self.load()
+
+    @work(group="load", exclusive=True)
+    async def load(self) -> None:
+        """Read what is in view."""
+        query, archive = self._scoped(), self.session.archive
+
+        async def fetch(offset: int, limit: int) -> Sequence[RunRecord]:
+            return await archive.read(lambda a: a.runs(query, limit=limit, offset=offset))
+
+        count, page = await archive.read(lambda a: (a.count(query), a.runs(query, limit=100)))
+        table = self.query_one(RunTable)
+        cursor = table.cursor
+        table.show(count, fetch)
+        table.prime(page)
+        table.cursor = min(cursor, max(count - 1, 0))
+        self._show_head(count)
+        self._show_detail(table.current)
+        if not self._greeted:
+            self._greeted = True
+            if count == 0 and await self._is_new():
+                self.action_welcome()
+
+    async def _is_new(self) -> bool:
+        return await self.session.archive.read(lambda a: a.count()) == 0
+
+    def _scoped(self) -> RunQuery:
+        connection = self.session.connection
+        if self._everywhere or connection is None:
+            return self.query_now
+        return replace(
+            self.query_now,
+            backend=self.session.backend_name,
+            org=connection.scope.org_slug,
+            project=connection.scope.project_slug,
+        )
+
+    def _show_head(self, count: int) -> None:
+        query, table = self.query_now, self.query_one(RunTable)
+        scope = self._scoped()
+        where = "all projects" if scope.project is None else f"{scope.backend}/{scope.project}"
+        facts = [f"{count} run{'' if count == 1 else 's'}", where]
+        facts.append(f"by {query.sort}{' ↓' if query.descending else ' ↑'}")
+        if query.statuses:
+            facts.append(" ".join(query.statuses))
+        if query.text:
+            facts.append(f"“{plain(query.text, limit=40, newlines=False)}”")
+        head = Content.styled(" Runs", "bold") + Content(" · " + " · ".join(facts))
+        columns = table.heading(max(self.size.width - 1, 20))
+        self.query_one("#runs-head", Static).update(head)
+        self.query_one("#runs-head", Static).styles.height = 2
+        self.query_one("#runs-head", Static).update(head + Content("\n" + columns))
+
+    def _show_detail(self, run: RunRecord | None) -> None:
+        detail = self.query_one("#detail", Static)
+        if run is None:
+            detail.update("")
+            return
+        config = run.config
+        settings = "  ".join(
+            f"{name} {plain(config[name], limit=40, newlines=False)}"
+            for name in ("loraR", "loraAlpha", "learningRate", "batchSize", "maxSteps", "seed")
+            if config.get(name) is not None
+        )
+        lines = [
+            Content.assemble((plain(run.name, limit=100, newlines=False), "bold"),
+                             f"  {plain(run.identity.job_id, limit=80, newlines=False)}"),
+            Content(f"model {plain(run.model, limit=80, newlines=False)}   "
+                    f"dataset {plain(run.dataset, limit=80, newlines=False)}"),
+            Content(settings),
+            Content(f"loss {number(run.last_loss)} (best {number(run.best_loss)})   "
+                    f"eval {number(run.last_eval_loss)} (best {number(run.best_eval_loss)})   "
+                    f"{run.checkpoints} checkpoints   {run.events} events"),
+        ]  # fmt: skip
+        if run.error or run.reason:
+            text = plain(run.reason or run.error or "", limit=200, newlines=False)
+            lines.append(Content.styled(text, "$error"))
+        if run.tags:
+            tags = " ".join(f"#{plain(tag, limit=40, newlines=False)}" for tag in run.tags)
+            lines.append(Content.styled(tags, "$accent"))
+        if run.note:
+            lines.append(Content(plain(run.note, limit=300)))
+        detail.update(Content("\n").join(lines))
+
+    def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
+        """A row of a live run is drawn again."""
+        super().monitor_changed(monitor, update)
+        if update.rows or update.ended:
+            self.query_one(RunTable).reload()
+
+    @on(RunTable.Moved, "#runs")
+    def _moved(self, message: RunTable.Moved) -> None:
+        if message.item is not None:
+            self._show_detail(message.item)
+
+    @on(RunTable.Chosen, "#runs")
+    async def _chosen(self, message: RunTable.Chosen) -> None:
+        if isinstance(message.item, RunRecord):
+            await self.arkor.open_run(message.item)
+
+    # keys
+
+    def action_filter(self) -> None:
+        """Type words."""
+        field = self.query_one("#filter", Input)
+        field.display = True
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, message: Input.Changed) -> None:
+        self.query_now = replace(self.query_now, text=message.value)
+        self.load()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self, message: Input.Submitted) -> None:
+        message.input.display = False
+        self.query_one(RunTable).focus()
+
+    def key_escape(self) -> None:
+        """Clear the filter, then the marks, then go back."""
+        field, table = self.query_one("#filter", Input), self.query_one(RunTable)
+        if field.display or self.query_now.text:
+            field.value = ""
+            field.display = False
+            table.focus()
+        elif table.chosen:
+            table.chosen.clear()
+            table.refresh()
+
+    def action_status(self) -> None:
+        """The next status to show."""
+        now = next(iter(self.query_now.statuses), "")
+        status = STATUSES[(STATUSES.index(now) + 1) % len(STATUSES)]
+        statuses = frozenset({status}) if status else frozenset[str]()
+        self.query_now = replace(self.query_now, statuses=statuses)
+        self.load()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        place = SORTS.index(self.query_now.sort)
+        sort = SORTS[(place + 1) % len(SORTS)]
+        self.query_now = replace(self.query_now, sort=sort, descending=sort in _DOWNWARDS)
+        self.load()
+
+    def action_reverse(self) -> None:
+        """The other direction."""
+        self.query_now = replace(self.query_now, descending=not self.query_now.descending)
+        self.load()
+
+    def action_all(self) -> None:
+        """This project, or all."""
+        self._everywhere = not self._everywhere
+        self.load()
+
+    def action_mark(self) -> None:
+        """Mark a run for comparing or deleting, and go on."""
+        table = self.query_one(RunTable)
+        run = table.current
+        if run is not None:
+            table.chosen ^= {run.key}
+            table.refresh()
+            table.action_move(1)
+
+    @work(group="compare", exclusive=True)
+    async def action_compare(self) -> None:
+        """Curves over each other, settings side by side."""
+        keys = sorted(self.query_one(RunTable).chosen)[:4]
+        if len(keys) < 2:
+            self.notify("Mark two to four runs with space first.", timeout=3)
+            return
+        from .compare import CompareScreen
+
+        names = ["loss", "evalLoss"]
+        found = await self.session.archive.read(
+            lambda a: [(a.run(key), a.load_series(key, names)) for key in keys]
+        )
+        runs = [run for run, _ in found if run is not None]
+        series = [one for run, one in found if run is not None]
+        await self.app.push_screen(CompareScreen(runs, series))
+
+    def action_rerun(self) -> None:
+        """Setup, filled in from this run."""
+        run = self.query_one(RunTable).current
+        if run is not None:
+            self.arkor.set_up_from(run)
+
+    @work(group="talk", exclusive=True)
+    async def action_talk(self) -> None:
+        """Talk to the newest checkpoint of this run."""
+        run = self.query_one(RunTable).current
+        if run is not None:
+            self.arkor.talk_to(await self.session.view(run), None)
+
+    @work(group="edit", exclusive=True)
+    async def action_tag(self) -> None:
+        """Edit the tags."""
+        run = self.query_one(RunTable).current
+        if run is None:
+            return
+        answer = await self.app.push_screen_wait(
+            Ask("Tags", "Words apart by spaces.", value=" ".join(run.tags))
+        )
+        if answer is not None:
+            await self.session.archive.write(lambda a: a.set_tags(run.key, answer.split()))
+            self.load()
+
+    @work(group="edit", exclusive=True)
+    async def action_note(self) -> None:
+        """Edit the note."""
+        run = self.query_one(RunTable).current
+        if run is None:
+            return
+        answer = await self.app.push_screen_wait(Ask("Note", value=run.note))
+        if answer is not None:
+            await self.session.archive.write(lambda a: a.set_note(run.key, answer))
+            self.load()
+
+    @work(group="edit", exclusive=True)
+    async def action_delete(self) -> None:
+        """Delete the marked runs, or this one, from the archive; undone by u."""
+        table = self.query_one(RunTable)
+        keys = sorted(table.chosen) or ([table.current.key] if table.current else [])
+        live = {monitor.key for monitor in self.session.monitors.live}
+        if live & set(keys):
+            self.notify("A run that is live cannot be deleted. Cancel it first.", timeout=4)
+            return
+        if keys:
+            await self.session.archive.write(lambda a: a.delete(keys))
+            self._deleted = keys
+            table.chosen.clear()
+            many = f"{len(keys)} runs" if len(keys) > 1 else "1 run"
+            self.notify(f"Deleted {many} from the archive; u brings back.", timeout=5)
+            self.load()
+
+    @work(group="edit", exclusive=True)
+    async def action_undo(self) -> None:
+        """Bring back what was deleted last."""
+        keys, self._deleted = self._deleted, []
+        if keys:
+            await self.session.archive.write(lambda a: a.undelete(keys))
+            self.load()
+
+    def action_export(self) -> None:
+        """Write this run into a file."""
+        run = self.query_one(RunTable).current
+        if run is not None:
+            self.arkor.export_run(run)
+
+    def action_refresh(self) -> None:
+        """Ask the backend now."""
+        self._look()
+
+    def action_welcome(self) -> None:
+        """What this is, and where to begin."""
+        from .welcome import WelcomeScreen
+
+        self.app.push_screen(WelcomeScreen())
+
+
+_DOWNWARDS = frozenset({"created", "duration", "steps"})

@@ -1,0 +1,165 @@
+"""The time machine: one prompt, answered by the base and by every checkpoint, scrubbed along the
+loss curve."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from arkor_tui.history.records import RunRecord
+from arkor_tui.monitor.asking import Answer, AskSettings, ask
+from arkor_tui.monitor.session import Session, Target
+from arkor_tui.plain import plain
+from arkor_tui.tui.chart.frame import LineSpec, Mark
+from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.widgets.talk import LONGEST, facts_of
+from arkor_tui.tui.widgets.textdiff import diff_content
+
+
+class TimeMachineScreen(ModalScreen[None]):
+    """Left and right go through the checkpoints; words that changed are marked."""
+
+    DEFAULT_CSS = """
+    TimeMachineScreen { background: $background; }
+    TimeMachineScreen LossChart { height: 2fr; }
+    TimeMachineScreen #time-head { height: auto; background: $panel; padding: 0 1; }
+    TimeMachineScreen VerticalScroll { height: 3fr; padding: 0 1; border-top: solid $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1)", "earlier", id="time.left", priority=True),
+        Binding("right,l", "move(1)", "later", id="time.right", priority=True),
+        Binding("home,g", "move(-1000)", "base", id="time.first", show=False),
+        Binding("end,G", "move(1000)", "last", id="time.last", show=False),
+        Binding("d", "diff", "differences", id="time.diff"),
+        Binding("y", "copy", "copy", id="time.copy"),
+        Binding("escape,q", "dismiss", "back", id="dialog.back"),
+    ]
+
+    def __init__(
+        self,
+        session: Session,
+        run: RunRecord,
+        targets: Sequence[Target],
+        prompt: str,
+        messages: Sequence[Mapping[str, Any]],
+        settings: AskSettings,
+    ) -> None:
+        super().__init__()
+        self._session, self._record, self._prompt = session, run, prompt
+        self._messages, self._settings = messages, settings
+        self.answers = [Answer(target) for target in targets]
+        self.place = 0
+        self._diff = True
+        self._touched = False
+
+    def compose(self) -> ComposeResult:
+        """Curve, strip of checkpoints, answer."""
+        yield LossChart(id="time-chart")
+        yield Static(id="time-head", markup=False)
+        with VerticalScroll():
+            yield Static(id="time-answer", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Draw the curve, and begin to ask."""
+        self.query_one(LossChart).can_focus = False
+        self.query_one(VerticalScroll).focus()
+        self._draw_curve()
+        self._ask_all()
+        self._show()
+
+    @work(group="curve", exclusive=True)
+    async def _draw_curve(self) -> None:
+        key = self._record.key
+        series = await self._session.archive.read(
+            lambda a: a.load_series(key, ["loss", "evalLoss"])
+        )
+        lines = [LineSpec("loss", series["loss"], "solid", "train")]
+        if len(series["evalLoss"]):
+            lines.append(LineSpec("eval", series["evalLoss"], "dashed", "eval"))
+        steps = [a.target.step for a in self.answers if a.target.step is not None]
+        self.query_one(LossChart).show(lines, [Mark(step) for step in steps], {})
+        self._show()
+
+    @work(group="ask", exclusive=True)
+    async def _ask_all(self) -> None:
+        """One after the other: quicker on a small machine, and training is disturbed less."""
+        group = uuid.uuid4().hex
+        for place, answer in enumerate(self.answers):
+            if not self._touched:
+                self.place = place
+            self._show()
+            await ask(self._session, answer, self._messages, self._settings, group=group)
+            self._show()
+
+    def action_move(self, by: int) -> None:
+        """To another checkpoint."""
+        self._touched = True
+        self.place = min(max(self.place + by, 0), len(self.answers) - 1)
+        self._show()
+
+    def action_diff(self) -> None:
+        """Mark differences to the answer before, or show the answer alone."""
+        self._diff = not self._diff
+        self._show()
+
+    def action_copy(self) -> None:
+        """Copy this answer."""
+        from arkor_tui.tui.app import ArkorApp
+
+        if isinstance(self.app, ArkorApp):
+            self.app.copy(plain(self.answers[self.place].text))
+
+    def _step_of(self, place: int) -> float | None:
+        target = self.answers[place].target
+        if target.kind == "final":
+            return float(self._record.last_step or 0)
+        return float(target.step) if target.step is not None else None
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        answer = self.answers[self.place]
+        chart = self.query_one(LossChart)
+        chart.set_cursor(self._step_of(self.place), tell=False)
+        strip: list[Content] = []
+        for place, one in enumerate(self.answers):
+            mark = "✗" if one.error else "●" if one.done else "○"
+            style = "bold reverse" if place == self.place else "$text-muted"
+            strip.append(Content.styled(f" {mark} {one.target.label} ", style))
+        prompt = plain(self._prompt, limit=200, newlines=False)
+        done = sum(1 for one in self.answers if one.done)
+        head = Content.assemble(
+            ("› ", "bold"), prompt, (f"   {done}/{len(self.answers)} answered", "$text-muted"), "\n"
+        )
+        self.query_one("#time-head", Static).update(head + Content(" ").join(strip))
+        text = plain(answer.text, limit=LONGEST)
+        if answer.error is not None:
+            hint = f"\n{answer.hint}" if answer.hint else ""
+            body = Content.styled(plain(answer.error + hint, limit=600), "$error")
+        elif not answer.done:
+            body = Content.styled("not answered yet …", "$text-muted")
+        elif self._diff and self.place > 0 and self.answers[self.place - 1].done:
+            before = plain(self.answers[self.place - 1].text, limit=LONGEST)
+            body = (
+                diff_content(before, text)
+                if before != text
+                else Content(text) + Content.styled("\n\n(the same as before)", "$text-muted")
+            )
+        else:
+            body = Content(text)
+        facts = facts_of(answer)
+        if answer.verdict:
+            facts += f" · {'✓' if answer.passed else '✗'} {plain(answer.verdict, limit=200)}"
+        self.query_one("#time-answer", Static).update(
+            body + Content.styled(f"\n\n{facts}", "$text-muted")
+        )

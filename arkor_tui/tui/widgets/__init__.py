@@ -1,0 +1,1 @@
+"""Widgets of ours; none of them does I/O."""

@@ -1,0 +1,96 @@
+"""The dialog over system prompt, sampling and constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static, TextArea
+
+from arkor_tui.monitor.asking import settings_from
+from arkor_tui.monitor.verdict import KINDS
+
+FIELDS = (
+    ("temperature", "temperature", "0 always the likeliest, up to 2"),
+    ("top_p", "top-p", "0 to 1"),
+    ("max_tokens", "max tokens", "the longest reply"),
+    ("seed", "seed", "the same seed, the same reply"),
+    ("stop", "stop words", "apart by |"),
+    ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; with ? only judged"),
+)
+DEFAULTS: dict[str, str] = {
+    "system": "", "temperature": "0", "top_p": "", "max_tokens": "200", "seed": "", "stop": "",
+    "constraint_kind": "", "constraint": "",
+}  # fmt: skip
+
+
+class AskSettingsScreen(ModalScreen[dict[str, str] | None]):
+    """Returns the texts once all of them are right."""
+
+    DEFAULT_CSS = """
+    AskSettingsScreen { align: center middle; background: $background 60%; }
+    AskSettingsScreen > VerticalScroll {
+        width: 86; max-width: 98%; height: auto; max-height: 96%; padding: 0 2;
+        background: $surface; border: round $primary;
+    }
+    AskSettingsScreen Horizontal { height: 1; }
+    AskSettingsScreen Label { width: 14; color: $text-muted; }
+    AskSettingsScreen Input { width: 1fr; height: 1; border: none; padding: 0 1; }
+    AskSettingsScreen .wrong { width: auto; color: $error; padding-left: 1; }
+    AskSettingsScreen TextArea { height: 4; border: none; background: $panel; }
+    AskSettingsScreen .head { margin-top: 1; color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "discard", id="dialog.back"),
+        Binding("ctrl+s", "keep", "keep", id="dialog.keep", priority=True),
+    ]
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__()
+        self._texts = {**DEFAULTS, **texts}
+
+    def compose(self) -> ComposeResult:
+        """Fields, and two texts of several lines."""
+        with VerticalScroll(can_focus=False):
+            yield Static("Settings of the next prompt · ctrl+s keeps, Esc discards", classes="head")
+            yield Static("system prompt", classes="head")
+            area = TextArea(self._texts["system"], id="ask-system", compact=True)
+            area.cursor_blink = False
+            yield area
+            for name, label, hint in FIELDS:
+                with Horizontal():
+                    yield Label(label, markup=False)
+                    field = Input(self._texts[name], placeholder=hint, id=f"ask-{name}")
+                    field.cursor_blink = False
+                    yield field
+                    yield Static("", id=f"ask-wrong-{name}", classes="wrong", markup=False)
+            yield Static("schema, pattern, choices apart by |, or grammar", classes="head")
+            area = TextArea(self._texts["constraint"], id="ask-constraint", compact=True)
+            area.cursor_blink = False
+            yield area
+            yield Static("", id="ask-wrong-constraint", classes="wrong", markup=False)
+
+    def _read(self) -> dict[str, str]:
+        texts = {name: self.query_one(f"#ask-{name}", Input).value for name, _, _ in FIELDS}
+        texts["system"] = self.query_one("#ask-system", TextArea).text
+        texts["constraint"] = self.query_one("#ask-constraint", TextArea).text
+        return texts
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.focus_next()
+
+    def action_keep(self) -> None:
+        """Check, and hand back."""
+        texts = self._read()
+        _, wrong = settings_from(texts)
+        for name in (*(name for name, _, _ in FIELDS), "constraint"):
+            self.query_one(f"#ask-wrong-{name}", Static).update(Content(wrong.get(name, "")))
+        if not wrong:
+            self.dismiss(texts)

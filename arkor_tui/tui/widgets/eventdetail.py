@@ -1,0 +1,53 @@
+"""One event, whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from arkor_tui.history.records import LogRow
+from arkor_tui.plain import plain
+from arkor_tui.tui.text import when
+
+
+class EventDetail(ModalScreen[None]):
+    """The event's JSON, laid out."""
+
+    DEFAULT_CSS = """
+    EventDetail { align: center middle; background: $background 60%; }
+    EventDetail > VerticalScroll {
+        width: 90%; max-width: 110; height: auto; max-height: 85%; padding: 1 2;
+        background: $surface; border: round $primary;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "back", id="dialog.back"),
+        Binding("y", "copy", "copy", id="live.copy"),
+    ]
+
+    def __init__(self, row: LogRow, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self._row = row
+        text = json.dumps(fields, indent=2, ensure_ascii=False) if fields else row.data
+        self._text = plain(text, limit=100_000)
+
+    def compose(self) -> ComposeResult:
+        """Head and text."""
+        head = f"event {self._row.seq} · {when(self._row.at)} · id {self._row.id or 'none'}"
+        with VerticalScroll():
+            yield Static(Content.styled(plain(head, limit=200, newlines=False), "bold"))
+            yield Static(Content(self._text), markup=False)
+
+    def action_copy(self) -> None:
+        """Copy the text."""
+        from arkor_tui.tui.app import ArkorApp
+
+        if isinstance(self.app, ArkorApp):
+            self.app.copy(self._text)

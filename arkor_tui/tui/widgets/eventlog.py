@@ -1,0 +1,113 @@
+"""The event log of a run: all of it, however long, read from disk as it is scrolled."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from arkor_tui.history.records import LogRow
+from arkor_tui.plain import plain
+from arkor_tui.tui.text import clock, number
+
+from .paged import PagedList, Part
+
+_NAMES = {
+    "loss": "loss",
+    "evalLoss": "eval",
+    "learningRate": "lr",
+    "epoch": "epoch",
+    "samplesPerSecond": "samples/s",
+}
+_ENVELOPE = {"type", "jobId", "timestamp", "step", "nonFinite"}
+LONGEST = 2_000
+"""Characters of one event that are looked at for its line."""
+
+
+def fields_of(row: LogRow) -> dict[str, Any]:
+    """A row's JSON object; empty where it is none."""
+    try:
+        data = json.loads(row.data)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def line_of(row: LogRow) -> list[Part]:
+    """One event as one line."""
+    head: list[Part] = [(f" {clock(row.at)} ", "paged--muted")]
+    if len(row.data) > 200_000:
+        return [*head, (plain(row.data, limit=LONGEST, newlines=False), "")]
+    data = fields_of(row)
+    if row.kind == "training.log":
+        return head + _log_parts(row, data)
+    if row.kind == "checkpoint.saved":
+        return [*head, (f"◆ checkpoint {row.step} saved", "paged--accent")]
+    if row.kind == "training.started":
+        return [*head, ("▶ training started", "paged--strong")]
+    if row.kind == "training.completed":
+        return [*head, ("✓ training completed", "paged--good")]
+    if row.kind == "training.failed":
+        error = plain(data.get("error", ""), limit=LONGEST, newlines=False)
+        return [*head, (f"✗ training failed: {error}", "paged--bad")]
+    kind = plain(row.kind, limit=80, newlines=False)
+    return [*head, (f"{kind} {plain(row.data, limit=LONGEST, newlines=False)}", "paged--muted")]
+
+
+def _log_parts(row: LogRow, data: dict[str, Any]) -> list[Part]:
+    odd = data.get("nonFinite")
+    odd = odd if isinstance(odd, dict) else {}
+    parts: list[Part] = [(f"step {row.step!s:<6}", "")]
+    for name, label in _NAMES.items():
+        if name in odd:
+            parts.append((f"  {label} {plain(odd[name], limit=20, newlines=False)}", "paged--bad"))
+        elif isinstance(data.get(name), int | float):
+            style = {"loss": "paged--strong", "evalLoss": "paged--accent"}.get(name, "paged--muted")
+            digits = 2 if name in ("epoch", "samplesPerSecond") else 4
+            parts.append((f"  {label} {number(float(data[name]), digits)}", style))
+        elif name == "loss" and name in data and data.get("evalLoss") is None:
+            parts.append(("  loss —", "paged--warn"))
+    for name, value in data.items():
+        if name not in _ENVELOPE and name not in _NAMES:
+            text = plain(f"{name} {value}", limit=60, newlines=False)
+            parts.append((f"  {text}", "paged--muted"))
+    return parts
+
+
+class EventLog(PagedList[LogRow]):
+    """Follows the end until the reader moves away from it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "follow", "follow", id="log.follow"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, empty="no events yet")
+        self.following = True
+
+    def parts(self, index: int, item: LogRow, width: int) -> list[Part]:
+        """See :func:`line_of`."""
+        return line_of(item)
+
+    def grow(self, count: int, items: Any = ()) -> None:
+        """More events; follows them where that is wanted."""
+        super().grow(count, items)
+        if self.following:
+            self.to_end()
+
+    def to_end(self) -> None:
+        """Show the newest event."""
+        self.cursor = max(self.count - 1, 0)
+        self.scroll_to(y=max(self.count - self.size.height, 0), animate=False, immediate=True)
+
+    def action_follow(self) -> None:
+        """Go to the end and stay there, or stop doing so."""
+        self.following = not self.following
+        if self.following:
+            self.to_end()
+
+    def action_move(self, by: int) -> None:
+        """Moving up ends following; reaching the end takes it up again."""
+        super().action_move(by)
+        self.following = self.count > 0 and self.cursor == self.count - 1

@@ -1,0 +1,121 @@
+"""The head of the Live screen: which run, how far, and how the stream is."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from arkor_tui.history.records import RunRecord
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.plain import plain
+from arkor_tui.tui.text import MARKS, duration, number, percent
+
+IDLE_SECONDS = 10.0
+_COLOURS = {
+    "running": "$status-running",
+    "queued": "$status-queued",
+    "completed": "$status-completed",
+    "failed": "$status-failed",
+    "cancelled": "$status-cancelled",
+}
+
+
+def eta_seconds(record: RunRecord) -> float | None:
+    """Seconds to the end at the pace so far; None where that cannot be said."""
+    elapsed = record.duration
+    if record.is_terminal or not record.max_steps or not record.last_step or not elapsed:
+        return None
+    return elapsed / record.last_step * max(record.max_steps - record.last_step, 0)
+
+
+def stream_text(monitor: RunMonitor, now: float) -> tuple[str, str]:
+    """The state of the stream and its mood; ``now`` is ``time.monotonic()``."""
+    record = monitor.record
+    if monitor.cancel_state.under_way:
+        asked = monitor.cancel_state.phase == "waiting"
+        return ("cancelling: waiting for the backend" if asked else "cancelling: asking", "warn")
+    state = monitor.state
+    if not monitor.following or state.phase == "ended":
+        if record is not None and not record.is_terminal:
+            return ("not connected (r reconnects)", "bad")
+        return ("ended", "")
+    if state.phase == "reconnecting":
+        left = max(monitor.state_since + state.delay - now, 0)
+        attempt = f" {state.attempt}" if state.attempt else ""
+        return (f"reconnecting{attempt}, in {left:.0f} s", "warn")
+    if state.phase == "connecting":
+        return ("connecting", "warn")
+    last = monitor.last_event_at or monitor.state_since
+    if now - last >= IDLE_SECONDS:
+        return (f"idle for {now - last:.0f} s", "warn")
+    return ("live", "good")
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """The done and the open part of a progress bar."""
+    full = round(min(max(share, 0.0), 1.0) * width)
+    return "━" * full, "─" * (width - full)
+
+
+class RunHeader(Static):
+    """Two rows: name and status; progress and numbers."""
+
+    DEFAULT_CSS = """
+    RunHeader { height: 2; padding: 0 1; background: $panel; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self._shown: Content | None = None
+
+    def show_text(self, text: str) -> None:
+        """Where there is no run."""
+        self._set(Content(text))
+
+    def show(self, monitor: RunMonitor, now: float) -> None:
+        """How the run is at this moment."""
+        record = monitor.record
+        if record is None:
+            return
+        width = max(self.size.width - 2, 40)
+        name = plain(record.name, limit=80, newlines=False)
+        status = Content.styled(
+            f"{MARKS.get(record.status, '?')} {record.status}", _COLOURS.get(record.status, "")
+        )
+        facts = [plain(t, limit=60, newlines=False) for t in (record.model, record.dataset) if t]
+        if record.reason:
+            facts.insert(0, plain(record.reason, limit=80, newlines=False))
+        first = Content.assemble((name, "bold"), "  ", status, "  ")
+        room = width - first.cell_length
+        text = " · ".join(facts)
+        first = first + Content.styled(text[: max(room, 0)], "$text-muted")
+        self._set(first + Content("\n") + self._numbers(record, monitor, now, width))
+
+    def _numbers(self, record: RunRecord, monitor: RunMonitor, now: float, width: int) -> Content:
+        step, most = record.last_step or 0, record.max_steps
+        stream, mood = stream_text(monitor, now)
+        parts = [f"step {step}/{most} {percent(step, most)}%" if most else f"step {step}"]
+        parts.append(f"loss {number(record.last_loss)}")
+        if record.last_eval_loss is not None:
+            parts.append(f"eval {number(record.last_eval_loss)}")
+        parts.append(duration(record.duration))
+        eta = eta_seconds(record)
+        if eta is not None:
+            parts.append(f"eta {duration(eta)}")
+        text = "  ".join(parts)
+        room = width - len(text) - len(stream) - 6
+        done, rest = bar(step / most, min(room, 40)) if most and room >= 8 else ("", "")
+        colour = {"good": "$success", "warn": "$warning", "bad": "$error"}.get(mood, "$text-muted")
+        return Content.assemble(
+            (done, "$accent"),
+            (rest, "$text-muted"),
+            "  " if done or rest else "",
+            text,
+            "  ",
+            (stream, colour),
+        )
+
+    def _set(self, content: Content) -> None:
+        if self._shown is None or not content.is_same(self._shown):
+            self._shown = content
+            self.update(content)

@@ -1,0 +1,53 @@
+"""Statistics of what the chart shows, and how the stream fared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from arkor_tui.history.series import Series
+from arkor_tui.history.statistics import summary
+from arkor_tui.monitor.updates import StreamHealth
+
+RETAINED = 2_000
+"""Points that are counted, the newest ones; as many as Arkor's Studio keeps."""
+_NAMES = {"evalLoss": "eval loss", "loss": "train loss"}
+
+
+class StatisticsPanel(Static):
+    """Mean with its 95 % interval, deviation, percentiles; counters of the stream."""
+
+    DEFAULT_CSS = """
+    StatisticsPanel { padding: 0 1; height: auto; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self._shown: Content | None = None
+
+    def show(self, series: Sequence[tuple[str, Series]], health: StreamHealth) -> None:
+        """Compute and show; an unchanged text is not drawn again."""
+        lines: list[Content] = []
+        for name, one in series:
+            found = summary(one.values[-RETAINED:])
+            lines.append(Content.styled(_NAMES.get(name, name), "bold"))
+            if not found.n:
+                lines.append(Content("  no data yet"))
+                continue
+            lines += [
+                Content(f"  n {found.n}   mean {found.mean:.4f} ± {found.half_width_95:.4f}"),
+                Content(f"  variance {found.variance:.4f}   s {found.deviation:.4f}"),
+                Content(f"  p90 {found.p90:.4f}   p95 {found.p95:.4f}"),
+            ]
+        lines.append(Content.styled("stream", "bold"))
+        lines += [
+            Content(f"  {health.events:,} events · {health.reconnects} reconnects"),
+            Content(f"  {health.repeats} repeats · {health.missing} missing"),
+            Content(f"  {health.gaps} gaps · {health.malformed} malformed"),
+        ]
+        content = Content("\n").join(lines)
+        if self._shown is None or not content.is_same(self._shown):
+            self._shown = content
+            self.update(content)

@@ -1,0 +1,94 @@
+"""The status line: backend, stream, and what is running, on every screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+VIEW_NAMES = ("Runs", "Setup", "Live", "Console")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInfo:
+    """What the line says; every text is sanitised already.
+
+    ``view`` is the number of the screen, ``stream`` belongs to the run in ``running``; ``mood`` colours it: ``good``, ``warn``, ``bad``
+    or empty.
+    """
+
+    view: int = 0
+    backend: str = ""
+    scope: str = ""
+    identity: str = ""
+    stream: str = ""
+    mood: str = ""
+    running: str = ""
+    more: int = 0
+
+
+class StatusLine(Widget):
+    """One row; redrawn only when it says something else."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "status--good", "status--warn", "status--bad", "status--view",
+    }  # fmt: skip
+    DEFAULT_CSS = """
+    StatusLine { height: 1; background: $panel; color: $text-muted; }
+    StatusLine .status--good { color: $success; }
+    StatusLine .status--warn { color: $warning; }
+    StatusLine .status--bad { color: $error; }
+    StatusLine .status--view { background: $primary; color: $background; text-style: bold; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.info = StatusInfo()
+
+    def show(self, info: StatusInfo) -> None:
+        """Say this from now on."""
+        if info != self.info:
+            self.info = info
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Left where one is, in the middle the stream, right what runs."""
+        del y
+        width, base, info = self.size.width, self.rich_style, self.info
+        right = info.running + (f"  +{info.more} more" if info.more else "")
+        left = " · ".join(part for part in (info.backend, info.scope, info.identity) if part)
+        views = self._views(width, base)
+        taken = sum(len(segment.text) for segment in views)
+        room = width - taken - len(right) - len(info.stream) - 6
+        for shorter in (" · ".join(p for p in (info.backend, info.scope) if p), info.backend, ""):
+            if len(left) <= room:
+                break
+            left = shorter
+        style = base + self._mood(info.mood) if info.mood else base
+        head = f" {left}" + ("   " if left and info.stream else "")
+        gap = max(width - taken - len(head) - len(info.stream) - len(right) - 1, 1)
+        segments = [
+            *views,
+            Segment(head, base),
+            Segment(info.stream, style),
+            Segment(" " * gap, base),
+            Segment(right, base + Style(bold=True)),
+        ]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _views(self, width: int, base: Style) -> list[Segment]:
+        chosen = base + self.get_component_rich_style("status--view", partial=True)
+        segments = []
+        for number, name in enumerate(VIEW_NAMES, 1):
+            here = number == self.info.view
+            text = f" {number} {name} " if here or width >= 100 else f" {number} "
+            segments.append(Segment(text, chosen if here else base))
+        return segments
+
+    def _mood(self, mood: str) -> Style:
+        return self.get_component_rich_style(f"status--{mood}", partial=True)
