@@ -32,8 +32,14 @@ def _yes(value: object) -> object:
     return value
 
 
-_Whole = Annotated[int | None, BeforeValidator(_blank_is_none)]
-_Real = Annotated[float | None, BeforeValidator(_blank_is_none)]
+_Blank = BeforeValidator(_blank_is_none)
+_Whole = Annotated[int | None, _Blank]
+_Count = Annotated[Annotated[int, Field(ge=1)] | None, _Blank]
+_Share = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, _Blank]
+_Positive = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
+_Rate = Annotated[Annotated[float, Field(gt=0, le=10)] | None, _Blank]
+_Decay = Annotated[Annotated[float, Field(ge=0)] | None, _Blank]
+_Wait = Annotated[Annotated[int, Field(ge=0)] | None, _Blank]
 _Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
@@ -48,21 +54,21 @@ class RunDraft(BaseModel):
     split: _Text = None
     subset: _Text = None
     dataset_format: _Text = "chatml"
-    test_size: Annotated[_Real, Field(ge=0, lt=1)] = 0.1
+    test_size: _Share = 0.1
     train_on_responses_only: Annotated[bool, BeforeValidator(_yes)] = True
     lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
     lora_alpha: Annotated[float, Field(gt=0)] = 32
-    max_length: Annotated[_Whole, Field(ge=1)] = None
-    max_steps: Annotated[_Whole, Field(ge=1)] = 100
-    num_train_epochs: Annotated[_Real, Field(gt=0)] = None
-    learning_rate: Annotated[_Real, Field(gt=0, le=10)] = 2e-4
-    batch_size: Annotated[_Whole, Field(ge=1)] = 16
-    weight_decay: Annotated[_Real, Field(ge=0)] = None
+    max_length: _Count = None
+    max_steps: _Count = 100
+    num_train_epochs: _Positive = None
+    learning_rate: _Rate = 2e-4
+    batch_size: _Count = 16
+    weight_decay: _Decay = None
     lr_scheduler_type: _Text = None
-    warmup_steps: Annotated[_Whole, Field(ge=0)] = 10
-    logging_steps: Annotated[_Whole, Field(ge=1)] = 5
-    eval_steps: Annotated[_Whole, Field(ge=1)] = 25
-    save_steps: Annotated[_Whole, Field(ge=1)] = 25
+    warmup_steps: _Wait = 10
+    logging_steps: _Count = 5
+    eval_steps: _Count = 25
+    save_steps: _Count = 25
     seed: _Whole = 42
 
     @field_validator("dataset")

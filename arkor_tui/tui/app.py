@@ -46,7 +46,8 @@ class ArkorApp(App[None]):
         Binding("4", "view('console')", "Console", id="view.console", show=False),
         Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
         Binding("q", "ask_quit", "quit", id="app.quit"),
-        Binding("ctrl+q,ctrl+c", "ask_quit", "quit", id="app.quit-always", show=False),
+        Binding("ctrl+q,ctrl+c", "ask_quit", "quit", id="app.quit-always", show=False,
+                priority=True),
         Binding("ctrl+p", "command_palette", "palette", id="app.palette", show=False),
         Binding("underscore", "last_view", "last view", id="view.last", show=False),
     ]  # fmt: skip
@@ -345,6 +346,15 @@ class ArkorApp(App[None]):
 
     # leaving
 
+    def _fatal_error(self) -> None:
+        """Leave without a traceback on screen: its local variables may hold secrets."""
+        self._close_messages_no_wait()
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended the app, where it was no wish of the user."""
+        return self._exception
+
     @work(group="quit", exclusive=True)
     async def action_ask_quit(self) -> None:
         """Quit; asks first while a run is live."""
@@ -405,3 +415,5 @@ async def run_app(
     async with Session.open(folder, backend) as session:
         app = await make(session)
         await app.run_async()
+    if app.failure is not None:
+        raise app.failure

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 _MOST = 60
+_HIGHEST = 308.25  # the logarithm of the largest float
+_LOWEST_DECADE = -307  # powers of ten below are not exact, and finally zero
 _SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400.0
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -31,7 +33,7 @@ def nice_ticks(lo: float, hi: float, count: int, *, whole: bool = False) -> list
         step = max(step, 1.0)
     ticks = [Tick(at, short(at, step)) for at in _multiples(lo, hi, step)]
     if len({tick.label for tick in ticks}) < len(ticks):  # too close for a short label
-        ticks = [Tick(tick.at, f"{tick.at:.12g}") for tick in ticks]
+        ticks = [Tick(tick.at, repr(tick.at)) for tick in ticks]
     return ticks or [Tick(lo, short(lo, step))]
 
 
@@ -46,17 +48,18 @@ def nice_step(span: float, count: int) -> float | None:
 
 def log_ticks(lo: float, hi: float, count: int) -> list[Tick]:
     """Ticks of a log axis; ``lo`` and ``hi`` are logarithms to base 10."""
-    decades = range(math.ceil(lo - 1e-9), math.floor(hi + 1e-9) + 1)
+    decades = range(max(math.ceil(lo - 1e-9), _LOWEST_DECADE), math.floor(hi + 1e-9) + 1)
     if len(decades) >= max(count, 2):
         every = -(-len(decades) // max(count, 1))
         return [Tick(float(d), power(d)) for d in decades if d % every == 0]
-    if hi - lo < 0.5:
-        return [Tick(tick.at, f"{10**tick.at:.3g}") for tick in nice_ticks(lo, hi, count)]
+    if hi - lo < 0.8:
+        ticks = nice_ticks(10**lo, 10**hi, count)
+        return [Tick(math.log10(tick.at), tick.label) for tick in ticks if tick.at > 0]
     ticks = []
     for decade in range(math.floor(lo), math.ceil(hi) + 1):
         for times in (1, 2, 5) if hi - lo < 2 else (1, 3):
             at = decade + math.log10(times)
-            if lo - 1e-9 <= at <= hi + 1e-9:
+            if lo - 1e-9 <= at <= min(hi + 1e-9, _HIGHEST):
                 ticks.append(Tick(at, power(decade) if times == 1 else _times(times, decade)))
     return ticks
 
@@ -103,8 +106,9 @@ def _times(times: int, decade: int) -> str:
 def short(value: float, step: float) -> str:
     """A tick's number in as few characters as its distance to the next one allows: 1.2k, 3e-4."""
     size = abs(value)
-    if size < step * 1e-6:
+    if size == 0 or size < step * 1e-6:
         return "0"
+    step = step or size
     if size >= 1e15 or (size < 1e-3 and step < 1e-3):
         digits = max(0, math.floor(math.log10(size)) - math.floor(math.log10(step) + 1e-9))
         mantissa, exponent = f"{value:.{min(digits, 12)}e}".split("e")

@@ -190,7 +190,7 @@ def _bounds(spec: ChartSpec, lo: float, hi: float) -> Range | None:
 
 def _picture(spec: ChartSpec, x: XScale, y: YScale) -> tuple[list[list[Run]], tuple[int, int]]:
     height = spec.height - 2
-    y_ticks = y.ticks(max(height // 4, 2))
+    y_ticks = y.ticks(max(height // 4, 3))
     gutter = max(len(label) for _, label in y_ticks)
     width = spec.width - gutter - 1
     cells, roles = _cells(spec, x, y, (width, height))

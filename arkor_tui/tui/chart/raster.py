@@ -73,22 +73,19 @@ def rasterise(
     masks: dict[int, int] = {}
     bottom = height * dots.down - 1
     draw = _drawer(masks, width, style, symbols)
-    part, joined = scale.part, style != "dots"
+    part, cuts, joined = scale.part, scale.cuts, style != "dots"
     before: tuple[int, int, int, int] | None = None  # column, its top and low, where it ended
     points: list[int] = []
     for column in columns:
         at = column.number
         over, under = part(column.high), part(column.low)
-        if over < 0 or under > 1:  # out of a range that was asked for
+        if cuts and (over < 0 or under > 1):
             before = None
             continue
-        # rows count from the top
-        top = max(int((1 - over) * bottom + 0.5), 0)
-        low = min(int((1 - under) * bottom + 0.5), bottom)
+        top, low = _row(over, bottom), _row(under, bottom)
         begin = end = low
         if top != low:
-            begin = min(max(int((1 - part(column.first)) * bottom + 0.5), 0), bottom)
-            end = min(max(int((1 - part(column.last)) * bottom + 0.5), 0), bottom)
+            begin, end = _row(part(column.first), bottom), _row(part(column.last), bottom)
         points.append(end // dots.down * width + at // dots.across)
         span_top, span_low = top, low
         if before is not None and joined and not column.gap:
@@ -106,6 +103,11 @@ def rasterise(
     if len(columns) == 1 or (style != "solid" and len(points) * 4 <= width):
         cells.update(dict.fromkeys(points, dots.point))
     return cells
+
+
+def _row(part: float, bottom: int) -> int:
+    """The row of dots, from the top, of a part of the height."""
+    return 0 if part >= 1 else bottom if part <= 0 else int((1 - part) * bottom + 0.5)
 
 
 def _drawer(masks: dict[int, int], width: int, style: LineStyle, symbols: Symbols) -> _Draw:

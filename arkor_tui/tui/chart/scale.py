@@ -15,7 +15,7 @@ Range = tuple[float, float]
 
 _MARGIN = 0.04
 _ROUND = 12
-_LARGEST = 1e300  # beyond, differences of two values overflow
+_LARGEST = 8e307  # beyond, differences of two values overflow
 
 
 class XScale:
@@ -80,10 +80,14 @@ class XScale:
 
 
 class YScale:
-    """Values from bottom to top, linear or by their logarithm."""
+    """Values from bottom to top, linear or by their logarithm.
 
-    def __init__(self, bounds: Range, *, log: bool) -> None:
+    ``cuts``: values beyond the bounds are not shown; otherwise they are at the edge.
+    """
+
+    def __init__(self, bounds: Range, *, log: bool, cuts: bool = False) -> None:
         self.log = log
+        self.cuts = cuts
         self._lo, self._hi = bounds
         self._factor = 1 / (self._hi - self._lo)
 
@@ -110,7 +114,8 @@ def y_scale(
     ends to round numbers, so that a new extreme seldom changes the scale."""
     if asked is not None and asked[0] < asked[1] and (asked[0] > 0 or not log):
         low, high = asked
-        return YScale((math.log10(low), math.log10(high)) if log else (low, high), log=log)
+        bounds = (math.log10(low), math.log10(high)) if log else (low, high)
+        return YScale(bounds, log=log, cuts=True)
     if values is None:
         return None
     low, high = values

@@ -6,6 +6,7 @@ from .scale import Range
 
 _NARROWEST = 2.0  # steps; and this part of the largest step, which a float can still divide
 _FINEST = 1e-9
+_ALL = 0.99
 
 
 def zoomed(view: Range, whole: Range, centre: float, factor: float) -> Range | None:
@@ -14,7 +15,7 @@ def zoomed(view: Range, whole: Range, centre: float, factor: float) -> Range | N
     lo, hi = view
     narrowest = max(_NARROWEST, max(abs(whole[0]), abs(whole[1])) * _FINEST)
     span = max((hi - lo) * factor, narrowest)
-    if span >= whole[1] - whole[0]:
+    if span >= (whole[1] - whole[0]) * _ALL:
         return None
     centre = min(max(centre, lo), hi)
     share = (centre - lo) / (hi - lo) if hi > lo else 0.5

@@ -107,7 +107,7 @@ class ConsoleScreen(BaseScreen):
     ABOUT = "Enter sends. ctrl+j breaks the line. Esc stops a reply, then leaves the prompt."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+k", "target", "target", id="console.target", priority=True),
-        Binding("ctrl+b", "beside_base", "base beside", id="console.base", priority=True),
+        Binding("ctrl+b", "beside_base", "base", id="console.base", priority=True),
         Binding("ctrl+t", "time_machine", "time machine", id="console.time", priority=True),
         Binding("ctrl+o", "settings", "settings", id="console.settings", priority=True),
         Binding("ctrl+r", "retry", "retry", id="console.retry", priority=True),
@@ -146,9 +146,7 @@ class ConsoleScreen(BaseScreen):
                 yield VerticalScroll(id="talk", can_focus=True)
                 yield PromptArea(id="prompt")
 
-    def on_mount(self) -> None:
-        """Ready to type."""
-        self._take_up()
+    AUTO_FOCUS = "#prompt"
 
     def on_screen_resume(self) -> None:
         """Another run or checkpoint may be wanted."""
@@ -171,8 +169,6 @@ class ConsoleScreen(BaseScreen):
                 targets.cursor = max(targets.count - 1, 0)
             else:
                 targets.select(wanted.kind, wanted.step)
-            self.query_one(PromptArea).focus()
-        elif self.focused is None:
             self.query_one(PromptArea).focus()
         self._show_head()
 

@@ -39,11 +39,11 @@ class LiveScreen(BaseScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "talk", "talk", id="live.talk"),
-        Binding("c", "cancel", "cancel run", id="live.cancel"),
+        Binding("c", "cancel", "cancel", id="live.cancel"),
         Binding("m", "next_metric", "metric", id="live.metric"),
-        Binding("t", "side", "side pane", id="live.side"),
-        Binding("z", "zoom", "zoom pane", id="live.zoom"),
-        Binding("slash", "search", "search log", id="live.search"),
+        Binding("t", "side", "side", id="live.side"),
+        Binding("z", "zoom", "zoom", id="live.zoom"),
+        Binding("slash", "search", "search", id="live.search"),
         Binding("n", "search_next(True)", "next hit", id="live.search-next", show=False),
         Binding("N", "search_next(False)", "previous hit", id="live.search-previous", show=False),
         Binding("v", "filter", "only…", id="live.filter", show=False),
@@ -95,8 +95,6 @@ class LiveScreen(BaseScreen):
         self.query_one(EventLog).focus()
         self.set_interval(1.0, self._tick)
         self._show_nothing()
-        if self.arkor.current is not None:
-            self.show_run(self.arkor.current)
 
     def on_screen_resume(self) -> None:
         """Another run may have been chosen meanwhile."""
@@ -157,7 +155,9 @@ class LiveScreen(BaseScreen):
         self._show_header()
         if self.monitor is not None and self.query_one(StatisticsPanel).display:
             series = [(name, self.monitor.series[name]) for name in self._numbers()]
-            self.query_one(StatisticsPanel).show(series, self.monitor.health)
+            record = self.monitor.record
+            archived = record.events if record is not None else 0
+            self.query_one(StatisticsPanel).show(series, self.monitor.health, archived)
 
     def _numbers(self) -> list[str]:
         assert self.monitor is not None

@@ -43,7 +43,7 @@ class RunTable(PagedList[RunRecord]):
     def columns(self, width: int) -> list[tuple[str, int]]:
         """Names and widths of what fits."""
         spare = width - 2 - 12 - 11 - 9 - 12
-        name = min(max(spare - (32 if spare > 56 else 0), 12), 36)
+        name = 20 if width < 100 else min(max(spare - 32, 20), 36)
         columns = [("", 2), ("name", name), ("status", 12), ("step", 11), ("loss", 9)]
         rest = width - sum(w for _, w in columns)
         for column, need in (
@@ -102,10 +102,10 @@ class RunsScreen(BaseScreen):
     ABOUT = "Every run that was seen, on disk. Enter opens one; space marks runs to compare."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", id="runs.filter"),
-        Binding("f", "status", "status", id="runs.status"),
+        Binding("f", "status", "status", id="runs.status", show=False),
         Binding("s", "sort", "sort", id="runs.sort"),
         Binding("S", "reverse", "reverse", id="runs.reverse", show=False),
-        Binding("a", "all", "all projects", id="runs.all"),
+        Binding("a", "all", "all", id="runs.all"),
         Binding("space", "mark", "mark", id="runs.mark"),
         Binding("c", "compare", "compare", id="runs.compare"),
         Binding("e", "rerun", "re-run", id="runs.rerun"),

@@ -65,6 +65,7 @@ class SetupScreen(BaseScreen):
         self._trainer: Trainer | None = None
         """The trainer of a loaded file: its callbacks are kept."""
         self._loaded: dict[str, str] = {}
+        self._begun_in: Path | None = None
         self._draft: RunDraft | None = None
         self._wrong: dict[str, str] = {}
         self._filling = False
@@ -82,15 +83,11 @@ class SetupScreen(BaseScreen):
                             yield FieldInput(field)
                             yield Static("", id=f"wrong-{field.name}", classes="wrong",
                                          markup=False)  # fmt: skip
-            with VerticalScroll(id="previews", can_focus=False):
+            with VerticalScroll(id="previews"):
                 yield Static(" Dataset", classes="pane-title", markup=False)
                 yield Static("", id="data-preview", markup=False)
                 yield Static(" Request", classes="pane-title", markup=False)
                 yield Static("", id="request-preview", markup=False)
-
-    def on_mount(self) -> None:
-        """Begin with the trainer file of the folder, or a starter."""
-        self._begin()
 
     def on_screen_resume(self) -> None:
         """A run may have been handed over to be run again."""
@@ -98,13 +95,13 @@ class SetupScreen(BaseScreen):
         record = self.arkor.take_setup()
         if record is not None:
             self.fill_from_run(record)
+        elif self._begun_in != self.session.folder:
+            self._begin()
 
     @work(group="fill", exclusive=True)
     async def _begin(self) -> None:
-        record = self.arkor.take_setup()
-        if record is not None:
-            self.fill_from_run(record)
-        elif await asyncio.to_thread((self.session.folder / "trainer.py").is_file):
+        self._begun_in = self.session.folder
+        if await asyncio.to_thread((self.session.folder / "trainer.py").is_file):
             await self._fill_from_file(self.session.folder / "trainer.py")
         else:
             self.fill(drafts.defaults(), "blank")
@@ -228,7 +225,9 @@ class SetupScreen(BaseScreen):
         if draft is None:
             return
         try:
-            found = await asyncio.to_thread(preview, drafts.dataset_of(draft), self._folder())
+            found = await asyncio.to_thread(
+                preview, drafts.dataset_of(draft), self._folder(), limit=3
+            )
         except UsageError as error:
             self.query_one("#wrong-dataset", Static).update(Content("cannot be read"))
             shown.update(Content(plain(f"{error.message}\n{error.hint}", limit=400)))

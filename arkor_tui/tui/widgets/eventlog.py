@@ -99,7 +99,8 @@ class EventLog(PagedList[LogRow]):
     def to_end(self) -> None:
         """Show the newest event."""
         self.cursor = max(self.count - 1, 0)
-        self.scroll_to(y=max(self.count - self.size.height, 0), animate=False, immediate=True)
+        # only after the next layout does the widget know how far it can scroll
+        self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
 
     def action_follow(self) -> None:
         """Go to the end and stay there, or stop doing so."""

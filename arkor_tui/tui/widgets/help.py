@@ -12,6 +12,10 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 Row = tuple[str, str]
+_UNINTERESTING = frozenset(
+    {"scroll_left", "scroll_right", "page_left", "page_right", "screen.copy_text",
+     "app.focus_next", "app.focus_previous", "show_help_panel"}
+)  # fmt: skip
 
 
 def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
@@ -19,7 +23,7 @@ def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
     found: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if not binding.description:
+        if not binding.description or binding.action in _UNINTERESTING:
             continue
         node = active.node
         if node is screen.app:

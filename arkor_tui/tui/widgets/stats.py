@@ -27,7 +27,9 @@ class StatisticsPanel(Static):
         super().__init__(id=id, markup=False)
         self._shown: Content | None = None
 
-    def show(self, series: Sequence[tuple[str, Series]], health: StreamHealth) -> None:
+    def show(
+        self, series: Sequence[tuple[str, Series]], health: StreamHealth, archived: int
+    ) -> None:
         """Compute and show; an unchanged text is not drawn again."""
         lines: list[Content] = []
         for name, one in series:
@@ -41,9 +43,9 @@ class StatisticsPanel(Static):
                 Content(f"  variance {found.variance:.4f}   s {found.deviation:.4f}"),
                 Content(f"  p90 {found.p90:.4f}   p95 {found.p95:.4f}"),
             ]
-        lines.append(Content.styled("stream", "bold"))
+        lines.append(Content.styled(f"stream · {archived:,} events archived", "bold"))
         lines += [
-            Content(f"  {health.events:,} events · {health.reconnects} reconnects"),
+            Content(f"  {health.events:,} came now · {health.reconnects} reconnects"),
             Content(f"  {health.repeats} repeats · {health.missing} missing"),
             Content(f"  {health.gaps} gaps · {health.malformed} malformed"),
         ]

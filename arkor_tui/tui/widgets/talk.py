@@ -24,7 +24,9 @@ class PromptArea(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "send", id="prompt.send", priority=True),
-        Binding("ctrl+j,alt+enter,shift+enter", "newline", "new line", id="prompt.newline"),
+        Binding(
+            "ctrl+j,alt+enter,shift+enter", "newline", "new line", id="prompt.newline", show=False
+        ),
     ]
 
     class Sent(Message):
