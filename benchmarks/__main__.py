@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("help_time", "event_stream", "training_step", "first_token", "archive")
+NAMES = ("help_time", "event_stream", "training_step", "first_token", "archive", "chart")
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ def nice_ticks(lo: float, hi: float, count: int, *, whole: bool = False) -> list
         step = max(step, 1.0)
     ticks = [Tick(at, short(at, step)) for at in _multiples(lo, hi, step)]
     if len({tick.label for tick in ticks}) < len(ticks):  # too close for a short label
-        ticks = [Tick(tick.at, repr(tick.at)) for tick in ticks]
+        ticks = [Tick(at, repr(at)) for at in dict.fromkeys(tick.at for tick in ticks)]
     return ticks or [Tick(lo, short(lo, step))]
 
 

@@ -216,7 +216,10 @@ class LossChart(Widget, can_focus=True):
         self._send(before, width)
 
     def _seen(self) -> bool:
-        return self.display and self.screen.is_current
+        top = self.app.screen
+        # Textual calls the screen under the top one current even where the top one is opaque
+        translucent = self.screen.is_current and top.styles.background.a < 1
+        return self.display and (self.screen is top or translucent)
 
     def _state(self) -> object:
         series = [line.series for line in self.lines]

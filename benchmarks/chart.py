@@ -1,0 +1,142 @@
+"""Charts: the time of a frame does not grow with the points, and live points cost little.
+
+The points are noise around a falling curve. Before each measured frame a point is added, so that
+nothing is taken from an earlier frame that a live run would not find there. Nothing is written to
+a terminal. Targets: a frame of 1,000 points in at most 15 ms and of 1,000,000 in at most 1.3 times
+that; twenty series of 50,000 points opened in at most 500 ms, a frame of them in at most 13 ms;
+100 events on 100,000 points in at most 4.5 ms of own work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import statistics
+import time
+from array import array
+from collections.abc import Callable, Sequence
+
+from arkor_tui.history.series import Series
+from arkor_tui.tui.chart.frame import ChartSpec, LineSpec, draw
+
+WIDTH, HEIGHT = 100, 30
+FRAME_MS, RATIO = 15.0, 1.3
+OPEN_MS, MANY_MS, LIVE_MS = 500.0, 13.0, 4.5
+
+
+def numbers(count: int, seed: int = 1) -> tuple[array[float], array[float]]:
+    """Steps and values as the archive gives them."""
+    rng = random.Random(seed)
+    values = (1 + 3 * math.exp(-4 * n / count) + rng.uniform(-0.3, 0.3) for n in range(count))
+    return array("d", range(count)), array("d", values)
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long ``work`` takes."""
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def spec(*series: Series) -> ChartSpec:
+    """A live chart of ``series``."""
+    lines = tuple(LineSpec(f"line {n}", one, "solid", f"run{n}") for n, one in enumerate(series))
+    return ChartSpec(lines, WIDTH, HEIGHT, room=True)
+
+
+def grow(series: Series) -> None:
+    """One more point."""
+    series.put((series.last_step or 0) + 1, 1.0)
+
+
+def frames(picture: ChartSpec, growing: Sequence[Series], count: int) -> float:
+    """Median of frames, each after one more point of every one of ``growing``."""
+    draw(picture)
+    times = []
+    for _ in range(count):
+        for one in growing:
+            grow(one)
+        times.append(milliseconds(lambda: draw(picture)))
+    return statistics.median(times)
+
+
+def measure(count: int) -> dict[str, float]:
+    """Every figure, in milliseconds where the name does not say otherwise."""
+    short, long = Series(*numbers(1_000)), Series(*numbers(1_000_000))
+    first = milliseconds(lambda: draw(spec(long)))
+    # alternating, so that a machine that slows down slows both
+    small, large = [], []
+    for _ in range(count):
+        small.append(frames(spec(short), [short], 3))
+        large.append(frames(spec(long), [long], 3))
+    raw = [numbers(50_000, seed) for seed in range(20)]
+    opened: list[Series] = []
+
+    def open_many() -> None:
+        opened.extend(Series(*one) for one in raw)
+        draw(spec(*opened))
+
+    opening = milliseconds(open_many)
+    many = frames(spec(*opened), opened[:1], count)
+    all_new = frames(spec(*opened), opened, count)
+    live = Series(*numbers(100_000))
+    edges = [0.0, 100_000.0]
+
+    def batch() -> None:
+        start = int(live.last_step or 0)
+        for step in range(start + 1, start + 101):
+            live.put(step, 1.0)
+        edges[1] = start + 100
+        live.columns(edges[0], edges[1], WIDTH * 2)
+
+    batch()
+    return {
+        "frame_1000": statistics.median(small),
+        "frame_1000000": statistics.median(large),
+        "first_frame_1000000": first,
+        "open_20x50000": opening,
+        "frame_20x50000": many,
+        "frame_20x50000_all_grow": all_new,
+        "live_100_on_100000": statistics.median(milliseconds(batch) for _ in range(count)),
+    }
+
+
+def main() -> int:
+    """Measure, print, and say whether the targets were met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=15, help="frames for each median")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = measure(arguments.count)
+    ratio = found["frame_1000000"] / found["frame_1000"]
+    met = (
+        found["frame_1000"] <= FRAME_MS
+        and ratio <= RATIO
+        and found["open_20x50000"] <= OPEN_MS
+        and found["frame_20x50000"] <= MANY_MS
+        and found["live_100_on_100000"] <= LIVE_MS
+    )
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    if arguments.json:
+        rounded = {name: round(value, 2) for name, value in found.items()}
+        print(json.dumps({**rounded, "ratio": round(ratio, 2), "machine": machine, "met": met}))
+        return 0 if met else 1
+    print(
+        f"frame {WIDTH}x{HEIGHT}: 1,000 points {found['frame_1000']:.1f} ms (target {FRAME_MS:g}), "
+        f"1,000,000 points {found['frame_1000000']:.1f} ms, ratio {ratio:.2f} (target {RATIO:g}), "
+        f"its first {found['first_frame_1000000']:.0f} ms; "
+        f"20 x 50,000: open {found['open_20x50000']:.0f} ms (target {OPEN_MS:g}), "
+        f"frame {found['frame_20x50000']:.1f} ms (target {MANY_MS:g}), "
+        f"all twenty growing {found['frame_20x50000_all_grow']:.1f} ms; "
+        f"100 events on 100,000: {found['live_100_on_100000']:.2f} ms (target {LIVE_MS:g}); "
+        f"{machine}"
+    )
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
