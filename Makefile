@@ -5,9 +5,15 @@ DEMO := .demo
 
 .PHONY: run test check bench clean
 
+# The app; where there is no terminal, a starter trained headless.
 run: .venv/run.stamp
-	$(BIN)/arkor-tui init $(DEMO) --template triage
-	cd $(DEMO) && ../$(BIN)/arkor-tui start --backend local
+	@mkdir -p $(DEMO)
+	@if [ -t 0 ] && [ -t 1 ]; then \
+		cd $(DEMO) && ../$(BIN)/arkor-tui; \
+	else \
+		$(BIN)/arkor-tui init $(DEMO) --template triage && \
+		cd $(DEMO) && ../$(BIN)/arkor-tui start --backend local; \
+	fi
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -6,10 +6,14 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 
 from .backend import add_backend_option
+
+if TYPE_CHECKING:
+    from arkor_tui.workspace.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", metavar="ID", help="open on this run (job id, its start, or name)")
     parser.add_argument("--theme", metavar="NAME", help="a theme by name")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="settings to use instead of your settings.toml"
+    )
     add_backend_option(parser)
 
 
@@ -35,11 +42,14 @@ def run(args: argparse.Namespace) -> int:
             "The app needs a terminal, and this is a pipe.",
             hint="`arkor-tui start` runs a trainer without it; `arkor-tui --help` lists commands.",
         )
-    asyncio.run(_run(args))
+    from arkor_tui.workspace.settings import read_settings
+
+    settings = read_settings(args.config)  # a mistake in it is told before the screen is taken
+    asyncio.run(_run(args, settings))
     return 0
 
 
-async def _run(args: argparse.Namespace) -> None:
+async def _run(args: argparse.Namespace, settings: Settings) -> None:
     from arkor_tui.history.records import RunRecord
     from arkor_tui.monitor.session import Session
     from arkor_tui.tui.app import ArkorApp, run_app
@@ -54,6 +64,6 @@ async def _run(args: argparse.Namespace) -> None:
                     hint="`arkor-tui` lists the runs; `arkor-tui attach ID` follows one by its id.",
                 )
             record = found[0]
-        return ArkorApp(session, theme=args.theme, run=record)
+        return ArkorApp(session, theme=args.theme, run=record, settings=settings)
 
-    await run_app(make, Path.cwd(), args.backend)
+    await run_app(make, Path.cwd(), args.backend, mouse=settings.app.mouse)

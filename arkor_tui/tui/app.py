@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
@@ -20,8 +21,10 @@ from arkor_tui.monitor.session import Session, Target
 from arkor_tui.monitor.updates import Update
 from arkor_tui.plain import plain
 from arkor_tui.training.trainer import Trainer
+from arkor_tui.workspace.settings import Settings
 
 from .chart.frame import Symbols
+from .keymap import action_ids, clashes, unknown_actions
 from .screens.base import BaseScreen
 from .terminal import Capabilities, osc9, osc52, title
 from .text import MARKS, duration, number
@@ -59,14 +62,16 @@ class ArkorApp(App[None]):
         theme: str | None = None,
         run: RunRecord | None = None,
         capabilities: Capabilities | None = None,
-        bell: bool = False,
-        notify_terminal: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        wishes = self.settings.app
         self.session = session
         self.capabilities = capabilities or Capabilities.detect(os.environ)
-        self.redraws_per_second = self.capabilities.redraws_per_second
-        self.symbols: Symbols = "braille" if self.capabilities.braille else "ascii"
+        self.redraws_per_second = wishes.redraws_per_second or self.capabilities.redraws_per_second
+        """How often a chart may be drawn anew by itself."""
+        self.symbols = chosen_symbols(wishes.symbols, braille=self.capabilities.braille)
         self.current: RunMonitor | None = None
         """The run that Live shows and Console talks to."""
         self.target: Target | None = None
@@ -76,8 +81,7 @@ class ArkorApp(App[None]):
         """What trainer files printed, newest last."""
         self._first_run = run
         self._view, self._last_view = "runs", "runs"
-        self._bell, self._notify_terminal = bell, notify_terminal
-        self._wanted_theme = theme or DEFAULT_THEME
+        self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
         self._offered: set[tuple[int, int]] = set()
         session.monitors.on_update = self._updated
         session.on_report = self._report
@@ -110,11 +114,22 @@ class ArkorApp(App[None]):
             VIEWS, (RunsScreen, SetupScreen, LiveScreen, ConsoleScreen), strict=True
         ):
             self.add_mode(name, screen)
+        self._apply_keys()
         self.switch_mode("runs")
         if self.session.archive.notice:
             notice = plain(self.session.archive.notice, limit=400)
             self.notify(notice, severity="warning", markup=False, timeout=20)
         self.start_up()
+
+    def _apply_keys(self) -> None:
+        keys = self.settings.keys
+        if not keys:
+            return
+        places = bound_places()
+        wrong = unknown_actions(keys, action_ids(places)) + clashes(keys, places)
+        for text in wrong:
+            self.notify(plain(text, limit=300), severity="warning", markup=False, timeout=15)
+        self.set_keymap(dict(keys))
 
     @work(group="start-up")
     async def start_up(self) -> None:
@@ -283,9 +298,9 @@ class ArkorApp(App[None]):
         bad = record.status == "failed"
         severity: Literal["error", "information"] = "error" if bad else "information"
         self.notify(text, markup=False, severity=severity, timeout=8)
-        if self._bell:
+        if self.settings.app.bell:
             self.bell()
-        if self._notify_terminal:
+        if self.settings.app.osc9:
             self._write(osc9(text, tmux=self.capabilities.tmux))
 
     # telling
@@ -396,6 +411,32 @@ class ArkorApp(App[None]):
         self.exit()
 
 
+def chosen_symbols(wish: str | None, *, braille: bool) -> Symbols:
+    """What charts are drawn with: the user's wish, else what the terminal can show."""
+    known: dict[str | None, Symbols] = {"braille": "braille", "block": "block", "ascii": "ascii"}
+    if wish in known:
+        return known[wish]
+    return "braille" if braille else "ascii"
+
+
+def bound_places() -> list[type[DOMNode]]:
+    """Everything that has keys of ours."""
+    from .chart.widget import LossChart
+    from .screens.console import ConsoleScreen, TargetList
+    from .screens.live import LiveScreen
+    from .screens.runs import RunsScreen, RunTable
+    from .screens.setup import SetupScreen
+    from .screens.timemachine import TimeMachineScreen
+    from .widgets.eventlog import EventLog
+    from .widgets.paged import PagedList
+    from .widgets.talk import PromptArea
+
+    return [
+        ArkorApp, RunsScreen, SetupScreen, LiveScreen, ConsoleScreen, TimeMachineScreen, LossChart,
+        EventLog, PagedList, RunTable, TargetList, PromptArea,
+    ]  # fmt: skip
+
+
 def _running_text(record: RunRecord) -> str:
     name = plain(record.name, limit=24, newlines=False)
     steps = f"{record.last_step or 0}" + (f"/{record.max_steps}" if record.max_steps else "")
@@ -405,7 +446,11 @@ def _running_text(record: RunRecord) -> str:
 
 
 async def run_app(
-    make: Callable[[Session], Awaitable[ArkorApp]], folder: Path, backend: str | None
+    make: Callable[[Session], Awaitable[ArkorApp]],
+    folder: Path,
+    backend: str | None,
+    *,
+    mouse: bool = True,
 ) -> None:
     """Open a session, run the app in it, and close everything in order.
 
@@ -414,6 +459,6 @@ async def run_app(
     """
     async with Session.open(folder, backend) as session:
         app = await make(session)
-        await app.run_async()
+        await app.run_async(mouse=mouse)
     if app.failure is not None:
         raise app.failure

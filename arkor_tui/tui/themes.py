@@ -21,6 +21,8 @@ _COLOURS = frozenset(
      "surface", "panel", "boost"}
 )  # fmt: skip
 DEFAULTS: dict[str, str] = {
+    "muted": "ansi_white",
+    "cursor-row": "ansi_bright_black",
     "chart-train": "ansi_cyan",
     "chart-eval": "ansi_yellow",
     "chart-cursor": "ansi_white",

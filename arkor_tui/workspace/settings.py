@@ -44,11 +44,37 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AppSettings:
+    """How the app looks and what it may do to the terminal.
+
+    ``redraws_per_second`` caps how often a chart is drawn anew by itself; None is 4, or 1 over SSH.
+    ``symbols`` are those that charts are drawn with; None looks at the locale. ``bell`` and
+    ``osc9`` (a desktop notice) announce the end of a run; ``title`` sets the window's title.
+    """
+
+    theme: str | None = None
+    redraws_per_second: float | None = None
+    symbols: str | None = None
+    mouse: bool = True
+    bell: bool = False
+    osc9: bool = False
+    title: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What the file says. ``backend`` is ``local``, ``cloud`` or a URL; None where unset."""
+    """What the file says. ``backend`` is ``local``, ``cloud`` or a URL; None where unset.
+
+    ``keys`` replaces the keys of actions: names as Textual writes them, apart by commas.
+    """
 
     backend: str | None = None
     stream: StreamSettings = field(default_factory=StreamSettings)
+    app: AppSettings = field(default_factory=AppSettings)
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+_KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[a-z0-9_]+|[A-Z])")
 
 
 class _UnusableValueError(ValueError):
@@ -97,7 +123,24 @@ def read_settings(path: Path | None = None) -> Settings:
 
 
 def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
-    top = reader.table("", raw, {"backend": _backend, "stream": _a_table})
+    top = reader.table(
+        "", raw, {"backend": _backend, "stream": _a_table, "app": _a_table, "keys": _a_table}
+    )
+    app = reader.table(
+        "app",
+        top.pop("app", {}),
+        {
+            "theme": _text,
+            "redraws_per_second": _rate,
+            "symbols": _symbols,
+            "mouse": _yes_or_no,
+            "bell": _yes_or_no,
+            "osc9": _yes_or_no,
+            "title": _yes_or_no,
+        },
+    )
+    given = top.pop("keys", {})
+    keys = reader.table("keys", given, dict.fromkeys(given, _keys))
     stream = reader.table(
         "stream",
         top.pop("stream", {}),
@@ -108,7 +151,7 @@ def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
             "max_attempts": _count,
         },
     )
-    return Settings(**top, stream=StreamSettings(**stream))
+    return Settings(**top, stream=StreamSettings(**stream), app=AppSettings(**app), keys=keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +226,42 @@ def _backend(value: Any) -> str:
         if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
             return value.rstrip("/")
     raise _UnusableValueError('"local", "cloud" or the URL of a server (http:// or https://)')
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _UnusableValueError("a text")
+    return value
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _UnusableValueError("true or false")
+    return value
+
+
+def _symbols(value: Any) -> str:
+    if value not in ("braille", "block", "ascii"):
+        raise _UnusableValueError('"braille", "block" or "ascii"')
+    return str(value)
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 20:
+        raise _UnusableValueError("a number from 0.1 to 20")
+    return float(value)
+
+
+def _keys(value: Any) -> str:
+    keys = [value] if isinstance(value, str) else value
+    if not isinstance(keys, list) or not keys or not all(isinstance(k, str) for k in keys):
+        raise _UnusableValueError('a key such as "ctrl+g", or a list of keys')
+    names = [part.strip() for key in keys for part in key.split(",")]
+    wrong = next((name for name in names if not _KEY.fullmatch(name)), None)
+    if wrong is not None:
+        shown = plain(repr(wrong), limit=40, newlines=False)
+        raise _UnusableValueError(f'keys such as "ctrl+g", "f5" or "G", not {shown}')
+    return ",".join(names)
 
 
 def _seconds(value: Any) -> float:

@@ -48,7 +48,7 @@ class LossChart(Widget, can_focus=True):
     }  # fmt: skip
     DEFAULT_CSS = """
     LossChart { height: 1fr; min-height: 6; }
-    LossChart .chart--axis { color: $text-muted; }
+    LossChart .chart--axis { color: $muted; }
     LossChart .chart--legend { color: $text; }
     LossChart .chart--value { color: $text; text-style: bold; }
     LossChart .chart--cursor { color: $chart-cursor; }

@@ -111,7 +111,7 @@ class CompareScreen(ModalScreen[None]):
             text = "".join(fit(plain(v, limit=60, newlines=False), cells - 1) + " " for v in values)
             mark = "≠ " if differs else "  "
             lines.append(
-                Content.assemble((mark + fit(name, 24), "$text-muted"),
-                                 (text, "bold" if differs else "$text-muted"))
+                Content.assemble((mark + fit(name, 24), "$muted"),
+                                 (text, "bold" if differs else "$muted"))
             )  # fmt: skip
         return Content("\n").join(lines)

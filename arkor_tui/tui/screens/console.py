@@ -230,10 +230,10 @@ class ConsoleScreen(BaseScreen):
         system = plain(self._texts["system"], limit=60, newlines=False)
         text = Content.assemble(
             (" Console", "bold"), f" · {name} · ", (who, "bold $accent"),
-            (f" · {' · '.join(facts)}", "$text-muted"),
+            (f" · {' · '.join(facts)}", "$muted"),
         )  # fmt: skip
         if system:
-            text = text + Content.styled(f"\n system: {system}", "$text-muted")
+            text = text + Content.styled(f"\n system: {system}", "$muted")
         head = self.query_one("#console-head", Static)
         head.styles.height = 2 if system else 1
         head.update(text)

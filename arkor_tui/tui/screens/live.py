@@ -91,7 +91,8 @@ class LiveScreen(BaseScreen):
         search = self.query_one("#search", Input)
         search.display = False
         search.cursor_blink = False
-        self.query_one("#chart", LossChart).max_fps = self.arkor.redraws_per_second
+        chart = self.query_one("#chart", LossChart)
+        chart.max_fps, chart.symbols = self.arkor.redraws_per_second, self.arkor.symbols
         self.query_one(EventLog).focus()
         self.set_interval(1.0, self._tick)
         self._show_nothing()

@@ -322,7 +322,7 @@ def _hidden(wire: dict[str, Any]) -> dict[str, Any]:
 
 
 def _preview_content(found: DatasetPreview) -> Content:
-    lines = [Content.styled(found.note, "$text-muted")] if found.note else []
+    lines = [Content.styled(found.note, "$muted")] if found.note else []
     lines += [Content.styled(plain(text, limit=200), "$error") for text in found.problems]
     for row in found.rows:
         messages = row.get("messages")
@@ -331,7 +331,7 @@ def _preview_content(found: DatasetPreview) -> Content:
                 if isinstance(message, dict):
                     role = plain(message.get("role", "?"), limit=20, newlines=False)
                     text = plain(message.get("content", ""), limit=300, newlines=False)
-                    lines.append(Content.assemble((f"{role:>9} ", "$text-muted"), text))
+                    lines.append(Content.assemble((f"{role:>9} ", "$muted"), text))
         else:
             lines.append(Content(plain(json.dumps(row, ensure_ascii=False), limit=400)))
         lines.append(Content(""))

@@ -134,12 +134,12 @@ class TimeMachineScreen(ModalScreen[None]):
         strip: list[Content] = []
         for place, one in enumerate(self.answers):
             mark = "✗" if one.error else "●" if one.done else "○"
-            style = "bold reverse" if place == self.place else "$text-muted"
+            style = "bold reverse" if place == self.place else "$muted"
             strip.append(Content.styled(f" {mark} {one.target.label} ", style))
         prompt = plain(self._prompt, limit=200, newlines=False)
         done = sum(1 for one in self.answers if one.done)
         head = Content.assemble(
-            ("› ", "bold"), prompt, (f"   {done}/{len(self.answers)} answered", "$text-muted"), "\n"
+            ("› ", "bold"), prompt, (f"   {done}/{len(self.answers)} answered", "$muted"), "\n"
         )
         self.query_one("#time-head", Static).update(head + Content(" ").join(strip))
         text = plain(answer.text, limit=LONGEST)
@@ -147,13 +147,13 @@ class TimeMachineScreen(ModalScreen[None]):
             hint = f"\n{answer.hint}" if answer.hint else ""
             body = Content.styled(plain(answer.error + hint, limit=600), "$error")
         elif not answer.done:
-            body = Content.styled("not answered yet …", "$text-muted")
+            body = Content.styled("not answered yet …", "$muted")
         elif self._diff and self.place > 0 and self.answers[self.place - 1].done:
             before = plain(self.answers[self.place - 1].text, limit=LONGEST)
             body = (
                 diff_content(before, text)
                 if before != text
-                else Content(text) + Content.styled("\n\n(the same as before)", "$text-muted")
+                else Content(text) + Content.styled("\n\n(the same as before)", "$muted")
             )
         else:
             body = Content(text)
@@ -161,5 +161,5 @@ class TimeMachineScreen(ModalScreen[None]):
         if answer.verdict:
             facts += f" · {'✓' if answer.passed else '✗'} {plain(answer.verdict, limit=200)}"
         self.query_one("#time-answer", Static).update(
-            body + Content.styled(f"\n\n{facts}", "$text-muted")
+            body + Content.styled(f"\n\n{facts}", "$muted")
         )

@@ -42,7 +42,7 @@ class WelcomeScreen(ModalScreen[None]):
         border: round $primary; background: $surface;
     }
     WelcomeScreen .about { margin-bottom: 1; }
-    WelcomeScreen .keys { margin-top: 1; color: $text-muted; }
+    WelcomeScreen .keys { margin-top: 1; color: $muted; }
     WelcomeScreen OptionList, WelcomeScreen OptionList:focus {
         height: auto; border: none; padding: 0; background: $surface;
     }
@@ -80,7 +80,7 @@ class WelcomeScreen(ModalScreen[None]):
         options += [
             Option(
                 Content.assemble(
-                    f"Train here: {starter.title:<15}  ", (starter.description, "$text-muted")
+                    f"Train here: {starter.title:<15}  ", (starter.description, "$muted")
                 ),
                 id=starter.id,
             )

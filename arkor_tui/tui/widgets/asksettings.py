@@ -40,11 +40,11 @@ class AskSettingsScreen(ModalScreen[dict[str, str] | None]):
         background: $surface; border: round $primary;
     }
     AskSettingsScreen Horizontal { height: 1; }
-    AskSettingsScreen Label { width: 14; color: $text-muted; }
+    AskSettingsScreen Label { width: 14; color: $muted; }
     AskSettingsScreen Input { width: 1fr; height: 1; border: none; padding: 0 1; }
     AskSettingsScreen .wrong { width: auto; color: $error; padding-left: 1; }
     AskSettingsScreen TextArea { height: 4; border: none; background: $panel; }
-    AskSettingsScreen .head { margin-top: 1; color: $text-muted; }
+    AskSettingsScreen .head { margin-top: 1; color: $muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "discard", id="dialog.back"),

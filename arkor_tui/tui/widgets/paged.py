@@ -43,9 +43,9 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
     }
     DEFAULT_CSS = """
     PagedList { scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto; }
-    PagedList .paged--cursor { background: $surface-lighten-1; text-style: bold; }
-    PagedList:focus .paged--cursor { background: $primary 40%; text-style: bold; }
-    PagedList .paged--muted { color: $text-muted; }
+    PagedList .paged--cursor { background: $panel; }
+    PagedList:focus .paged--cursor { background: $cursor-row; text-style: bold; }
+    PagedList .paged--muted { color: $muted; }
     PagedList .paged--strong { text-style: bold; }
     PagedList .paged--good { color: $success; }
     PagedList .paged--bad { color: $error; }

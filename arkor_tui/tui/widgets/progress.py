@@ -88,7 +88,7 @@ class RunHeader(Static):
         first = Content.assemble((name, "bold"), "  ", status, "  ")
         room = width - first.cell_length
         text = " · ".join(facts)
-        first = first + Content.styled(text[: max(room, 0)], "$text-muted")
+        first = first + Content.styled(text[: max(room, 0)], "$muted")
         self._set(first + Content("\n") + self._numbers(record, monitor, now, width))
 
     def _numbers(self, record: RunRecord, monitor: RunMonitor, now: float, width: int) -> Content:
@@ -105,10 +105,10 @@ class RunHeader(Static):
         text = "  ".join(parts)
         room = width - len(text) - len(stream) - 6
         done, rest = bar(step / most, min(room, 40)) if most and room >= 8 else ("", "")
-        colour = {"good": "$success", "warn": "$warning", "bad": "$error"}.get(mood, "$text-muted")
+        colour = {"good": "$success", "warn": "$warning", "bad": "$error"}.get(mood, "$muted")
         return Content.assemble(
             (done, "$accent"),
-            (rest, "$text-muted"),
+            (rest, "$muted"),
             "  " if done or rest else "",
             text,
             "  ",

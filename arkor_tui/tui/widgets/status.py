@@ -10,7 +10,6 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-
 VIEW_NAMES = ("Runs", "Setup", "Live", "Console")
 
 
@@ -18,8 +17,8 @@ VIEW_NAMES = ("Runs", "Setup", "Live", "Console")
 class StatusInfo:
     """What the line says; every text is sanitised already.
 
-    ``view`` is the number of the screen, ``stream`` belongs to the run in ``running``; ``mood`` colours it: ``good``, ``warn``, ``bad``
-    or empty.
+    ``view`` is the number of the screen. ``stream`` is that of the run in ``running``; ``mood``
+    colours it: ``good``, ``warn``, ``bad`` or empty.
     """
 
     view: int = 0
@@ -39,7 +38,7 @@ class StatusLine(Widget):
         "status--good", "status--warn", "status--bad", "status--view",
     }  # fmt: skip
     DEFAULT_CSS = """
-    StatusLine { height: 1; background: $panel; color: $text-muted; }
+    StatusLine { height: 1; background: $panel; color: $muted; }
     StatusLine .status--good { color: $success; }
     StatusLine .status--warn { color: $warning; }
     StatusLine .status--bad { color: $error; }

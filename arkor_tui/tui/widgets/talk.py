@@ -110,14 +110,14 @@ class AnswerView(Static):
         run = answer.target.run
         name = plain(run.name, limit=30, newlines=False) if run is not None else ""
         head = Content.assemble(
-            (answer.target.label, "bold $accent"), (f" {name}", "$text-muted"),
-            (f"  {facts_of(answer)}", "$text-muted"),
+            (answer.target.label, "bold $accent"), (f" {name}", "$muted"),
+            (f"  {facts_of(answer)}", "$muted"),
         )  # fmt: skip
         body = Content(plain(answer.text, limit=LONGEST))
         if not answer.text and not answer.done:
-            body = Content.styled("…", "$text-muted")
+            body = Content.styled("…", "$muted")
         elif not answer.text and answer.done and answer.error is None:
-            body = Content.styled("(an empty reply)", "$text-muted")
+            body = Content.styled("(an empty reply)", "$muted")
         parts = [head, body]
         if answer.error is not None:
             text = plain(answer.error, limit=600)
