@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .statuses import TERMINAL_STATUSES as TERMINAL_STATUSES
 from .wire import Timestamp, WireReader, WireWriter
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
-TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 Number = int | float
 

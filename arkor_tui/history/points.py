@@ -14,8 +14,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
-from arkor_tui.api.wire import read_json
-
 from .records import unix_time
 from .series import Series
 
@@ -39,6 +37,8 @@ def metric_points(kind: str, step: int | None, at: str | None, data: str) -> lis
     """
     if kind != "training.log" or step is None:
         return []
+    from arkor_tui.api.wire import read_json  # pydantic, which the list of runs does without
+
     try:
         fields = read_json(data)
     except ValueError:

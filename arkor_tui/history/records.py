@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from arkor_tui.api.jobs import TERMINAL_STATUSES
+from arkor_tui.api.statuses import TERMINAL_STATUSES
 
 Sort = Literal["created", "name", "status", "loss", "eval_loss", "duration", "steps"]
 LIVE_STATUSES = frozenset({"queued", "running"})

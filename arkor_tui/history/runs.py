@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from arkor_tui.api.jobs import TERMINAL_STATUSES, Job
+from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.plain import plain
 
 from .records import RunIdentity, RunQuery, RunRecord, now, utc_time
 from .schema import transaction
 from .text import clean, object_of, to_json
+
+if TYPE_CHECKING:
+    from arkor_tui.api.jobs import Job
 
 KEEP_DELETED_SECONDS = 7 * 86_400.0
 _NAMES = (

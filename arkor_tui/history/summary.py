@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from arkor_tui.api.jobs import TERMINAL_STATUSES
+from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.plain import plain
 
 from .points import Point

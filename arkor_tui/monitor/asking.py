@@ -11,7 +11,8 @@ from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import Exchange, now
 from arkor_tui.training.infer import InferOptions
 
-from .session import Session, Target
+from .session import Session
+from .updates import Target
 from .verdict import Constraint, judge
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import RunRecord
-from arkor_tui.training.trainer import Trainer
 
-from .run import RunMonitor
 from .updates import CancelState, Update
+
+# What talks to a backend is imported when it is needed: the list of runs is on screen before.
+if TYPE_CHECKING:
+    from arkor_tui.training.trainer import Trainer
+
+    from .run import RunMonitor
 
 
 class Monitors:
@@ -59,6 +63,8 @@ class Monitors:
         Raises:
             ArkorTuiError: the backend refused, or could not be reached.
         """
+        from .run import RunMonitor
+
         monitor = RunMonitor(self.archive, trainer, trainer_file=trainer_file)
         await monitor.open()
         self._add(monitor)
@@ -70,6 +76,10 @@ class Monitors:
         known = self._monitors.get(record.key)
         if known is not None:
             return known
+        from arkor_tui.training.trainer import Trainer
+
+        from .run import RunMonitor
+
         monitor = RunMonitor(self.archive, Trainer.attach(record.identity.job_id), record=record)
         await monitor.load()
         return self._monitors.get(record.key) or self._add(monitor)

@@ -5,37 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from arkor_tui.api.chat import AdapterRef
-from arkor_tui.api.scope import Scope
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import RunRecord
-from arkor_tui.training.connection import Connection, chosen_backend, connect
-from arkor_tui.training.infer import Infer
-from arkor_tui.training.trainer import Trainer
 
-from .exporting import export_to_file
 from .monitors import Monitors
-from .run import RunMonitor
-from .updates import CancelState, Problem
+from .updates import CancelState, Problem, Target
 
+# What talks to a backend is imported when it is needed: the list of runs is on screen before.
+if TYPE_CHECKING:
+    from arkor_tui.training.connection import Connection
+    from arkor_tui.training.infer import Infer
+    from arkor_tui.training.trainer import Trainer
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is talked to: the base model, the checkpoint at ``step``, or the final adapter."""
-
-    run: RunRecord | None
-    kind: str
-    step: int | None = None
-    model: str = ""
-
-    @property
-    def label(self) -> str:
-        """For people: ``base``, ``step 25`` or ``final``."""
-        return f"step {self.step}" if self.kind == "checkpoint" else self.kind
+    from .run import RunMonitor
 
 
 class Session:
@@ -51,6 +37,7 @@ class Session:
         """Why there is no connection."""
         self.on_report: Callable[[str], None] = lambda _: None
         self._others: dict[str, Connection] = {}
+        self._usual = ""
 
     @classmethod
     @asynccontextmanager
@@ -77,13 +64,10 @@ class Session:
 
     @property
     def backend_name(self) -> str:
-        """``local``, ``cloud`` or a URL."""
+        """``local``, ``cloud`` or a URL; empty until :meth:`settle` has found out."""
         if self.connection is not None:
             return _name(self.connection)
-        try:
-            return chosen_backend(self.backend)
-        except ArkorTuiError:
-            return "?"
+        return self.backend or self._usual
 
     async def connect(
         self, backend: str | None = None, *, may_start: bool = True, may_create: bool = True
@@ -93,6 +77,8 @@ class Session:
         Raises:
             ArkorTuiError: also kept in ``problem``.
         """
+        from arkor_tui.training.connection import connect
+
         if backend is not None and backend != self.backend:
             self.backend, old, self.connection = backend, self.connection, None
             if old is not None:
@@ -118,12 +104,18 @@ class Session:
         Raises:
             ArkorTuiError: it could not be asked; also kept in ``problem``.
         """
+        from arkor_tui.api.errors import ConnectionFailedError
+
         connection = await self.connect(may_start=False, may_create=False)
         scope = connection.scope
         try:
             jobs = await connection.client.list_jobs(scope)
         except ArkorTuiError as error:
             self.problem = Problem.of(error)
+            if connection.kind == "local" and isinstance(error, ConnectionFailedError):
+                # it may come back with another address
+                self.connection = None
+                await connection.aclose()
             raise
         name = _name(connection)
         await self.archive.write(
@@ -148,10 +140,21 @@ class Session:
         self.connection, self.folder = None, folder
         self.backend = backend or self.backend
 
-    @property
-    def knows_backend(self) -> bool:
-        """Whether there is a backend that can be asked without making or starting anything new."""
-        return self.connection is not None or self.backend_name != "?"
+    async def settle(self) -> None:
+        """Find out which backend is used where nobody says; loads what talks to backends.
+
+        A wrong settings file or unreadable credentials are kept in ``problem``.
+        """
+
+        def look() -> str:
+            from arkor_tui.training.connection import chosen_backend
+
+            return chosen_backend(self.backend)
+
+        try:
+            self._usual = await asyncio.to_thread(look)
+        except ArkorTuiError as error:
+            self.problem = Problem.of(error)
 
     async def is_complete(self, record: RunRecord) -> bool:
         """Whether everything about a run is archived."""
@@ -191,6 +194,9 @@ class Session:
         Raises:
             ArkorTuiError: it cannot be reached.
         """
+        from arkor_tui.api.scope import Scope
+        from arkor_tui.training.connection import chosen_backend, connect
+
         identity = record.identity
         current = self.connection
         if current is None or _name(current) != identity.backend:
@@ -213,11 +219,16 @@ class Session:
         Raises:
             ArkorTuiError: it could not be written.
         """
+        from .exporting import export_to_file
+
         folder = self.folder
         return await self.archive.read(lambda a: export_to_file(a, record, kind, folder))
 
     def infer(self, target: Target) -> Infer:
         """Talk to a target; the connection is made when the first prompt is sent."""
+        from arkor_tui.api.chat import AdapterRef
+        from arkor_tui.training.infer import Infer
+
         run = target.run
 
         async def connection() -> Connection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import LogRow
+from arkor_tui.history.records import LogRow, RunRecord
 
 CancelPhase = Literal["none", "asking", "waiting", "confirmed", "failed"]
 
@@ -71,3 +71,18 @@ class Problem:
         if isinstance(error, ArkorTuiError):
             return cls(error.message, error.hint or "")
         return cls(f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is talked to: the base model, the checkpoint at ``step``, or the final adapter."""
+
+    run: RunRecord | None
+    kind: str
+    step: int | None = None
+    model: str = ""
+
+    @property
+    def label(self) -> str:
+        """For people: ``base``, ``step 25`` or ``final``."""
+        return f"step {self.step}" if self.kind == "checkpoint" else self.kind

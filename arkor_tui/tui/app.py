@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import work
 from textual.app import App
@@ -16,14 +18,11 @@ from textual.dom import DOMNode
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
-from arkor_tui.monitor.run import RunMonitor
-from arkor_tui.monitor.session import Session, Target
-from arkor_tui.monitor.updates import Update
+from arkor_tui.monitor.session import Session
+from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
-from arkor_tui.training.trainer import Trainer
 from arkor_tui.workspace.settings import Settings
 
-from .chart.frame import Symbols
 from .keymap import action_ids, clashes, unknown_actions
 from .screens.base import BaseScreen
 from .terminal import Capabilities, osc9, osc52, title
@@ -33,6 +32,14 @@ from .widgets.dialogs import Choose, Confirm, DialogChoice
 from .widgets.help import HelpScreen, sections
 from .widgets.progress import eta_seconds, stream_text
 from .widgets.status import StatusInfo
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from arkor_tui.monitor.run import RunMonitor
+    from arkor_tui.training.trainer import Trainer
+
+    from .chart.frame import Symbols
 
 VIEWS = ("runs", "setup", "live", "console")
 
@@ -105,15 +112,8 @@ class ArkorApp(App[None]):
                 severity="warning",
                 markup=False,
             )
-        from .screens.console import ConsoleScreen
-        from .screens.live import LiveScreen
-        from .screens.runs import RunsScreen
-        from .screens.setup import SetupScreen
-
-        for name, screen in zip(
-            VIEWS, (RunsScreen, SetupScreen, LiveScreen, ConsoleScreen), strict=True
-        ):
-            self.add_mode(name, screen)
+        for name, make in zip(VIEWS, (_runs, _setup, _live, _console), strict=True):
+            self.add_mode(name, make)
         self._apply_keys()
         self.switch_mode("runs")
         if self.session.archive.notice:
@@ -134,10 +134,12 @@ class ArkorApp(App[None]):
     @work(group="start-up")
     async def start_up(self) -> None:
         """Open what was asked for; take up the runs that are live."""
+        # while the first screen is read, everything that the others need is loaded
+        await asyncio.to_thread(_load_the_rest)
+        await self.session.settle()
         if self._first_run is not None:
             await self.open_run(self._first_run)
-        if self.session.knows_backend:
-            await self.refresh_runs()
+        await self.refresh_runs()
 
     # views
 
@@ -195,6 +197,8 @@ class ArkorApp(App[None]):
 
     async def refresh_runs(self) -> None:
         """Ask the backend for its runs and follow those that are live; quiet where it is away."""
+        if not self.session.backend_name:
+            return
         try:
             await self.session.refresh()
         except ArkorTuiError:
@@ -409,6 +413,35 @@ class ArkorApp(App[None]):
                 self.notify(text, severity="error", markup=False, timeout=20)
                 return
         self.exit()
+
+
+def _runs() -> Screen[None]:
+    from .screens.runs import RunsScreen
+
+    return RunsScreen()
+
+
+def _setup() -> Screen[None]:
+    from .screens.setup import SetupScreen
+
+    return SetupScreen()
+
+
+def _live() -> Screen[None]:
+    from .screens.live import LiveScreen
+
+    return LiveScreen()
+
+
+def _console() -> Screen[None]:
+    from .screens.console import ConsoleScreen
+
+    return ConsoleScreen()
+
+
+def _load_the_rest() -> None:
+    for name in ("live", "console", "setup", "welcome", "compare", "timemachine"):
+        importlib.import_module(f"arkor_tui.tui.screens.{name}")
 
 
 def chosen_symbols(wish: str | None, *, braille: bool) -> Symbols:

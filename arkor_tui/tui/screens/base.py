@@ -9,12 +9,12 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
 from arkor_tui.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
+    from arkor_tui.monitor.run import RunMonitor
     from arkor_tui.tui.app import ArkorApp
 
 

@@ -18,8 +18,7 @@ from textual.worker import Worker
 from arkor_tui.history.records import Prompt, RunRecord
 from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
 from arkor_tui.monitor.run import RunMonitor
-from arkor_tui.monitor.session import Target
-from arkor_tui.monitor.updates import Update
+from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
 from arkor_tui.starters import STARTERS
 from arkor_tui.tui.text import number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from arkor_tui.history.records import RunQuery, RunRecord, Sort
-from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Update
 from arkor_tui.plain import plain
 from arkor_tui.tui.chart.spark import sparkline
@@ -22,6 +21,9 @@ from arkor_tui.tui.widgets.dialogs import Ask
 from arkor_tui.tui.widgets.paged import PagedList, Part
 
 from .base import BaseScreen
+
+if TYPE_CHECKING:
+    from arkor_tui.monitor.run import RunMonitor
 
 REFRESH_SECONDS = 5.0
 STATUSES = ("", "running", "completed", "failed", "cancelled")
@@ -149,7 +151,7 @@ class RunsScreen(BaseScreen):
 
     @work(group="look", exclusive=True)
     async def _look(self) -> None:
-        if self.is_current and self.session.knows_backend:
+        if self.is_current and self.session.backend_name:
             await self.arkor.refresh_runs()
             self.load()
 

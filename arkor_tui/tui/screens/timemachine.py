@@ -17,7 +17,8 @@ from textual.widgets import Footer, Static
 
 from arkor_tui.history.records import RunRecord
 from arkor_tui.monitor.asking import Answer, AskSettings, ask
-from arkor_tui.monitor.session import Session, Target
+from arkor_tui.monitor.session import Session
+from arkor_tui.monitor.updates import Target
 from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 from textual.widgets import Static
 
 from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.plain import plain
 from arkor_tui.tui.text import MARKS, duration, number, percent
+
+if TYPE_CHECKING:
+    from arkor_tui.monitor.run import RunMonitor
 
 IDLE_SECONDS = 10.0
 _COLOURS = {
