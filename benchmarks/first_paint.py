@@ -70,8 +70,8 @@ def fill(path: Path, count: int) -> None:
         archive.sync_jobs("local", "local", "demo", jobs)
 
 
-def measure() -> tuple[float, float, float]:
-    """Best seconds: bare app, ten runs, ten thousand runs."""
+def measure() -> tuple[float, float, float, float]:
+    """Best seconds: bare app; the screen, ten runs in it, ten thousand."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environments = []
@@ -89,21 +89,24 @@ def measure() -> tuple[float, float, float]:
                 }
             )
         bare: list[float] = []
+        shown: list[float] = []
         few: list[float] = []
         many: list[float] = []
         for _ in range(STARTS):
             bare.append(seconds_to(b"ready-to-read", ["-c", BARE], environments[0]))
+            shown.append(seconds_to(b"1 Runs", ["-m", "arkor_tui"], environments[0]))
             few.append(seconds_to(b"run-0000", ["-m", "arkor_tui"], environments[0]))
             many.append(seconds_to(b"run-00", ["-m", "arkor_tui"], environments[1]))
-    return min(bare), min(few), min(many)
+    return min(bare), min(shown), min(few), min(many)
 
 
 def main() -> str:
     """One line of figures."""
-    bare, few, many = measure()
+    bare, shown, few, many = measure()
     return (
-        f"first paint {few * 1000:.0f} ms, bare Textual {bare * 1000:.0f} ms: {few / bare:.2f} "
-        f"times (target: at most {TARGET_BARE}); with 10,000 runs {many / few:.2f} times that "
+        f"first paint {shown * 1000:.0f} ms, bare Textual {bare * 1000:.0f} ms: "
+        f"{shown / bare:.2f} times (target: at most {TARGET_BARE}); runs listed after "
+        f"{few * 1000:.0f} ms, with 10,000 runs {many / few:.2f} times that "
         f"(target: at most {TARGET_MANY})"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
             "The app needs a terminal, and this is a pipe.",
             hint="`arkor-tui start` runs a trainer without it; `arkor-tui --help` lists commands.",
         )
+    gc.disable()  # until the first screen is shown: nothing made by then is garbage
     from arkor_tui.workspace.settings import read_settings
 
     settings = read_settings(args.config)  # a mistake in it is told before the screen is taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import time
@@ -28,8 +29,6 @@ from .screens.base import BaseScreen
 from .terminal import Capabilities, osc9, osc52, title
 from .text import MARKS, duration, number
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
-from .widgets.dialogs import Choose, Confirm, DialogChoice
-from .widgets.help import HelpScreen, sections
 from .widgets.progress import eta_seconds, stream_text
 from .widgets.status import StatusInfo
 
@@ -44,10 +43,36 @@ if TYPE_CHECKING:
 VIEWS = ("runs", "setup", "live", "console")
 
 
+def _runs() -> Screen[None]:
+    from .screens.runs import RunsScreen
+
+    return RunsScreen()
+
+
+def _setup() -> Screen[None]:
+    from .screens.setup import SetupScreen
+
+    return SetupScreen()
+
+
+def _live() -> Screen[None]:
+    from .screens.live import LiveScreen
+
+    return LiveScreen()
+
+
+def _console() -> Screen[None]:
+    from .screens.console import ConsoleScreen
+
+    return ConsoleScreen()
+
+
 class ArkorApp(App[None]):
     """Shows a session; owns nothing of it."""
 
     CSS_PATH = "app.tcss"
+    MODES = dict(zip(VIEWS, (_runs, _setup, _live, _console), strict=True))  # noqa: RUF012
+    DEFAULT_MODE = "runs"
     TITLE = "arkor-tui"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
@@ -88,7 +113,12 @@ class ArkorApp(App[None]):
         """What trainer files printed, newest last."""
         self._first_run = run
         self._view, self._last_view = "runs", "runs"
+        self._themes = load_themes()
+        for one in self._themes.themes.values():
+            self.register_theme(one)
         self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
+        known = self._wanted_theme in self._themes.themes
+        self.theme = self._wanted_theme if known else DEFAULT_THEME
         self._offered: set[tuple[int, int]] = set()
         session.monitors.on_update = self._updated
         session.on_report = self._report
@@ -99,23 +129,16 @@ class ArkorApp(App[None]):
 
     def on_mount(self) -> None:
         """Themes, the four views, and what is to be shown first."""
-        found = load_themes()
-        for theme in found.themes.values():
-            self.register_theme(theme)
-        self.theme = self._wanted_theme if self._wanted_theme in found.themes else DEFAULT_THEME
-        for problem in found.problems:
+        for problem in self._themes.problems:
             self.notify(plain(problem, limit=400), severity="warning", markup=False, timeout=10)
-        if self._wanted_theme not in found.themes:
-            known = ", ".join(sorted(found.themes))
+        if self._wanted_theme not in self._themes.themes:
+            known = ", ".join(sorted(self._themes.themes))
             self.notify(
                 f"There is no theme {plain(self._wanted_theme, limit=60)!r}. Known: {known}.",
                 severity="warning",
                 markup=False,
             )
-        for name, make in zip(VIEWS, (_runs, _setup, _live, _console), strict=True):
-            self.add_mode(name, make)
         self._apply_keys()
-        self.switch_mode("runs")
         if self.session.archive.notice:
             notice = plain(self.session.archive.notice, limit=400)
             self.notify(notice, severity="warning", markup=False, timeout=20)
@@ -134,6 +157,7 @@ class ArkorApp(App[None]):
     @work(group="start-up")
     async def start_up(self) -> None:
         """Open what was asked for; take up the runs that are live."""
+        gc.enable()
         # while the first screen is read, everything that the others need is loaded
         await asyncio.to_thread(_load_the_rest)
         await self.session.settle()
@@ -160,6 +184,8 @@ class ArkorApp(App[None]):
 
     def action_help(self) -> None:
         """The keys that work here."""
+        from .widgets.help import HelpScreen, sections
+
         if not isinstance(self.screen, HelpScreen):
             about = getattr(self.screen, "ABOUT", "")
             self.push_screen(HelpScreen(sections(self.screen), about))
@@ -242,6 +268,8 @@ class ArkorApp(App[None]):
         await self._export(record, ("transcripts.md", "transcripts.jsonl"))
 
     async def _export(self, record: RunRecord, kinds: tuple[str, ...]) -> None:
+        from .widgets.dialogs import Choose
+
         choice = await self.push_screen_wait(Choose("Export as", [(kind, kind) for kind in kinds]))
         if choice is None:
             return
@@ -381,6 +409,8 @@ class ArkorApp(App[None]):
         if not live:
             self.exit()
             return
+        from .widgets.dialogs import Confirm, DialogChoice
+
         if isinstance(self.screen, Confirm):
             return
         names = ", ".join(
@@ -413,30 +443,6 @@ class ArkorApp(App[None]):
                 self.notify(text, severity="error", markup=False, timeout=20)
                 return
         self.exit()
-
-
-def _runs() -> Screen[None]:
-    from .screens.runs import RunsScreen
-
-    return RunsScreen()
-
-
-def _setup() -> Screen[None]:
-    from .screens.setup import SetupScreen
-
-    return SetupScreen()
-
-
-def _live() -> Screen[None]:
-    from .screens.live import LiveScreen
-
-    return LiveScreen()
-
-
-def _console() -> Screen[None]:
-    from .screens.console import ConsoleScreen
-
-    return ConsoleScreen()
 
 
 def _load_the_rest() -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
+from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BaseScreen(Screen[None]):
         yield from self.content()
         with Vertical(id="foot"):
             yield StatusLine(id="status")
-            yield Footer(compact=True, show_command_palette=False)
+            yield KeyBar()
 
     def content(self) -> ComposeResult:
         """What is special about this screen."""

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arkor_tui.history.records import RunRecord
 from arkor_tui.history.series import Series
@@ -19,6 +19,7 @@ from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.text import duration, fit, number
+from arkor_tui.tui.widgets.keybar import KeyBar
 
 Row = tuple[str, list[str]]
 
@@ -75,7 +76,7 @@ class CompareScreen(ModalScreen[None]):
         yield LossChart(id="compare-chart")
         with VerticalScroll():
             yield Static(self._table(), markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The curves."""

@@ -104,6 +104,20 @@ class ConsoleScreen(BaseScreen):
     """One conversation with one or several targets."""
 
     ABOUT = "Enter sends. ctrl+j breaks the line. Esc stops a reply, then leaves the prompt."
+    CSS = """
+    ConsoleScreen #console-head { height: 1; background: $panel; }
+    ConsoleScreen #console-panes { height: 1fr; }
+    ConsoleScreen #targets-pane { width: 26; border-right: solid $panel; }
+    ConsoleScreen.-narrow #targets-pane { display: none; }
+    ConsoleScreen #targets { height: 1fr; }
+    ConsoleScreen #talk-pane { width: 1fr; }
+    ConsoleScreen #talk { height: 1fr; padding: 0 1; }
+    ConsoleScreen #prompt {
+        height: auto; min-height: 3; max-height: 10; padding: 0 1;
+        border: none; border-top: solid $primary 50%; background: $surface;
+    }
+    ConsoleScreen #prompt:focus { border: none; border-top: solid $primary; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+k", "target", "target", id="console.target", priority=True),
         Binding("ctrl+b", "beside_base", "base", id="console.base", priority=True),

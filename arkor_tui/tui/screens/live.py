@@ -37,6 +37,27 @@ _CHARTED = ("loss", "evalLoss")
 class LiveScreen(BaseScreen):
     """Chart, log, checkpoints and statistics of one run."""
 
+    CSS = """
+    LiveScreen #panes { height: 1fr; }
+    LiveScreen #main { width: 1fr; }
+    LiveScreen #side { width: 40; border-left: solid $panel; }
+    LiveScreen #chart { height: 3fr; }
+    LiveScreen #log { height: 2fr; min-height: 4; }
+    LiveScreen #search { height: 1; border: none; padding: 0 1; background: $panel; }
+    LiveScreen #checkpoints { height: 1fr; min-height: 4; }
+    LiveScreen #statistics { height: auto; }
+    LiveScreen.-narrow #side { display: none; }
+    LiveScreen.-narrow.-side #main { display: none; }
+    LiveScreen.-narrow.-side #side { display: block; width: 1fr; border-left: none; }
+    LiveScreen.-wide.-side #side { display: none; }
+    LiveScreen.-huge #side { width: 52; }
+    LiveScreen LossChart:focus, LiveScreen PagedList:focus { background: $surface; }
+    LiveScreen.-zoom-chart #log, LiveScreen.-zoom-chart #log-title { display: none; }
+    LiveScreen.-zoom-chart #side { display: none; }
+    LiveScreen.-zoom-log #chart, LiveScreen.-zoom-log #side { display: none; }
+    LiveScreen.-zoom-side #main { display: none; }
+    LiveScreen.-zoom-side #side { width: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "talk", "talk", id="live.talk"),
         Binding("c", "cancel", "cancel", id="live.cancel"),

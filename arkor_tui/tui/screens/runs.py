@@ -17,7 +17,6 @@ from arkor_tui.monitor.updates import Update
 from arkor_tui.plain import plain
 from arkor_tui.tui.chart.spark import sparkline
 from arkor_tui.tui.text import MARKS, STATUS_PARTS, duration, fit, number, when
-from arkor_tui.tui.widgets.dialogs import Ask
 from arkor_tui.tui.widgets.paged import PagedList, Part
 
 from .base import BaseScreen
@@ -102,6 +101,13 @@ class RunsScreen(BaseScreen):
     """The archive and the backend's list, merged."""
 
     ABOUT = "Every run that was seen, on disk. Enter opens one; space marks runs to compare."
+    CSS = """
+    RunsScreen #runs { height: 1fr; }
+    RunsScreen #runs-head { height: 1; background: $panel; color: $muted; }
+    RunsScreen #filter { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+    RunsScreen #detail { height: 9; border-top: solid $panel; padding: 0 1; }
+    RunsScreen.-low #detail { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", id="runs.filter"),
         Binding("f", "status", "status", id="runs.status", show=False),
@@ -131,9 +137,6 @@ class RunsScreen(BaseScreen):
     def content(self) -> ComposeResult:
         """Title, filter, table, detail."""
         yield Static(id="runs-head", markup=False)
-        field = Input(id="filter", placeholder="words in name, model, id, tags, note")
-        field.cursor_blink = False
-        yield field
         yield RunTable(id="runs")
         yield Static(id="detail", markup=False)
 
@@ -255,8 +258,13 @@ class RunsScreen(BaseScreen):
 
     # keys
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         """Type words."""
+        found = self.query("#filter")
+        if not found:
+            field = Input(id="filter", placeholder="words in name, model, id, tags, note")
+            field.cursor_blink = False
+            await self.mount(field, before="#runs")
         field = self.query_one("#filter", Input)
         field.display = True
         field.focus()
@@ -273,8 +281,9 @@ class RunsScreen(BaseScreen):
 
     def key_escape(self) -> None:
         """Clear the filter, then the marks, then go back."""
-        field, table = self.query_one("#filter", Input), self.query_one(RunTable)
-        if field.display or self.query_now.text:
+        fields, table = self.query("#filter").results(Input), self.query_one(RunTable)
+        field = next(iter(fields), None)
+        if field is not None and (field.display or self.query_now.text):
             field.value = ""
             field.display = False
             table.focus()
@@ -352,6 +361,8 @@ class RunsScreen(BaseScreen):
         run = self.query_one(RunTable).current
         if run is None:
             return
+        from arkor_tui.tui.widgets.dialogs import Ask
+
         answer = await self.app.push_screen_wait(
             Ask("Tags", "Words apart by spaces.", value=" ".join(run.tags))
         )
@@ -365,6 +376,8 @@ class RunsScreen(BaseScreen):
         run = self.query_one(RunTable).current
         if run is None:
             return
+        from arkor_tui.tui.widgets.dialogs import Ask
+
         answer = await self.app.push_screen_wait(Ask("Note", value=run.note))
         if answer is not None:
             await self.session.archive.write(lambda a: a.set_note(run.key, answer))

@@ -51,6 +51,21 @@ class SetupScreen(BaseScreen):
     """Type, see what is wrong beside the field, look at data and request, start."""
 
     ABOUT = "A mistake is named beside its field. ctrl+s starts what is filled in."
+    CSS = """
+    SetupScreen #setup-head { height: 1; background: $panel; }
+    SetupScreen #setup-panes { height: 1fr; }
+    SetupScreen #form { width: 1fr; min-width: 60; }
+    SetupScreen #previews { width: 1fr; border-left: solid $panel; padding: 0 1; }
+    SetupScreen.-narrow #previews { display: none; }
+    SetupScreen .row { height: 1; }
+    SetupScreen .row Label { width: 16; padding-left: 2; color: $muted; }
+    SetupScreen FieldInput {
+        width: 1fr; max-width: 40; height: 1; border: none; padding: 0 1; background: $surface;
+    }
+    SetupScreen FieldInput:focus { background: $panel; text-style: bold; border: none; }
+    SetupScreen FieldInput.-wrong { background: $error 20%; }
+    SetupScreen .wrong { width: auto; max-width: 30; color: $error; padding-left: 1; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", id="setup.start", priority=True),
         Binding("ctrl+t", "dry_run", "dry run", id="setup.dry-run", priority=True),

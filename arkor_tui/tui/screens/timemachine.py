@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arkor_tui.history.records import RunRecord
 from arkor_tui.monitor.asking import Answer, AskSettings, ask
@@ -22,6 +22,7 @@ from arkor_tui.monitor.updates import Target
 from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST, facts_of
 from arkor_tui.tui.widgets.textdiff import diff_content
 
@@ -68,7 +69,7 @@ class TimeMachineScreen(ModalScreen[None]):
         yield Static(id="time-head", markup=False)
         with VerticalScroll():
             yield Static(id="time-answer", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Draw the curve, and begin to ask."""
