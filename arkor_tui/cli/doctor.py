@@ -9,15 +9,20 @@ from .interaction import emit, say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options: there are none."""
+    """Declare the options."""
     parser.description = (
         "Check terminal, folders, credentials, backend and engine. Sends nothing to the cloud. "
         "Ends with 1 if something fails; warnings alone do not count."
+    )
+    parser.add_argument(
+        "--keys", action="store_true", help="list the app's actions, their ids and keys instead"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one line a check, as soon as it is done; 1 if any failed."""
+    if args.keys:
+        return _list_keys(args)
     from .checks import Check, all_checks
 
     def show(check: Check) -> None:
@@ -56,3 +61,21 @@ def run(args: argparse.Namespace) -> int:
     else:
         say(f"\nNothing failed; {count['warn']} to look at.")
     return 1 if failed else 0
+
+
+def _list_keys(args: argparse.Namespace) -> int:
+    """What the ``keys`` table of the settings may name."""
+    from arkor_tui.tui.app import bound_places
+    from arkor_tui.tui.keymap import actions_of
+
+    seen: set[str] = set()
+    for place in bound_places():
+        for action, keys, text in actions_of(place):
+            if action in seen:
+                continue
+            seen.add(action)
+            if args.json:
+                emit("key", {"action": action, "keys": keys.split(","), "does": text})
+            else:
+                say(f"{action:<26}{keys:<28}{text}")
+    return 0

@@ -27,7 +27,7 @@ from arkor_tui.workspace.settings import Settings
 from .keymap import action_ids, clashes, unknown_actions
 from .screens.base import BaseScreen
 from .terminal import Capabilities, osc9, osc52, title
-from .text import MARKS, duration, number
+from .text import MARKS, duration, number, percent
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
 from .widgets.progress import eta_seconds, stream_text
 from .widgets.status import StatusInfo
@@ -119,6 +119,7 @@ class ArkorApp(App[None]):
         self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
         known = self._wanted_theme in self._themes.themes
         self.theme = self._wanted_theme if known else DEFAULT_THEME
+        self._titled = ""
         self._offered: set[tuple[int, int]] = set()
         session.monitors.on_update = self._updated
         session.on_report = self._report
@@ -362,9 +363,18 @@ class ArkorApp(App[None]):
         if self._driver is not None:
             self._driver.write(sequence)
 
-    def set_terminal_title(self, text: str) -> None:
-        """The window's title."""
-        self._write(title(text))
+    def show_title(self) -> None:
+        """What runs, in the window's title."""
+        live = self.session.monitors.live
+        record = live[0].record if live else None
+        text = "arkor-tui"
+        if record is not None:
+            name = plain(record.name, limit=40, newlines=False)
+            share = percent(record.last_step or 0, record.max_steps or 0)
+            text += f" · {name}" + (f" {share}%" if record.max_steps else "")
+        if self.settings.app.title and text != self._titled:
+            self._titled = text
+            self._write(title(text))
 
     def status_info(self) -> StatusInfo:
         """What the status line says at this moment."""
@@ -374,8 +384,9 @@ class ArkorApp(App[None]):
         monitor = self.current if self.current in live else (live[0] if live else None)
         stream, mood, running = "", "", ""
         if monitor is not None and monitor.record is not None:
-            stream, mood = stream_text(monitor, time.monotonic())
-            running = _running_text(monitor.record)
+            if self._view != "live" or monitor is not self.current:  # Live says it itself
+                stream, mood = stream_text(monitor, time.monotonic())
+                running = _running_text(monitor.record)
         elif session.problem is not None:
             local = session.backend_name == "local"
             stream = "not running yet" if local else "not reachable"

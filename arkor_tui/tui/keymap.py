@@ -12,10 +12,18 @@ def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:
     """Every action that can be given other keys: its id and what it does."""
     found: dict[str, str] = {}
     for place in places:
-        for binding in place.BINDINGS:
-            if isinstance(binding, Binding) and binding.id:
-                found.setdefault(binding.id, binding.description)
+        for action, _, text in actions_of(place):
+            found.setdefault(action, text)
     return found
+
+
+def actions_of(place: type[DOMNode]) -> list[tuple[str, str, str]]:
+    """Id, keys (apart by commas) and description of each action of one place."""
+    return [
+        (binding.id, binding.key, binding.description)
+        for binding in place.BINDINGS
+        if isinstance(binding, Binding) and binding.id
+    ]
 
 
 def unknown_actions(keys: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
@@ -36,11 +44,9 @@ def clashes(keys: Mapping[str, str], places: Iterable[type[DOMNode]]) -> list[st
     told = []
     for place in places:
         seen: dict[str, str] = {}
-        for binding in place.BINDINGS:
-            if not isinstance(binding, Binding) or not binding.id:
-                continue
-            for key in keys.get(binding.id, binding.key).split(","):
-                other = seen.setdefault(key.strip(), binding.id)
-                if other != binding.id and (binding.id in keys or other in keys):
-                    told.append(f"keys: {key.strip()} would do both {other} and {binding.id}.")
+        for action, usual, _ in actions_of(place):
+            for key in keys.get(action, usual).split(","):
+                other = seen.setdefault(key.strip(), action)
+                if other != action and (action in keys or other in keys):
+                    told.append(f"keys: {key.strip()} would do both {other} and {action}.")
     return told

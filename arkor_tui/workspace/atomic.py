@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
@@ -63,7 +62,7 @@ def write_private(path: Path, text: str) -> None:
         WriteFailedError: nothing was changed and no temporary file is left.
     """
     make_private_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(6).hex()}.tmp")
     try:
         _write_new(temporary, text.encode("utf-8"))
         temporary.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
@@ -10,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from arkor_tui.errors import UsageError
 from arkor_tui.plain import plain
@@ -169,6 +167,8 @@ class _Reader:
             full = f"{name}.{key}" if name else key
             check = known.get(key)
             if check is None:
+                import difflib  # only where something is wrong
+
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"Did you mean {near[0]}? " if near else ""
                 raise SettingsError(
@@ -219,6 +219,8 @@ def _backend(value: Any) -> str:
     if value in ("local", "cloud"):
         return str(value)
     if isinstance(value, str):
+        from urllib.parse import urlsplit
+
         try:
             parts = urlsplit(value)
         except ValueError:

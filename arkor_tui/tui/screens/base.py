@@ -60,6 +60,7 @@ class BaseScreen(Screen[None]):
         """Write the status line anew."""
         if self.is_mounted:
             self.query_one(StatusLine).show(self.arkor.status_info())
+            self.arkor.show_title()
 
     def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
         """Some run has something new; called only while this screen is shown."""

@@ -32,6 +32,9 @@ from .base import BaseScreen
 
 SIDES = ("checkpoints", "statistics")
 _CHARTED = ("loss", "evalLoss")
+STATISTICS_SECONDS = 5.0
+HEADER_SECONDS = 0.9
+"""Between counts of a run that is live."""
 
 
 class LiveScreen(BaseScreen):
@@ -90,6 +93,8 @@ class LiveScreen(BaseScreen):
         self._checkpoints: list[CheckpointRow] = []
         self._syncing = False
         self._failure: Problem | None = None
+        self._counted_at = 0.0
+        self._headed_at = 0.0
 
     def content(self) -> ComposeResult:
         """Header, banner, then panes."""
@@ -165,21 +170,31 @@ class LiveScreen(BaseScreen):
             chart.refresh_data()
         if update.checkpoints:
             self._load_checkpoints()
-        self._show_numbers()
+        recent = time.monotonic() - self._headed_at < HEADER_SECONDS
+        if not (update.rows and recent and monitor.following):  # else the next tick shows it
+            self._show_numbers()
 
     def _tick(self) -> None:
         """Time passes: elapsed, countdown and idle time, only while there is something to count."""
         if self.monitor is not None and self.monitor.following and self.is_current:
-            self._show_header()
+            self._show_numbers()
             self.show_status()
 
     def _show_numbers(self) -> None:
         self._show_header()
-        if self.monitor is not None and self.query_one(StatisticsPanel).display:
+        now = time.monotonic()
+        due = now - self._counted_at >= STATISTICS_SECONDS or not self.monitor_is_live
+        if self.monitor is not None and due and self.query_one(StatisticsPanel).display:
+            self._counted_at = now
             series = [(name, self.monitor.series[name]) for name in self._numbers()]
             record = self.monitor.record
             archived = record.events if record is not None else 0
             self.query_one(StatisticsPanel).show(series, self.monitor.health, archived)
+
+    @property
+    def monitor_is_live(self) -> bool:
+        """Whether more is to come."""
+        return self.monitor is not None and self.monitor.following
 
     def _numbers(self) -> list[str]:
         assert self.monitor is not None
@@ -191,7 +206,8 @@ class LiveScreen(BaseScreen):
         monitor = self.monitor
         if monitor is None or monitor.record is None:
             return
-        self.query_one(RunHeader).show(monitor, time.monotonic())
+        self._headed_at = time.monotonic()
+        self.query_one(RunHeader).show(monitor, self._headed_at)
         failure = self._what_went_wrong(monitor)
         if failure != self._failure:
             self._failure = failure

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 
 from arkor_tui.history.records import LogRow
 from arkor_tui.plain import plain
@@ -58,7 +60,7 @@ def line_of(row: LogRow) -> list[Part]:
 def _log_parts(row: LogRow, data: dict[str, Any]) -> list[Part]:
     odd = data.get("nonFinite")
     odd = odd if isinstance(odd, dict) else {}
-    parts: list[Part] = [(f"step {row.step!s:<6}", "")]
+    parts: list[Part] = [(f"step {row.step!s:<6}", "paged--muted")]
     for name, label in _NAMES.items():
         if name in odd:
             parts.append((f"  {label} {plain(odd[name], limit=20, newlines=False)}", "paged--bad"))
@@ -85,22 +87,41 @@ class EventLog(PagedList[LogRow]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, empty="no events yet")
         self.following = True
+        self._top = 0
 
     def parts(self, index: int, item: LogRow, width: int) -> list[Part]:
         """See :func:`line_of`."""
         return line_of(item)
 
-    def grow(self, count: int, items: Any = ()) -> None:
-        """More events; follows them where that is wanted."""
-        super().grow(count, items)
-        if self.following:
-            self.to_end()
+    def grow(self, count: int, items: Sequence[LogRow] = (), *, quiet: bool = False) -> None:
+        """More events; follows them where that is wanted.
+
+        Following moves on by half a view at a time: between the jumps only the new line is drawn,
+        which a slow line notices.
+        """
+        old = self.count
+        super().grow(count, items, quiet=quiet or self.following)
+        if not self.following:
+            return
+        bottom = self._top + self.size.height
+        self.set_reactive(PagedList.cursor, max(count - 1, 0))
+        if count > bottom or self._top != self.scroll_offset.y:
+            self._show_from(max(count - self.size.height // 2, 0))
+        else:
+            for line in range(max(old - 1, 0), count):
+                self.refresh_line(line)
 
     def to_end(self) -> None:
         """Show the newest event."""
         self.cursor = max(self.count - 1, 0)
         # only after the next layout does the widget know how far it can scroll
-        self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
+        self.call_after_refresh(self._show_from, max(self.count - self.size.height, 0))
+
+    def _show_from(self, top: int) -> None:
+        self._top = top
+        self.virtual_size = Size(self.size.width, max(self.count, top + self.size.height))
+        self.scroll_to(y=top, animate=False, immediate=True)
+        self.refresh()
 
     def action_follow(self) -> None:
         """Go to the end and stay there, or stop doing so."""

@@ -24,6 +24,17 @@ PAGE = 100
 PAGES_KEPT = 30
 
 
+def merged(parts: Sequence[Part]) -> list[Part]:
+    """Neighbours of one style as one piece: each change of style costs bytes on the wire."""
+    found: list[Part] = []
+    for text, name in parts:
+        if found and found[-1][1] == name:
+            found[-1] = (found[-1][0] + text, name)
+        else:
+            found.append((text, name))
+    return found
+
+
 class PagedList(ScrollView, Generic[T], can_focus=True):
     """Shows ``count`` items, one line each; ``fetch(offset, limit)`` reads them.
 
@@ -105,15 +116,21 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
                 self._pages[(first + start) // PAGE] = part
         self.refresh()
 
-    def grow(self, count: int, items: Sequence[T] = ()) -> None:
-        """More items at the end; ``items`` are the new ones where the caller has them."""
+    def grow(self, count: int, items: Sequence[T] = (), *, quiet: bool = False) -> None:
+        """More items at the end; ``items`` are the new ones where the caller has them.
+
+        ``quiet`` leaves drawing to the caller.
+        """
         old = self.count
         for offset, item in enumerate(items, count - len(items)):
             self._put(offset, item)
         if old // PAGE in self._pages and len(items) < count - old:
             del self._pages[old // PAGE]
-        self._set_count(count)
-        self.refresh()
+        if quiet:
+            self.count = count
+        else:
+            self._set_count(count)
+            self.refresh()
 
     def _put(self, index: int, item: T) -> None:
         number, place = divmod(index, PAGE)
@@ -178,7 +195,7 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
             base = base + self._style("paged--cursor")
         segments = [
             Segment(text, base + self._style(name) if name else base)
-            for text, name in self.parts(index, item, width)
+            for text, name in merged(self.parts(index, item, width))
         ]
         return Strip(segments).adjust_cell_length(width, base)
 

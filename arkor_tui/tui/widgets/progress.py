@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -61,20 +63,27 @@ def bar(share: float, width: int) -> tuple[str, str]:
     return "━" * full, "─" * (width - full)
 
 
-class RunHeader(Static):
-    """Two rows: name and status; progress and numbers."""
+class RunHeader(Vertical):
+    """Two rows: name and status; progress and numbers. A row is drawn only when it differs."""
 
     DEFAULT_CSS = """
-    RunHeader { height: 2; padding: 0 1; background: $panel; }
+    RunHeader { height: 2; background: $panel; }
+    RunHeader Static { height: 1; padding: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
-        self._shown: Content | None = None
+        super().__init__(id=id)
+        self._rows = [Static(markup=False), Static(markup=False)]
+        self._shown: list[Content | None] = [None, None]
+
+    def compose(self) -> ComposeResult:
+        """The two rows."""
+        yield from self._rows
 
     def show_text(self, text: str) -> None:
         """Where there is no run."""
-        self._set(Content(text))
+        self._set(0, Content(text))
+        self._set(1, Content(""))
 
     def show(self, monitor: RunMonitor, now: float) -> None:
         """How the run is at this moment."""
@@ -84,7 +93,8 @@ class RunHeader(Static):
         width = max(self.size.width - 2, 40)
         name = plain(record.name, limit=80, newlines=False)
         status = Content.styled(
-            f"{MARKS.get(record.status, '?')} {record.status}", _COLOURS.get(record.status, "")
+            f"{MARKS.get(record.status, '?')} {plain(record.status, limit=20, newlines=False)}",
+            _COLOURS.get(record.status, ""),
         )
         facts = [plain(t, limit=60, newlines=False) for t in (record.model, record.dataset) if t]
         if record.reason:
@@ -92,8 +102,8 @@ class RunHeader(Static):
         first = Content.assemble((name, "bold"), "  ", status, "  ")
         room = width - first.cell_length
         text = " · ".join(facts)
-        first = first + Content.styled(text[: max(room, 0)], "$muted")
-        self._set(first + Content("\n") + self._numbers(record, monitor, now, width))
+        self._set(0, first + Content.styled(text[: max(room, 0)], "$muted"))
+        self._set(1, self._numbers(record, monitor, now, width))
 
     def _numbers(self, record: RunRecord, monitor: RunMonitor, now: float, width: int) -> Content:
         step, most = record.last_step or 0, record.max_steps
@@ -119,7 +129,8 @@ class RunHeader(Static):
             (stream, colour),
         )
 
-    def _set(self, content: Content) -> None:
-        if self._shown is None or not content.is_same(self._shown):
-            self._shown = content
-            self.update(content)
+    def _set(self, row: int, content: Content) -> None:
+        shown = self._shown[row]
+        if shown is None or not content.is_same(shown):
+            self._shown[row] = content
+            self._rows[row].update(content)
