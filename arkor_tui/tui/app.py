@@ -33,6 +33,7 @@ from .widgets.progress import eta_seconds, stream_text
 from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
+    from textual.command import Provider
     from textual.screen import Screen
 
     from arkor_tui.monitor.run import RunMonitor
@@ -67,6 +68,12 @@ def _console() -> Screen[None]:
     return ConsoleScreen()
 
 
+def _action_commands() -> type[Provider]:
+    from .commands import ActionCommands
+
+    return ActionCommands
+
+
 class ArkorApp(App[None]):
     """Shows a session; owns nothing of it."""
 
@@ -74,6 +81,7 @@ class ArkorApp(App[None]):
     MODES = dict(zip(VIEWS, (_runs, _setup, _live, _console), strict=True))  # noqa: RUF012
     DEFAULT_MODE = "runs"
     TITLE = "arkor-tui"
+    COMMANDS = App.COMMANDS | {_action_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
         Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
@@ -158,9 +166,10 @@ class ArkorApp(App[None]):
     @work(group="start-up")
     async def start_up(self) -> None:
         """Open what was asked for; take up the runs that are live."""
-        gc.enable()
         # while the first screen is read, everything that the others need is loaded
         await asyncio.to_thread(_load_the_rest)
+        gc.freeze()  # modules live as long as the app: looking through them delays keys
+        gc.enable()
         await self.session.settle()
         if self._first_run is not None:
             await self.open_run(self._first_run)
