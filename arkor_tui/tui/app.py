@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from textual import work
+from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
@@ -128,6 +128,7 @@ class ArkorApp(App[None]):
         known = self._wanted_theme in self._themes.themes
         self.theme = self._wanted_theme if known else DEFAULT_THEME
         self._titled = ""
+        self._unfinished = ""
         self._offered: set[tuple[int, int]] = set()
         session.monitors.on_update = self._updated
         session.on_report = self._report
@@ -148,10 +149,17 @@ class ArkorApp(App[None]):
                 markup=False,
             )
         self._apply_keys()
+        self.begin_capture_print(self)
         if self.session.archive.notice:
             notice = plain(self.session.archive.notice, limit=400)
             self.notify(notice, severity="warning", markup=False, timeout=20)
         self.start_up()
+
+    def on_print(self, event: events.Print) -> None:
+        """Keep what a callback prints, for Live to show."""
+        self._unfinished += event.text
+        *lines, self._unfinished = self._unfinished.split("\n")
+        self.printed.extend(lines)
 
     def _apply_keys(self) -> None:
         keys = self.settings.keys

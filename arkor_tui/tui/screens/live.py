@@ -72,6 +72,7 @@ class LiveScreen(BaseScreen):
         Binding("N", "search_next(False)", "previous hit", id="live.search-previous", show=False),
         Binding("v", "filter", "only…", id="live.filter", show=False),
         Binding("y", "copy", "copy", id="live.copy", show=False),
+        Binding("p", "printed", "printed", id="live.printed", show=False),
         Binding("r", "follow_again", "reconnect", id="live.reconnect", show=False),
         Binding("tab", "app.focus_next", "next pane", show=False),
     ]
@@ -142,6 +143,7 @@ class LiveScreen(BaseScreen):
         self._failure = None
         self.query_one("#search", Input).display = False
         self.query_one(EventLog).following = True
+        self.query_one(LossChart).reset()
         self._refresh_all()
 
     def _refresh_all(self) -> None:
@@ -252,7 +254,9 @@ class LiveScreen(BaseScreen):
             for axis, name in (("epoch", "epoch"), ("time", "time"))
             if name in monitor.series
         }
-        self.query_one(LossChart).show(self._lines(), marks, maps)
+        rate = monitor.series.get("learningRate")
+        extras = {"lr": rate} if rate is not None and self._metric == "loss" else {}
+        self.query_one(LossChart).show(self._lines(), marks, maps, extras)
 
     def action_next_metric(self) -> None:
         """Chart the next numeric field."""
@@ -471,6 +475,12 @@ class LiveScreen(BaseScreen):
             severity="information" if good else "error",
             markup=False,
         )
+
+    def action_printed(self) -> None:
+        """What the callbacks of trainer files have printed."""
+        from arkor_tui.tui.widgets.output import OutputScreen
+
+        self.app.push_screen(OutputScreen(self.arkor.printed))
 
     @work(group="reconnect", exclusive=True)
     async def action_follow_again(self) -> None:

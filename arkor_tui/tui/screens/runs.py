@@ -133,6 +133,7 @@ class RunsScreen(BaseScreen):
         self._everywhere = False
         self._deleted: list[int] = []
         self._greeted = False
+        self._shown: tuple[RunQuery, int, list[RunRecord]] | None = None
 
     def content(self) -> ComposeResult:
         """Title, filter, table, detail."""
@@ -146,6 +147,11 @@ class RunsScreen(BaseScreen):
         table.ascii_only = self.arkor.symbols == "ascii"
         table.focus()
         self.set_interval(REFRESH_SECONDS, self._look)
+
+    def on_resize(self) -> None:
+        """Other widths have other columns."""
+        if self._shown is not None:
+            self._show_head(self._shown[1])
 
     def on_screen_resume(self) -> None:
         """What changed while another screen was shown."""
@@ -168,12 +174,14 @@ class RunsScreen(BaseScreen):
 
         count, page = await archive.read(lambda a: (a.count(query), a.runs(query, limit=100)))
         table = self.query_one(RunTable)
-        cursor = table.cursor
-        table.show(count, fetch)
-        table.prime(page)
-        table.cursor = min(cursor, max(count - 1, 0))
-        self._show_head(count)
-        self._show_detail(table.current)
+        if (query, count, page) != self._shown:  # else nothing would look different
+            self._shown = (query, count, page)
+            cursor = table.cursor
+            table.show(count, fetch)
+            table.prime(page)
+            table.cursor = min(cursor, max(count - 1, 0))
+            self._show_head(count)
+            self._show_detail(table.current)
         if not self._greeted:
             self._greeted = True
             if count == 0 and await self._is_new():

@@ -142,7 +142,7 @@ class SetupScreen(BaseScreen):
 
     async def _fill_from_file(self, path: Path) -> None:
         try:
-            trainer = load_trainer(path)
+            trainer = await asyncio.to_thread(load_trainer, path)
         except ArkorTuiError as error:
             self.arkor.tell_problem(error)
             return

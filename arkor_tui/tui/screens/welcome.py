@@ -143,7 +143,7 @@ class WelcomeScreen(ModalScreen[None]):
             return
         try:
             await asyncio.to_thread(write_starter, template, folder)
-            trainer = load_trainer(folder / "trainer.py")
+            trainer = await asyncio.to_thread(load_trainer, folder / "trainer.py")
         except ArkorTuiError as error:
             app.tell_problem(error)
             return
