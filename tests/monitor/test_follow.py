@@ -1,0 +1,262 @@
+"""A run's way from the stream into the archive, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.async_archive import AsyncArchive
+from arkor_tui.history.records import RunRecord
+from arkor_tui.monitor import run as run_module
+from arkor_tui.monitor.monitors import Monitors
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.updates import Update
+from tests.training.frames import BARE_END, END, checkpoint, completed, failed, log, started
+from tests.training.runs import a_trainer, attached
+from tests.training.scripted import DROP, JOB, Answer, Server, running_server, stream
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    """A scripted server on a free loopback port."""
+    async with running_server() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[AsyncArchive]:
+    """An empty archive."""
+    opened = await AsyncArchive.open(tmp_path / "history.db")
+    yield opened
+    await opened.aclose()
+
+
+async def followed(monitor: RunMonitor) -> RunRecord:
+    """Follow to the end."""
+    await monitor.follow()
+    assert monitor.record is not None
+    return monitor.record
+
+
+async def ids(archive: AsyncArchive, key: int) -> list[str | None]:
+    return [row.id for row in await archive.read(lambda a: a.log(key))]
+
+
+async def test_every_event_is_archived_and_the_record_tells_the_end(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(
+        stream(
+            started(), log(5, "2", loss=1.0, evalLoss=0.5), checkpoint(5, "3"), completed("4"), END
+        )
+    )  # fmt: skip
+    monitor = RunMonitor(archive, a_trainer(server))
+    record = await followed(monitor)
+    assert (record.status, record.last_step, record.last_loss) == ("completed", 5, 1.0)
+    assert await ids(archive, record.key) == ["1", "2", "3", "4"]
+    assert list(monitor.series["evalLoss"].values) == [0.5]
+    assert monitor.problems == []
+    assert not monitor.following
+
+
+async def test_what_a_subscriber_hears_is_on_disk_already(
+    server: Server, archive: AsyncArchive, tmp_path: Path
+) -> None:
+    server.script(stream(started(), log(1), log(2), completed(), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    missing: list[Any] = []
+    heard: list[int] = []
+
+    def check(update: Update) -> None:
+        with Archive.open(tmp_path / "history.db") as other:
+            for row in update.rows:
+                heard.append(row.seq)
+                if row not in other.log(monitor.key):
+                    missing.append(row)
+
+    monitor.subscribe(check)
+    await monitor.follow()
+    assert heard == [1, 2, 3, 4]
+    assert missing == []
+
+
+async def test_after_a_restart_only_what_is_new_is_asked_for(
+    server: Server, archive: AsyncArchive
+) -> None:
+    gate = asyncio.Event()
+    server.script(stream(started("1"), log(1, "2"), gate))
+    first = RunMonitor(archive, a_trainer(server))
+    heard = asyncio.Event()
+    first.subscribe(lambda update: heard.set() if any(r.step == 1 for r in update.rows) else None)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(first.follow())
+        await heard.wait()
+        task.cancel()
+    server.script(stream(log(2, "3"), completed("4"), END))
+    record = first.record
+    assert record is not None
+    again = RunMonitor(archive, attached(server), record=record)
+    await again.load()
+    done = await followed(again)
+    assert server.openings[-1].headers["last-event-id"] == "2"
+    assert await ids(archive, done.key) == ["1", "2", "3", "4"]
+
+
+async def test_a_cut_connection_and_a_repeat_leave_each_event_once(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(
+        stream(started("1"), log(1, "2"), DROP),
+        stream(log(1, "2"), log(2, "3"), completed("4"), END),
+    )
+    monitor = RunMonitor(archive, a_trainer(server))
+    record = await followed(monitor)
+    assert await ids(archive, record.key) == ["1", "2", "3", "4"]
+    assert monitor.health.repeats == 1
+    assert monitor.health.reconnects == 1
+
+
+async def test_skipped_ids_and_lost_losses_are_counted(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(stream(started("1"), log(1, "2", loss=None), log(2, "7"), completed("8"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    await followed(monitor)
+    assert monitor.health.missing == 4
+    assert monitor.health.gaps == 1
+    assert list(monitor.series["loss"].gaps) == [1.0]
+
+
+async def test_a_stream_that_ends_without_a_word_is_resolved_by_the_job(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(stream(started(), log(1), BARE_END))
+    server.answers["GET /v1/jobs/job-1"] = Answer(
+        200, {"job": {**JOB, "status": "cancelled", "completedAt": "2026-08-07T10:00:09.000Z"}}
+    )
+    record = await followed(RunMonitor(archive, a_trainer(server)))
+    assert record.status == "cancelled"
+
+
+async def test_a_failed_run_keeps_its_error(server: Server, archive: AsyncArchive) -> None:
+    server.job["status"] = "failed"
+    server.script(stream(started(), failed("CUDA out of memory"), END))
+    record = await followed(RunMonitor(archive, a_trainer(server)))
+    assert (record.status, record.error) == ("failed", "CUDA out of memory")
+
+
+async def test_a_refusal_for_good_is_told_and_ends_following(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(Answer(403, {"error": "not yours"}))
+    monitor = RunMonitor(archive, a_trainer(server))
+    await monitor.follow()
+    assert [problem.message for problem in monitor.problems] == ["not yours"]
+    assert monitor.state.phase == "ended"
+
+
+async def test_a_callback_that_raises_is_told_and_loses_nothing(
+    server: Server, archive: AsyncArchive
+) -> None:
+    from arkor_tui import Callback, LogContext
+
+    class Broken(Callback):
+        def on_log(self, ctx: LogContext) -> None:
+            raise ValueError("my mistake")
+
+    server.script(stream(started("1"), log(1, "2"), completed("3"), END))
+    monitor = RunMonitor(archive, a_trainer(server, Broken()))
+    record = await followed(monitor)
+    assert record.status == "completed"
+    assert await ids(archive, record.key) == ["1", "2", "3"]
+    assert len(monitor.problems) == 1
+    assert "my mistake" in monitor.problems[0].message
+
+
+async def test_a_flood_is_told_in_few_updates(server: Server, archive: AsyncArchive) -> None:
+    frames = [log(n, str(n + 1)) for n in range(1, 3_001)]
+    server.script(stream(started("1"), b"".join(frames), completed("9000"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    updates: list[Update] = []
+    monitor.subscribe(updates.append)
+    record = await followed(monitor)
+    assert record.events == 3_002
+    with_rows = [update for update in updates if update.rows]
+    assert sum(len(update.rows) for update in with_rows) == 3_002
+    assert len(with_rows) < 100  # one for each event would be 3,002
+
+
+async def test_a_full_disk_is_told_and_nothing_is_lost(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "RETRY_SECONDS", 0.01)
+    real, failures = Archive.append, 2
+
+    def full(self: Archive, key: int, events: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(self, key, events)
+
+    monkeypatch.setattr(Archive, "append", full)
+    server.script(stream(started("1"), log(1, "2"), completed("3"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    record = await followed(monitor)
+    assert await ids(archive, record.key) == ["1", "2", "3"]
+    assert "disk is full" in monitor.problems[0].message
+
+
+async def test_cancel_is_confirmed_by_the_job_itself(server: Server, archive: AsyncArchive) -> None:
+    gate = asyncio.Event()
+    running = Answer(200, {"job": {**JOB, "status": "running"}})
+    ended = Answer(200, {"job": {**JOB, "status": "cancelled"}})
+    server.answers["GET /v1/jobs/job-1"] = [running, ended]
+    server.script(stream(started("1"), gate, failed("Job cancelled", "2"), END))
+    async with Monitors(archive) as monitors:
+        monitor = await monitors.start(a_trainer(server))
+        phases: list[str] = []
+        monitor.subscribe(lambda _: phases.append(monitor.cancel_state.phase))
+        both = await asyncio.gather(
+            monitors.cancel(monitor, "by hand"), monitors.cancel(monitor, "by hand")
+        )
+        gate.set()
+        assert [state.phase for state in both] == ["confirmed", "confirmed"]
+        assert len(server.cancellations) == 1
+        assert [p for p in dict.fromkeys(phases) if p != "none"] == [
+            "asking", "waiting", "confirmed",
+        ]  # fmt: skip
+
+
+async def test_a_refused_cancel_says_that_the_job_runs_on(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.answers["POST /v1/jobs/job-1/cancel"] = Answer(500, {"error": "no scheduler"})
+    server.answers["GET /v1/jobs/job-1"] = Answer(200, {"job": {**JOB, "status": "running"}})
+    gate = asyncio.Event()
+    server.script(stream(started("1"), gate))
+    async with Monitors(archive) as monitors:
+        monitor = await monitors.start(a_trainer(server))
+        state = await monitors.cancel(monitor)
+        gate.set()
+    assert state.phase == "failed"
+    assert "no scheduler" in state.message
+    assert "running" in state.message
+
+
+async def test_leaving_follows_nothing_on_and_cancels_no_run(
+    server: Server, archive: AsyncArchive
+) -> None:
+    server.script(stream(started("1"), asyncio.Event()))
+    async with Monitors(archive) as monitors:
+        monitor = await monitors.start(a_trainer(server))
+        await server.asked_for("/events/stream")
+    assert not monitor.following
+    assert server.cancellations == []
