@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
+LEVEL = 8
+"""Values before a value whose median is its level."""
 WINDOW = 32
-"""Values before a value that it is compared with."""
+"""Steps from value to value before it that tell how noisy the metric is."""
 WARM_UP = 5
 """Values needed before anything can stand out."""
 DEVIATIONS = 5.0
-_SIGMA = 1.4826  # a median absolute deviation of normal noise times this is its standard deviation
+_SIGMA = 1.0483  # the median size of steps between normal values times this is their deviation
 _FLOOR = 0.01  # noise below this part of the level is no reason to call anything a spike
 _MOST = 4096
 
@@ -18,8 +20,9 @@ _MOST = 4096
 def spikes_of(values: Sequence[float]) -> list[int]:
     """Indices of values that stand out, ascending.
 
-    A value stands out when it is above the median of the 32 values before it by more than five of
-    their standard deviations, these estimated from the median absolute deviation and taken as at
+    A value stands out when it is above the median of the 8 values before it by more than five
+    standard deviations. These are estimated from the median size of the last 32 steps from value to
+    value, so that a curve that falls steeply counts as such and not as noise, and taken as at
     least 1 % of the median's size. Of neighbours that all stand out the highest counts. A series of
     more than 4,096 values is first reduced to runs of 2, 4, 8… neighbours, each represented by its
     highest, so that the work is bounded.
@@ -41,26 +44,29 @@ def spikes_of(values: Sequence[float]) -> list[int]:
 
 
 def _peaks(highs: Sequence[float]) -> Iterator[int]:
-    ordered: list[float] = []
+    level: list[float] = []
+    steps: list[float] = []
     best = -1
     for place, value in enumerate(highs):
-        if len(ordered) >= WARM_UP and _stands_out(value, ordered):
+        if place >= WARM_UP and _stands_out(value, level, steps):
             if best < 0 or value > highs[best]:
                 best = place
         elif best >= 0:
             yield best
             best = -1
-        insort(ordered, value)
-        if len(ordered) > WINDOW:
-            del ordered[bisect_left(ordered, highs[place - WINDOW])]
+        insort(level, value)
+        if len(level) > LEVEL:
+            del level[bisect_left(level, highs[place - LEVEL])]
+        if place:
+            insort(steps, abs(value - highs[place - 1]))
+            if len(steps) > WINDOW:
+                old = place - WINDOW
+                del steps[bisect_left(steps, abs(highs[old] - highs[old - 1]))]
     if best >= 0:
         yield best
 
 
-def _stands_out(value: float, ordered: list[float]) -> bool:
-    # most values are not even in the upper quarter, and are done with here
-    if value <= ordered[len(ordered) * 3 // 4]:
-        return False
-    median = ordered[len(ordered) // 2]
-    deviation = sorted(abs(other - median) for other in ordered)[len(ordered) // 2]
-    return value - median > DEVIATIONS * max(_SIGMA * deviation, _FLOOR * abs(median))
+def _stands_out(value: float, level: list[float], steps: list[float]) -> bool:
+    usual = level[len(level) // 2]
+    noise = max(steps[len(steps) // 2] * _SIGMA, abs(usual) * _FLOOR)
+    return value - usual > DEVIATIONS * noise

@@ -30,6 +30,8 @@ from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea
 from .base import BaseScreen
 
 MOST_TARGETS = 4
+DRAW_SECONDS = 0.06
+"""Between drawings of a reply that is coming in."""
 
 
 class TargetList(PagedList[Target]):
@@ -251,11 +253,11 @@ class ConsoleScreen(BaseScreen):
         head.styles.height = 2 if system else 1
         head.update(text)
 
-    @on(TargetList.Moved)
+    @on(TargetList.Moved, "#targets")
     def _target_moved(self) -> None:
         self._show_head()
 
-    @on(TargetList.Chosen)
+    @on(TargetList.Chosen, "#targets")
     def _target_chosen(self) -> None:
         self.query_one(PromptArea).focus()
         self._show_head()
@@ -293,9 +295,11 @@ class ConsoleScreen(BaseScreen):
         dirty: set[int] = set()
 
         def changed(answer: Answer) -> None:
-            if answer.done or id(answer) not in dirty:
+            if answer.done:
+                draw(answer)  # the last words are never left to a timer
+            elif id(answer) not in dirty:
                 dirty.add(id(answer))
-                self.set_timer(0.0 if answer.done else 0.06, lambda: draw(answer))
+                self.set_timer(DRAW_SECONDS, lambda: draw(answer))
 
         def draw(answer: Answer) -> None:
             dirty.discard(id(answer))

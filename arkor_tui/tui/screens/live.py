@@ -421,7 +421,7 @@ class LiveScreen(BaseScreen):
         self.query_one(CheckpointList).show_rows(self._checkpoints, final=done)
         self._show_chart()
 
-    @on(CheckpointList.Chosen)
+    @on(CheckpointList.Chosen, "#checkpoints")
     def _checkpoint_chosen(self, message: CheckpointList.Chosen) -> None:
         if self.monitor is not None and message.item is not None:
             self.arkor.talk_to(self.monitor, message.item.step)

@@ -109,6 +109,7 @@ class SetupScreen(BaseScreen):
         super().on_screen_resume()
         record = self.arkor.take_setup()
         if record is not None:
+            self._begun_in = self.session.folder
             self.fill_from_run(record)
         elif self._begun_in != self.session.folder:
             self._begin()
@@ -211,7 +212,7 @@ class SetupScreen(BaseScreen):
             field.set_class(bool(wrong), "-wrong")
         count = len(self._wrong)
         state = "ready: ctrl+s starts it" if not count else f"{count} to correct"
-        origin = plain(self._origin, limit=80, newlines=False)
+        origin = plain("/".join(self._origin.split("/")[-2:]), limit=60, newlines=False)
         callbacks = len(self._trainer.callbacks) if self._trainer else 0
         extra = f" · {callbacks} callback{'s' if callbacks > 1 else ''}" if callbacks else ""
         self.query_one("#setup-head", Static).update(

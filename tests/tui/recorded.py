@@ -1,0 +1,146 @@
+"""Runs as a backend would have recorded them, and an app over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from arkor_tui.api.jobs import Job
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import NewEvent, RunIdentity
+from arkor_tui.monitor.session import Session
+from arkor_tui.tui.app import ArkorApp
+from arkor_tui.tui.terminal import Capabilities
+from arkor_tui.workspace.settings import Settings
+
+HOSTILE = "\x1b]0;owned\x07[b]evil[/b]\u202egnp\x9b31m"
+CONFIG = {
+    "model": "arkor-tui/tiny",
+    "datasetSource": {"type": "huggingface", "name": "arkorlab/triage-demo"},
+    "maxSteps": 100, "loraR": 16, "loraAlpha": 32, "learningRate": 0.01, "batchSize": 16,
+}  # fmt: skip
+
+
+def time_of(step: int) -> str:
+    """A fixed time for a step."""
+    return f"2026-03-01T10:{step // 60:02}:{step % 60:02}.000Z"
+
+
+def event(kind: str, step: int | None = None, **fields: Any) -> tuple[str, int | None, str]:
+    """Kind, step and JSON of an event."""
+    data = {"type": kind, "jobId": "job", "timestamp": time_of(step or 0), **fields}
+    if step is not None:
+        data["step"] = step
+    return kind, step, json.dumps(data)
+
+
+def triage_events() -> list[tuple[str, int | None, str]]:
+    """A whole run of a hundred steps, with a spike at 40 and a gap at 60."""
+    events = [event("training.started")]
+    for step in range(5, 101, 5):
+        loss: float | None = round(4.5 / step * 5 + (3.0 if step == 40 else 0.0), 4)
+        if step == 60:
+            loss = None
+        fields = {"loss": loss, "learningRate": 0.01, "epoch": step / 45, "samplesPerSecond": 80}
+        if step % 25 == 0:
+            fields["evalLoss"] = round(5.0 / step, 4)
+        events.append(event("training.log", step, **fields))
+        if step % 25 == 0:
+            events.append(event("checkpoint.saved", step))
+    events.append(event("training.completed", artifacts=[1, 2, 3]))
+    return events
+
+
+def add_run(
+    archive: Archive,
+    name: str,
+    events: list[tuple[str, int | None, str]],
+    *,
+    status: str = "completed",
+    job_id: str = "",
+    **config: Any,
+) -> int:
+    """Archive a run; returns its key."""
+    job_id = job_id or f"job_{name[:20]}"
+    job = Job.model_validate(
+        {
+            "id": job_id, "orgId": "o", "projectId": "p", "name": name, "status": status,
+            "config": {**CONFIG, **config}, "createdAt": time_of(0), "startedAt": time_of(1),
+            "completedAt": time_of(100),
+        }
+    )  # fmt: skip
+    key = archive.register(RunIdentity("local", "local", "demo-project", job_id), job)
+    archive.append(
+        key,
+        [
+            NewEvent(str(n), kind, step, time_of(step or 0), data)
+            for n, (kind, step, data) in enumerate(events, 1)
+        ],
+    )
+    return key
+
+
+def fill(path: Path) -> dict[str, int]:
+    """Three runs: a good one, a hostile failed one, a cancelled one."""
+    with Archive.open(path) as archive:
+        good = add_run(archive, "triage-run", triage_events())
+        bad_events = [
+            event("training.started"),
+            event("training.log", 1, loss=None, nonFinite={"loss": "nan"}),
+            event("training.failed", 2, error=f"boom {HOSTILE}"),
+        ]
+        bad = add_run(archive, HOSTILE, bad_events, status="failed", job_id="job_bad")
+        half = triage_events()[:6]
+        cancelled = add_run(archive, "other-run", half, status="cancelled", loraR=8)
+    return {"good": good, "bad": bad, "cancelled": cancelled}
+
+
+@asynccontextmanager
+async def app_on(
+    path: Path,
+    *,
+    size: tuple[int, int] = (120, 36),
+    settings: Settings | None = None,
+    theme: str | None = None,
+) -> AsyncIterator[tuple[ArkorApp, Pilot[None]]]:
+    """The app on an archive, with no backend that could be reached."""
+    async with Session.open(Path.cwd(), "local", archive_path=path) as session:
+        app = ArkorApp(session, settings=settings, theme=theme, capabilities=Capabilities())
+        async with app.run_test(size=size) as pilot:
+            await settled(app, pilot)
+            yield app, pilot
+
+
+async def settled(app: ArkorApp, pilot: Pilot[None]) -> None:
+    """Until no worker runs and everything is drawn."""
+    for _ in range(3):
+        await app.workers.wait_for_complete(
+            [w for w in app.workers if w.group in _SHORT and not w.is_finished]
+        )
+        await pilot.pause()
+
+
+_SHORT = {"start-up", "load", "look", "log", "checkpoints", "targets", "fill", "preview", "default"}
+
+
+async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:
+    """Press keys one after the other, as a person does."""
+    for key in keys:
+        await pilot.press(key)
+        await settled(app, pilot)
+
+
+def screen_text(app: ArkorApp) -> str:
+    """What is on screen, row by row."""
+    width, height = app.size
+    lines = []
+    for y in range(height):
+        strips = app.screen._compositor.render_strips()
+        lines.append("".join(segment.text for segment in strips[y]))
+    del width
+    return "\n".join(lines)
