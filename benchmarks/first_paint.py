@@ -34,7 +34,7 @@ def seconds_to(text: bytes, arguments: list[str], environment: dict[str, str]) -
     """Start a program in a pty of 120 by 36 cells; seconds until ``text`` is on screen."""
     pid, master = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *arguments], environment)
     ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     began = time.perf_counter()
     seen = b""
@@ -59,7 +59,8 @@ def fill(path: Path, count: int) -> None:
     jobs = [
         Job.model_validate(
             {
-                "id": f"job_{number:06}", "orgId": "o", "projectId": "p", "name": f"run-{number:06}",
+                "id": f"job_{number:06}", "orgId": "o", "projectId": "p",
+                "name": f"run-{number:06}",
                 "status": "completed", "config": {"model": "arkor-tui/tiny"},
                 "createdAt": f"2026-01-{1 + number % 28:02}T00:00:{number % 60:02}Z",
             }

@@ -121,7 +121,7 @@ class Terminal:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(environment["HOME"])
-            os.execve(sys.executable, [sys.executable, "-m", "arkor_tui", *arguments], environment)  # noqa: S606
+            os.execve(sys.executable, [sys.executable, "-m", "arkor_tui", *arguments], environment)
         ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
         self.seen = b""
 

@@ -49,8 +49,7 @@ class TargetList(PagedList[Target]):
         self.marked: set[tuple[str, int | None]] = set()
 
     def show_targets(self, targets: list[Target], losses: dict[int, float | None]) -> None:
-        """Show these; the cursor stays on its target, or on the last if it was there."""
-        at_last = self.cursor >= self.count - 1
+        """Show these; the cursor stays on its target, or begins on the newest."""
         now = self.current
         self.targets, self.losses = targets, losses
 
@@ -59,9 +58,8 @@ class TargetList(PagedList[Target]):
 
         self.show(len(targets), fetch)
         self.prime(targets)
-        del at_last
-        if now is not None:
-            self.select(now.kind, now.step)
+        if now is None or not self.select(now.kind, now.step):
+            self.cursor = max(len(targets) - 1, 0)
 
     def select(self, kind: str, step: int | None) -> bool:
         """Put the cursor on a target; False if it is not there."""

@@ -78,12 +78,7 @@ class WelcomeScreen(ModalScreen[None]):
             where = plain(str(folder), limit=60, newlines=False)
             options.append(Option(f"Set up and start trainer.py here ({where})", id="here"))
         options += [
-            Option(
-                Content.assemble(
-                    f"Train here: {starter.title:<15}  ", (starter.description, "$muted")
-                ),
-                id=starter.id,
-            )
+            Option(f"Train here: {starter.title:<15}  {starter.description}", id=starter.id)
             for starter in STARTERS.values()
         ]
         cloud = "Use Arkor's cloud (anonymous, or signed in with `arkor-tui login`)"
