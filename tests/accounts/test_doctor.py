@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 
 def run(capture: Capture) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
     """The exit code, the checks by name and the last line of ``doctor --json``."""
-    code = doctor.run(argparse.Namespace(json=True, debug=False))
+    code = doctor.run(argparse.Namespace(json=True, debug=False, keys=False))
     lines = [json.loads(line) for line in capture.readouterr().out.splitlines()]
     assert all(set(line) == {"type", "name", "status", "detail", "hint"} for line in lines[:-1])
     assert all(line["hint"] for line in lines[:-1] if line["status"] != "ok")
@@ -66,17 +66,17 @@ def test_a_fresh_machine_is_healthy(capsys: Capture, home: Path) -> None:
 def test_people_get_lines_and_hints(capsys: Capture) -> None:
     credentials_path().parent.mkdir()
     credentials_path().write_text("{")
-    assert doctor.run(argparse.Namespace(json=False, debug=False)) == 0
+    assert doctor.run(argparse.Namespace(json=False, debug=False, keys=False)) == 0
     out = capsys.readouterr().out
     assert "warn  credentials" in out
     assert "`arkor-tui login` replaces it." in out
     assert "Nothing failed" in out
 
 
-def test_configure_takes_no_options() -> None:
+def test_configure_takes_nothing_but_keys() -> None:
     parser = argparse.ArgumentParser()
     doctor.configure(parser)
-    assert parser.parse_args([]) == argparse.Namespace()
+    assert parser.parse_args([]) == argparse.Namespace(keys=False)
 
 
 def test_a_failure_ends_with_1(capsys: Capture) -> None:
@@ -85,7 +85,7 @@ def test_a_failure_ends_with_1(capsys: Capture) -> None:
     assert code == 1
     assert result["status"] == "fail"
     assert found["credentials"]["status"] == "fail"
-    assert doctor.run(argparse.Namespace(json=False, debug=False)) == 1
+    assert doctor.run(argparse.Namespace(json=False, debug=False, keys=False)) == 1
     assert "1 failed" in capsys.readouterr().out
 
 
@@ -304,3 +304,12 @@ def test_a_check_that_breaks_is_a_finding(capsys: Capture, monkeypatch: pytest.M
     assert code == 1
     assert "ZeroDivisionError" in found["odd"]["detail"]
     assert found["disk"]["status"] == "ok"
+
+
+def test_keys_lists_every_action_that_may_be_given_other_keys(capsys: Capture) -> None:
+    assert doctor.run(argparse.Namespace(json=True, debug=False, keys=True)) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {line["action"]: line["keys"] for line in lines}
+    assert found["view.live"] == ["3"]
+    assert found["live.cancel"] == ["c"]
+    assert len(found) == len(lines)
