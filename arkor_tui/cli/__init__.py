@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "attach": "follow a run that is already going",
     "cancel": "stop a run on the backend",
     "chat": "send one prompt to a checkpoint, the final adapter or the base model",
+    "runs": "list, show, export, import or delete archived runs",
+    "replay": "play a recorded run into the app",
     "serve": "run the embedded backend in the foreground",
     "login": "sign in to Arkor's cloud",
     "logout": "forget the stored credentials",

@@ -214,6 +214,13 @@ class RunStore:
             for key in keys:
                 self.db.execute("UPDATE runs SET deleted_at = ? WHERE key = ?", (time.time(), key))
 
+    def deleted(self, job_id: str) -> list[int]:
+        """Keys of deleted runs with this job id."""
+        rows = self.db.execute(
+            "SELECT key FROM runs WHERE job_id = ? AND deleted_at IS NOT NULL", (job_id,)
+        )
+        return [row[0] for row in rows]
+
     def undelete(self, keys: Sequence[int]) -> None:
         """Bring runs back, unless they have been emptied meanwhile."""
         with transaction(self.db):

@@ -35,6 +35,8 @@ class Session:
         self.connection: Connection | None = None
         self.problem: Problem | None = None
         """Why there is no connection."""
+        self.can_talk = True
+        """Whether models can be asked; they cannot in a replay."""
         self.on_report: Callable[[str], None] = lambda _: None
         self._others: dict[str, Connection] = {}
         self._usual = ""

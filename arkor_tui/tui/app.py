@@ -328,7 +328,7 @@ class ArkorApp(App[None]):
         if record is None or record.is_terminal or (record.key, step) in self._offered:
             return
         self._offered.add((record.key, step))
-        if self._view == "console":
+        if self._view == "console" or not self.session.can_talk:
             return
         self.notify(
             f"Checkpoint {step} is ready: press i to talk to it.",

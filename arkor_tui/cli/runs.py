@@ -1,0 +1,266 @@
+"""``arkor-tui runs``: the archive, for scripts and for the shell."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from arkor_tui.errors import ArkorTuiError, UsageError
+
+from .interaction import confirm, emit, is_interactive, note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.history.records import RunRecord
+
+ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
+_SORTS = ("created", "name", "status", "loss", "eval_loss", "duration", "steps")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "The archive: every run that was seen. RUN is a job id, the beginning of one, a name (its "
+        "newest run), or `latest`."
+    )
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="default: list")
+    parser.add_argument("run", nargs="*", metavar="RUN|FILE", help="what to act on")
+    parser.add_argument("--status", help="list: only with this status")
+    parser.add_argument("--tag", help="list: only with this tag")
+    parser.add_argument("--text", default="", help="list: only with these words")
+    parser.add_argument("--sort", choices=_SORTS, default="created", help="list: the order")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="list: at most N")
+    parser.add_argument(
+        "--format",
+        choices=("jsonl", "csv", "markdown"),
+        default="jsonl",
+        help="export: a recording, its metrics, or a report (default: jsonl)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="export: default is stdout")
+    parser.add_argument("--force", action="store_true", help="export: overwrite FILE")
+    parser.add_argument("--yes", action="store_true", help="delete: do not ask")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it.
+
+    Raises:
+        ArkorTuiError: no such run, or a file that cannot be read or written.
+    """
+    from arkor_tui.history.archive import Archive
+
+    with Archive.open() as archive:
+        if archive.notice:
+            note(archive.notice)
+        if args.action == "list":
+            return _list(archive, args)
+        if args.action == "import":
+            return _import(archive, _given(args, "the recording to import"))
+        refs = _given(args, "the run")
+        if args.action == "show":
+            return _show(archive, refs, args)
+        if args.action == "export":
+            return _export(archive, refs, args)
+        return (_delete if args.action == "delete" else _undelete)(archive, refs, args)
+
+
+def one_run(archive: Archive, ref: str) -> RunRecord:
+    """The run that is meant.
+
+    Raises:
+        UsageError: there is none, or the beginning of an id fits several.
+    """
+    if ref == "latest":
+        from arkor_tui.history.records import RunQuery
+
+        found = archive.runs(RunQuery(live_first=False), limit=1)
+    else:
+        found = archive.find(ref)
+    if not found:
+        raise UsageError(
+            f"There is no run {ref!r} in the archive.", hint="`arkor-tui runs` lists them."
+        )
+    ids = {record.identity.job_id for record in found}
+    if len(ids) > 1 and found[0].name != ref:
+        raise UsageError(
+            f"{ref!r} is the beginning of {len(ids)} runs.", hint="Give more of the id."
+        )
+    return found[0]
+
+
+def _given(args: argparse.Namespace, what: str) -> list[str]:
+    if not args.run:
+        raise UsageError(f"Name {what}.", hint=f"arkor-tui runs {args.action} RUN")
+    return list(args.run)
+
+
+def as_json(run: RunRecord) -> dict[str, Any]:
+    """A run with stable keys; times are ISO-8601, duration is seconds."""
+    return {
+        "jobId": run.identity.job_id,
+        "backend": run.identity.backend,
+        "org": run.identity.org,
+        "project": run.identity.project,
+        "name": run.name,
+        "status": run.status,
+        "model": run.model,
+        "dataset": run.dataset,
+        "createdAt": run.created_at,
+        "startedAt": run.started_at,
+        "completedAt": run.completed_at,
+        "duration": run.duration,
+        "lastStep": run.last_step,
+        "maxSteps": run.max_steps,
+        "lastLoss": run.last_loss,
+        "bestLoss": run.best_loss,
+        "lastEvalLoss": run.last_eval_loss,
+        "bestEvalLoss": run.best_eval_loss,
+        "checkpoints": run.checkpoints,
+        "events": run.events,
+        "error": run.error,
+        "reason": run.reason,
+        "tags": list(run.tags),
+        "note": run.note,
+    }
+
+
+def _list(archive: Archive, args: argparse.Namespace) -> int:
+    from arkor_tui.history.records import RunQuery
+
+    query = RunQuery(
+        text=args.text,
+        statuses=frozenset({args.status}) if args.status else frozenset(),
+        tag=args.tag,
+        sort=args.sort,
+        descending=args.sort in ("created", "duration", "steps"),
+    )
+    runs = archive.runs(query, limit=max(args.limit, 0))
+    if args.json:
+        for record in runs:
+            emit("run", as_json(record))
+        return 0
+    rows = [("JOB", "NAME", "STATUS", "STEP", "LOSS", "EVAL", "CREATED")]
+    rows += [
+        (
+            record.identity.job_id,
+            record.name[:40],
+            record.status,
+            str(record.last_step or 0),
+            _number(record.last_loss),
+            _number(record.last_eval_loss),
+            record.created_at[:19],
+        )
+        for record in runs
+    ]
+    _table(rows)
+    return 0
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        say("  ".join(cells).rstrip())
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
+    for ref in refs:
+        record = one_run(archive, ref)
+        if args.json:
+            config = {"config": record.config}
+            points = [
+                {"step": c.step, "loss": c.loss, "evalLoss": c.eval_loss, "at": c.at}
+                for c in archive.checkpoints(record.key)
+            ]
+            emit("run", {**as_json(record), **config, "savedCheckpoints": points})
+            continue
+        for name, value in as_json(record).items():
+            if value not in (None, "", []):
+                text = " ".join(value) if isinstance(value, list) else value
+                say(f"{name:<14} {text}")
+        for name, value in record.config.items():
+            say(f"  {name:<24} {value}")
+        for point in archive.checkpoints(record.key):
+            losses = f"loss {_number(point.loss)}  eval {_number(point.eval_loss)}"
+            say(f"  checkpoint {point.step:<10} {losses}")
+    return 0
+
+
+def _export(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
+    from arkor_tui.history.export import export_run
+
+    if len(refs) > 1:
+        raise UsageError("One run at a time is exported.")
+    record = one_run(archive, refs[0])
+    with _output(args) as out:
+        export_run(archive, record.key, args.format, out)
+    if args.output:
+        note(f"Wrote {args.output}.")
+    return 0
+
+
+@contextmanager
+def _output(args: argparse.Namespace) -> Iterator[TextIO]:
+    if not args.output:
+        yield sys.stdout
+        return
+    path = Path(args.output).expanduser()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.exists() and not args.force:
+        raise UsageError(f"{path} exists already.", hint="Choose another name, or add --force.")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as out:
+            yield out
+        temporary.replace(path)
+    except OSError as error:
+        raise ArkorTuiError(
+            f"Cannot write {path}: {error.strerror or error}.",
+            hint="Choose a folder that can be written to, or make room on the disk.",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _import(archive: Archive, files: list[str]) -> int:
+    from arkor_tui.history.export import import_run
+
+    for file in files:
+        record = archive.run(import_run(archive, Path(file).expanduser()))
+        assert record is not None
+        note(f"Imported {record.name} ({record.events} events).")
+    return 0
+
+
+def _delete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
+    records = [one_run(archive, ref) for ref in refs]
+    names = ", ".join(f"{record.name} ({record.identity.job_id})" for record in records)
+    if not args.yes:
+        if not is_interactive(args):
+            raise UsageError("Deleting asks first, and nobody is here to ask.", hint="Add --yes.")
+        if not confirm(f"Delete {names} from the archive? Nothing is deleted on a backend."):
+            return 1
+    archive.delete([record.key for record in records])
+    again = " ".join(record.identity.job_id for record in records)
+    note(f"Deleted. Within seven days `arkor-tui runs undelete {again}` brings back.")
+    return 0
+
+
+def _undelete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
+    del args
+    keys = [key for ref in refs for key in archive.deleted(ref)]
+    if not keys:
+        raise UsageError("None of these was deleted lately.", hint="Give the whole job id.")
+    archive.undelete(keys)
+    note(f"Brought back {len(keys)} run{'' if len(keys) == 1 else 's'}.")
+    return 0

@@ -1,0 +1,128 @@
+"""The archive from the command line, and replays of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arkor_tui.cli import main
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.export import read_recording
+from arkor_tui.monitor.replay import replaying
+from arkor_tui.monitor.updates import Update
+from tests.tui.recorded import HOSTILE, fill
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def keys(home: Path) -> dict[str, int]:
+    """Three archived runs."""
+    (home / "data").mkdir(mode=0o700)
+    return fill(home / "data" / "history.db")
+
+
+def lines(capsys: Capture) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_list_shows_every_run_and_nothing_hostile(capsys: Capture) -> None:
+    assert main(["runs"]) == 0
+    out = capsys.readouterr().out
+    assert "triage-run" in out
+    assert "other-run" in out
+    assert HOSTILE not in out
+    assert "\x1b" not in out
+
+
+def test_list_is_narrowed_and_sorted(capsys: Capture) -> None:
+    assert main(["runs", "list", "--status", "cancelled", "--json"]) == 0
+    found = [json.loads(line) for line in lines(capsys)]
+    assert [run["name"] for run in found] == ["other-run"]
+    assert found[0]["type"] == "run"
+    assert main(["runs", "--sort", "name", "--json", "--text", "run"]) == 0
+    assert [json.loads(line)["name"] for line in lines(capsys)] == ["other-run", "triage-run"]
+
+
+def test_show_gives_settings_and_checkpoints(capsys: Capture) -> None:
+    assert main(["runs", "show", "triage-run", "--json"]) == 0
+    (found,) = [json.loads(line) for line in lines(capsys)]
+    assert found["config"]["loraR"] == 16
+    assert [point["step"] for point in found["savedCheckpoints"]] == [25, 50, 75, 100]
+
+
+def test_an_unknown_run_and_an_ambiguous_one_say_what_to_do(capsys: Capture) -> None:
+    assert main(["runs", "show", "nothing"]) == 2
+    assert "arkor-tui runs" in capsys.readouterr().err
+    assert main(["runs", "show", "job_"]) == 2
+    assert "beginning of 3 runs" in capsys.readouterr().err
+
+
+def test_export_overwrites_only_when_told(capsys: Capture, project: Path) -> None:
+    assert main(["runs", "export", "triage-run", "--format", "csv", "-o", "run.csv"]) == 0
+    first = (project / "run.csv").read_text()
+    assert first.startswith("step,loss,evalLoss")
+    assert main(["runs", "export", "other-run", "--format", "csv", "-o", "run.csv"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (project / "run.csv").read_text() == first
+    assert main(["runs", "export", "other-run", "--format", "csv", "-o", "run.csv", "--force"]) == 0
+    assert (project / "run.csv").read_text() != first
+
+
+def test_delete_asks_and_undelete_brings_back(capsys: Capture) -> None:
+    assert main(["runs", "delete", "triage-run"]) == 2  # nobody is here to be asked
+    assert main(["runs", "delete", "triage-run", "--yes"]) == 0
+    capsys.readouterr()
+    main(["runs", "--json"])
+    assert "triage-run" not in {json.loads(line)["name"] for line in lines(capsys)}
+    assert main(["runs", "undelete", "job_triage-run"]) == 0
+    main(["runs", "--json"])
+    assert "triage-run" in {json.loads(line)["name"] for line in lines(capsys)}
+
+
+def test_a_recording_goes_out_and_comes_in(capsys: Capture, project: Path) -> None:
+    main(["runs", "export", "triage-run", "-o", "run.jsonl"])
+    assert main(["runs", "import", "run.jsonl"]) == 0
+    assert "26 events" in capsys.readouterr().err
+    with Archive.open() as archive:
+        assert len(archive.find("job_triage-run")) == 2
+
+
+def test_replay_without_the_app_prints_the_events(capsys: Capture) -> None:
+    assert main(["replay", "triage-run", "--headless"]) == 0
+    out = lines(capsys)
+    assert out[0] == "replay: triage-run"
+    assert len(out) == 27
+    assert "step=25" in out[6]
+
+
+def test_replay_refuses_what_is_no_recording(capsys: Capture, project: Path) -> None:
+    (project / "odd.jsonl").write_text('{"type": "something"}\n')
+    assert main(["replay", "odd.jsonl", "--headless"]) == 1
+    assert "line 1" in capsys.readouterr().err
+
+
+async def test_a_replay_plays_every_event_into_an_archive_of_its_own(project: Path) -> None:
+    from arkor_tui.errors import UsageError
+
+    main(["runs", "export", "triage-run", "-o", "run.jsonl"])
+    recording = read_recording(project / "run.jsonl")
+    updates: list[Update] = []
+    async with replaying(recording, speed=100_000) as session:
+        monitor = next(iter(session.monitors))
+        import asyncio
+
+        ended = asyncio.Event()
+        monitor.subscribe(lambda update: (updates.append(update), update.ended and ended.set()))
+        await ended.wait()
+        assert monitor.record is not None
+        assert (monitor.record.name, monitor.record.status) == ("replay: triage-run", "completed")
+        assert monitor.record.events == 26
+        with pytest.raises(UsageError, match="replay"):
+            await session.connect()
+        outcome = await session.cancel(monitor)
+        assert outcome.phase != "asking"
+    with Archive.open() as archive:
+        assert archive.count() == 3  # the user's own archive was not touched
