@@ -57,6 +57,8 @@ class SetupScreen(BaseScreen):
     SetupScreen #form { width: 1fr; min-width: 60; }
     SetupScreen #previews { width: 1fr; border-left: solid $panel; padding: 0 1; }
     SetupScreen.-narrow #previews { display: none; }
+    SetupScreen.-narrow.-previews #previews { display: block; border-left: none; }
+    SetupScreen.-narrow.-previews #form { display: none; }
     SetupScreen .row { height: 1; }
     SetupScreen .row Label { width: 16; padding-left: 2; color: $muted; }
     SetupScreen FieldInput {
@@ -71,6 +73,7 @@ class SetupScreen(BaseScreen):
         Binding("ctrl+t", "dry_run", "dry run", id="setup.dry-run", priority=True),
         Binding("ctrl+o", "source", "open from…", id="setup.source", priority=True),
         Binding("ctrl+w", "save", "save file", id="setup.save", priority=True),
+        Binding("ctrl+e", "previews", "preview", id="setup.preview", priority=True),
         Binding("escape", "leave", "back", id="setup.back"),
     ]
 
@@ -313,6 +316,14 @@ class SetupScreen(BaseScreen):
         self.notify(
             plain(text, limit=300), markup=False, severity="information" if written else "error"
         )
+
+    def action_previews(self) -> None:
+        """Data and request, in place of the form where both do not fit."""
+        self.toggle_class("-previews")
+        if self.has_class("-previews"):
+            self.query_one("#previews").focus()
+        else:
+            self.query(FieldInput).first().focus()
 
     def action_leave(self) -> None:
         """Back to the view before."""
