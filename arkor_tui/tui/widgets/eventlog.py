@@ -111,6 +111,12 @@ class EventLog(PagedList[LogRow]):
             for line in range(max(old - 1, 0), count):
                 self.refresh_line(line)
 
+    def _set_count(self, count: int) -> None:
+        """The room below the last line stays until the view moves."""
+        super()._set_count(count)
+        bottom = self.scroll_offset.y + self.size.height
+        self.virtual_size = Size(self.size.width, max(count, bottom if count else 0))
+
     def to_end(self) -> None:
         """Show the newest event."""
         self.cursor = max(self.count - 1, 0)
@@ -120,7 +126,8 @@ class EventLog(PagedList[LogRow]):
     def _show_from(self, top: int) -> None:
         self._top = top
         self.virtual_size = Size(self.size.width, max(self.count, top + self.size.height))
-        self.scroll_to(y=top, animate=False, immediate=True)
+        # forced: until the next layout the widget does not know that it can scroll
+        self.scroll_to(y=top, animate=False, immediate=True, force=True)
         self.refresh()
 
     def action_follow(self) -> None:
