@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from arkor_tui.plain import plain
+
 from .config import LoraConfig, TrainerInput
 from .create import create_trainer
 from .datasets import (
@@ -155,6 +157,24 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
     ),
 )
 FIELDS: dict[str, FormField] = {item.name: item for _, items in FORM for item in items}
+PRESETS: dict[str, dict[str, str]] = {
+    "tiny model, a quick look": {
+        "model": "arkor-tui/tiny", "learning_rate": "0.01", "lora_r": "16", "lora_alpha": "32",
+        "max_steps": "50", "batch_size": "16", "save_steps": "25", "eval_steps": "25",
+        "lr_scheduler_type": "linear", "weight_decay": "0",
+    },
+    "tiny model, thorough": {
+        "model": "arkor-tui/tiny", "learning_rate": "0.01", "lora_r": "16", "lora_alpha": "32",
+        "max_steps": "200", "batch_size": "16", "save_steps": "25", "eval_steps": "25",
+        "lr_scheduler_type": "linear", "weight_decay": "0",
+    },
+    "Arkor's cloud, gemma": {
+        "model": "unsloth/gemma-4-E4B-it", "dataset": "arkorlab/triage-demo",
+        "learning_rate": "0.0002", "lora_r": "16", "lora_alpha": "16", "max_steps": "100",
+        "batch_size": "4", "save_steps": "25", "eval_steps": "25", "max_length": "2048",
+    },
+}  # fmt: skip
+"""Settings that go together; whatever they do not name stays as it is in the form."""
 BLANK: dict[str, str] = {"name": "my-run", "model": "", "dataset": ""}
 
 
@@ -349,4 +369,4 @@ def _literal(value: Any) -> str:
 
 
 def _safe(text: str) -> str:
-    return text.replace("\\", "/").replace('"', "'")
+    return plain(text, newlines=False).replace("\\", "/").replace('"', "'")

@@ -160,6 +160,7 @@ class SetupScreen(BaseScreen):
         """Choose where the settings come from."""
         options = [(f"starter:{s.id}", f"starter: {s.title}. {s.description}")
                    for s in STARTERS.values()]  # fmt: skip
+        options += [(f"preset:{name}", f"preset: {name}") for name in drafts.PRESETS]
         options += [("file", "a trainer file …"), ("blank", "blank")]
         runs = await self.session.archive.read(lambda a: a.runs(limit=20))
         options += [
@@ -172,6 +173,9 @@ class SetupScreen(BaseScreen):
         kind, _, name = choice.partition(":")
         if kind == "starter":
             await self._fill_from_starter(name)
+        elif kind == "preset":
+            texts = {**self._texts(), **drafts.PRESETS[name]}
+            self.fill(texts, f"preset {name}", self._trainer)
         elif kind == "file":
             answer = await self.app.push_screen_wait(
                 Ask("Trainer file", value=str(self.session.folder / "trainer.py"))

@@ -22,11 +22,12 @@ FIELDS = (
     ("max_tokens", "max tokens", "the longest reply"),
     ("seed", "seed", "the same seed, the same reply"),
     ("stop", "stop words", "apart by |"),
+    ("history", "remember", "yes: earlier turns are sent along, to one target"),
     ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; with ? only judged"),
 )
 DEFAULTS: dict[str, str] = {
     "system": "", "temperature": "0", "top_p": "", "max_tokens": "200", "seed": "", "stop": "",
-    "constraint_kind": "", "constraint": "",
+    "history": "", "constraint_kind": "", "constraint": "",
 }  # fmt: skip
 
 

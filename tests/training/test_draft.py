@@ -1,0 +1,102 @@
+"""A form's texts as a draft, a trainer, and a trainer file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arkor_tui import BlobDataset, FileDataset, HuggingFaceDataset, LocalModel
+from arkor_tui.starters import STARTERS
+from arkor_tui.starters.write import write_starter
+from arkor_tui.training import draft as drafts
+from arkor_tui.training.loading import load_trainer
+
+GOOD = {**drafts.defaults(), "model": "arkor-tui/tiny", "dataset": "data/train.jsonl"}
+
+
+def good(**texts: str) -> drafts.RunDraft:
+    draft, wrong = drafts.check({**GOOD, **texts})
+    assert wrong == {}
+    assert draft is not None
+    return draft
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("lora_r", "x", "a whole number"),
+        ("lora_r", "0", "at least 1"),
+        ("lora_r", "1.5", "a whole number"),
+        ("learning_rate", "fast", "a number"),
+        ("learning_rate", "0", "above 0"),
+        ("learning_rate", "nan", "a finite number"),
+        ("test_size", "1", "below 1"),
+        ("name", " ", "must not be empty"),
+        ("dataset", "http://example.com/x.jsonl", "an address must begin with https://"),
+    ],
+)
+def test_a_mistake_is_named_at_its_field(field: str, text: str, told: str) -> None:
+    draft, wrong = drafts.check({**GOOD, field: text})
+    assert draft is None
+    assert wrong == {field: told}
+
+
+def test_steps_or_epochs_are_needed() -> None:
+    draft, wrong = drafts.check({**GOOD, "max_steps": "", "num_train_epochs": ""})
+    assert draft is None
+    assert wrong == {"max_steps": "give steps or epochs"}
+    assert good(max_steps="", num_train_epochs="2").num_train_epochs == 2
+
+
+def test_what_the_dataset_and_model_texts_mean() -> None:
+    assert drafts.dataset_of(good(dataset="a.jsonl")) == FileDataset("a.jsonl")
+    assert drafts.dataset_of(good(dataset="https://x.example/a")) == BlobDataset(
+        "https://x.example/a"
+    )
+    hub = drafts.dataset_of(good(dataset="org/name", split="test", subset="en"))
+    assert hub == HuggingFaceDataset("org/name", "test", "en")
+    assert drafts.model_of(good(model="./model")) == LocalModel("./model")
+
+
+@pytest.mark.parametrize("starter", sorted(STARTERS))
+def test_a_starters_settings_survive_the_form(starter: str, project: Path) -> None:
+    write_starter(starter, project)
+    trainer = load_trainer(project / "trainer.py")
+    assert trainer.settings is not None
+    draft, wrong = drafts.check(drafts.from_settings(trainer.settings))
+    assert wrong == {}
+    assert draft is not None
+    made = drafts.to_trainer(draft).request(project).to_wire()
+    assert made == trainer.request(project).to_wire()
+
+
+def test_an_archived_configuration_survives_the_form(project: Path) -> None:
+    sent = drafts.to_trainer(good(lora_alpha="16", weight_decay="0.1")).request(project).to_wire()
+    draft, wrong = drafts.check(drafts.from_config("again", sent["config"]))
+    assert wrong == {}
+    assert draft is not None
+    assert drafts.to_trainer(draft).request(project).to_wire()["config"] == sent["config"]
+
+
+@given(name=st.text(min_size=1, max_size=40).filter(lambda t: t.strip()), rank=st.integers(1, 64))
+def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> None:
+    import tempfile
+
+    draft, wrong = drafts.check({**GOOD, "name": name, "lora_r": str(rank)})
+    if draft is None:
+        assert set(wrong) == {"name"}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trainer.py"
+        file.write_text(drafts.to_source(draft), encoding="utf-8")
+        loaded = load_trainer(file)
+        wanted = drafts.to_trainer(draft).request(Path(folder)).to_wire()
+        assert loaded.request(Path(folder)).to_wire() == wanted
+
+
+@pytest.mark.parametrize("name", sorted(drafts.PRESETS))
+def test_presets_are_right_as_they_are(name: str) -> None:
+    assert drafts.check({**GOOD, **drafts.PRESETS[name]})[1] == {}
