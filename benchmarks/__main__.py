@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("help_time", "event_stream", "training_step", "first_token", "archive", "chart")
+NAMES = (
+    "help_time", "event_stream", "training_step", "first_token", "archive", "chart", "first_paint",
+    "live",
+)  # fmt: skip
 
 
 def main() -> int:
