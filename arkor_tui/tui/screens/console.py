@@ -147,6 +147,7 @@ class ConsoleScreen(BaseScreen):
         self._last_prompt = ""
         self._asking: Worker[None] | None = None
         self._answers: list[Answer] = []
+        self._ask_again = False
 
     def content(self) -> ComposeResult:
         """Targets, conversation, prompt."""
@@ -318,6 +319,9 @@ class ConsoleScreen(BaseScreen):
                 {"role": "user", "content": prompt},
                 {"role": "assistant", "content": answers[0].text},
             ]
+        if self._ask_again:
+            self._ask_again = False
+            self.call_later(self._send, prompt)
 
     def _history(self, single: bool) -> list[dict[str, Any]]:
         system = self._settings.system
@@ -338,6 +342,7 @@ class ConsoleScreen(BaseScreen):
     def action_escape(self) -> None:
         """Stop the reply; else leave the prompt; else go back."""
         if self._asking is not None and self._asking.is_running:
+            self._ask_again = False
             self._asking.cancel()
         elif isinstance(self.focused, PromptArea):
             self.query_one("#talk", VerticalScroll).focus()
@@ -389,8 +394,9 @@ class ConsoleScreen(BaseScreen):
                 last = targets.targets[-1]
                 targets.marked.add((last.kind, last.step))
             targets.refresh()
-            busy = self._asking is not None and self._asking.is_running
-            if self._last_prompt and not busy:
+            if self._asking is not None and self._asking.is_running:
+                self._ask_again = True  # as soon as the reply that is coming has come
+            elif self._last_prompt:
                 self._send(self._last_prompt)
         self._show_head()
 
