@@ -1,11 +1,87 @@
-"""Keys of one's own: the ``keys`` table of the settings, checked against the real bindings."""
+"""Keys of one's own, and what keys do here: both from the real bindings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.keys import _character_to_key
+from textual.screen import Screen
+
+from arkor_tui.workspace.settings import KeyTable
+
+PANE, SCREEN, EVERYWHERE = "The pane in focus", "This screen", "Everywhere"
+_UNINTERESTING = frozenset(
+    {"scroll_left", "scroll_right", "page_left", "page_right", "screen.copy_text",
+     "app.focus_next", "app.focus_previous", "show_help_panel"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One action: its keys as people read them, what it does, its id, whether it can be done."""
+
+    keys: str
+    description: str
+    id: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The actions of one place."""
+
+    title: str
+    rows: tuple[KeyRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """What of a ``keys`` table can be used, for ``App.set_keymap``, and what is wrong with it."""
+
+    keys: dict[str, str]
+    problems: list[str]
+
+
+def describe_bindings(app: App[Any], screen: Screen[Any] | None = None) -> list[Section]:
+    """The keys that work on a screen, by default the one on top: pane, screen, everywhere."""
+    screen = screen or app.screen
+    found: dict[str, dict[str, tuple[list[str], str | None, bool]]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.description or binding.action in _UNINTERESTING:
+            continue
+        node = active.node
+        place = EVERYWHERE if node is app else SCREEN if isinstance(node, Screen) else PANE
+        rows = found.setdefault(place, {})
+        keys, _, enabled = rows.get(binding.description, ([], binding.id, False))
+        shown = app.get_key_display(binding)
+        if shown not in keys:
+            keys.append(shown)
+        rows[binding.description] = (keys, binding.id, enabled or active.enabled)
+    return [
+        Section(
+            place,
+            tuple(
+                KeyRow(" ".join(keys), text, action, enabled)
+                for text, (keys, action, enabled) in found[place].items()
+            ),
+        )
+        for place in (PANE, SCREEN, EVERYWHERE)
+        if place in found
+    ]
+
+
+def check_keys(keys: Mapping[str, str], places: Iterable[type[DOMNode]]) -> Keymap:
+    """A ``keys`` table for Textual; unknown actions are left out, clashes are told."""
+    places = list(places)
+    known = action_ids(places)
+    problems = unknown_actions(keys, known) + clashes(keys, places)
+    return Keymap({name: value for name, value in keys.items() if name in known}, problems)
 
 
 def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:
@@ -18,7 +94,7 @@ def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:
 
 
 def actions_of(place: type[DOMNode]) -> list[tuple[str, str, str]]:
-    """Id, keys (apart by commas) and description of each action of one place."""
+    """Id, keys (apart by commas) and description of each action that one place declares itself."""
     return [
         (binding.id, binding.key, binding.description)
         for binding in place.BINDINGS
@@ -35,18 +111,45 @@ def unknown_actions(keys: Mapping[str, str], known: Mapping[str, str]) -> list[s
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            told.append(f"keys: there is no action {name!r}.{hint}")
+            told.append(f"{_place(keys, name)}: there is no action {name!r}.{hint}")
     return told
 
 
 def clashes(keys: Mapping[str, str], places: Iterable[type[DOMNode]]) -> list[str]:
-    """Two actions of one place on one key, after the table is applied."""
-    told = []
+    """Two actions of one place on one key, after the table is applied; each is told once."""
+    told: dict[str, None] = {}
     for place in places:
-        seen: dict[str, str] = {}
-        for action, usual, _ in actions_of(place):
-            for key in keys.get(action, usual).split(","):
-                other = seen.setdefault(key.strip(), action)
-                if other != action and (action in keys or other in keys):
-                    told.append(f"keys: {key.strip()} would do both {other} and {action}.")
-    return told
+        taken: dict[str, tuple[str, str]] = {}
+        for key, binding in _bindings_of(place).items():
+            usual = binding.id or binding.action
+            pressed = keys[usual].split(",") if usual in keys else [key]
+            for one in map(_long_name, pressed):
+                other, what = taken.setdefault(one, (usual, binding.description))
+                if other == usual or (usual not in keys and other not in keys):
+                    continue
+                mine = next(name for name in (usual, other) if name in keys)
+                both = f"{_called(other, what)} and {_called(usual, binding.description)}"
+                told[f"{_place(keys, mine)}: {one} would do both {both}."] = None
+    return list(told)
+
+
+def _bindings_of(place: type[DOMNode]) -> dict[str, Binding]:
+    """By key, with those of the classes that it builds on, as Textual merges them."""
+    found: dict[str, Binding] = {}
+    for base in reversed(place.__mro__):
+        for binding in Binding.make_bindings(base.__dict__.get("BINDINGS", ())):
+            found[binding.key] = binding
+    return found
+
+
+def _long_name(key: str) -> str:
+    key = key.strip()
+    return _character_to_key(key) if len(key) == 1 else key
+
+
+def _called(action: str, description: str) -> str:
+    return action if "." in action and "(" not in action else f"“{description or action}”"
+
+
+def _place(keys: Mapping[str, str], action: str) -> str:
+    return keys.place(action) if isinstance(keys, KeyTable) else "keys"

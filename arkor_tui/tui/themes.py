@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,19 @@ _COLOURS = frozenset(
     {"primary", "secondary", "accent", "warning", "error", "success", "foreground", "background",
      "surface", "panel", "boost"}
 )  # fmt: skip
+_NAME = re.compile(r"\w[\w .-]{0,39}")
+_VARIABLE = re.compile(r"[a-z][a-z0-9-]*")
+_TEXT_STYLES = frozenset(
+    {"none", "not", "bold", "dim", "italic", "underline", "underline2", "overline", "reverse",
+     "strike"}
+)  # fmt: skip
 DEFAULTS: dict[str, str] = {
     "muted": "ansi_white",
     "cursor-row": "ansi_bright_black",
     "chart-train": "ansi_cyan",
     "chart-eval": "ansi_yellow",
+    "chart-smooth": "ansi_bright_cyan",
+    "chart-axis": "ansi_white",
     "chart-cursor": "ansi_white",
     "chart-mark": "ansi_yellow",
     "chart-run1": "ansi_cyan",
@@ -51,13 +60,16 @@ class ThemeSet:
 
 
 def load_themes() -> ThemeSet:
-    """Ours, then those in ``themes`` of the user's settings folder, which may replace ours."""
+    """Ours, then those in ``themes`` of the user's settings folder, which may replace ours.
+
+    A file that cannot be used is a problem with its line, and the others are there all the same.
+    """
     found = ThemeSet()
     for path in (*_files(_our_folder()), *_files(config_dir(create=False) / "themes")):
         try:
             theme = read_theme(path)
         except ValueError as error:
-            found.problems.append(f"Theme {path}: {error}")
+            found.problems.append(f"Theme {plain(path, newlines=False)}, {error}")
         else:
             found.themes[theme.name] = theme
     return found
@@ -71,7 +83,8 @@ def _our_folder() -> Path:
 
 def _files(folder: Path) -> Iterator[Path]:
     try:
-        yield from sorted(folder.glob("*.toml"))
+        # is_file: opening a pipe that somebody named so would wait for ever
+        yield from sorted(path for path in folder.glob("*.toml") if path.is_file())
     except OSError:
         return
 
@@ -80,30 +93,55 @@ def read_theme(path: Path) -> Theme:
     """A theme from a TOML file.
 
     Raises:
-        ValueError: it cannot be read, is no TOML, or has a key or colour that is none; with the
-            line where that is known.
+        ValueError: it cannot be read, is no TOML, or has a key or value that is none; the text
+            begins with the line, ``line 3: …``, where there is one to blame.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(plain(error, limit=200, newlines=False)) from error
+    text, raw = _read(path)
     variables = raw.pop("variables", {})
     name, dark = raw.pop("name", path.stem), raw.pop("dark", True)
-    if not isinstance(name, str) or not isinstance(dark, bool) or not isinstance(variables, dict):
-        raise ValueError(  # noqa: TRY004 what the file says is wrong, not its type in Python
-            "name must be a text, dark true or false, variables a table"
-        )
-    unknown = sorted(set(raw) - _COLOURS)
-    if unknown:
-        raise ValueError(f"{_line(text, unknown[0])}unknown key {unknown[0]!r}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _wrong(text, "", "name", "name must be a word or a few, without odd signs")
+    if not isinstance(dark, bool):
+        raise _wrong(text, "", "dark", "dark must be true or false")
+    if not isinstance(variables, dict):
+        raise _wrong(text, "", "variables", "variables must be a table")
+    for key in raw:
+        if key not in _COLOURS:
+            raise _unknown(text, "", key, ("name", "dark", "variables", *sorted(_COLOURS)))
+    for key in variables:
+        if not _VARIABLE.fullmatch(key) or (
+            key not in DEFAULTS and key not in _textual_variables()
+        ):
+            raise _unknown(text, "variables", key, (*DEFAULTS, *_textual_variables()))
     if "primary" not in raw:
-        raise ValueError("there is no primary colour")
-    for key, value in (*raw.items(), *variables.items()):
-        _check_colour(text, key, value)
-    ansi = any(str(value).startswith("ansi_") for value in raw.values())
+        raise ValueError("line 1: there is no primary colour")
+    for table, values in (("", raw), ("variables", variables)):
+        for key, value in values.items():
+            if not _is_value(key, value):
+                shown = plain(repr(value), limit=60, newlines=False)
+                raise _wrong(text, table, key, f"{key} is no colour: {shown}")
+    ansi = any(value.startswith("ansi_") for value in raw.values())
     extra: dict[str, str] = {**_ANSI_EXTRAS, **variables} if ansi else dict(variables)
     return Theme(name=name, dark=dark, ansi=ansi, variables=extra, **raw)
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line}: is not UTF-8 text") from error
+    except RecursionError as error:
+        raise ValueError("line 1: is nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = int((found and found[1]) or text.count("\n") + 1)
+        reason = str(error)[: found.start()] if found else str(error)
+        shown = plain(reason, limit=200, newlines=False)
+        raise ValueError(f"line {line}: is not TOML: {shown}") from error
 
 
 _ANSI_EXTRAS = {
@@ -121,16 +159,42 @@ _ANSI_EXTRAS = {
 }
 
 
-def _check_colour(text: str, key: str, value: Any) -> None:
+@cache
+def _textual_variables() -> frozenset[str]:
+    """Every variable that Textual's own styles have; asked for only where ours do not suffice."""
+    colours = Theme("any", primary="#ffffff").to_color_system().generate()
+    return frozenset(
+        {*colours, *_ANSI_EXTRAS, "button-color-foreground", "button-focus-text-style"}
+    )
+
+
+def _is_value(key: str, value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    if key.endswith(("-style", "-style-hover")):
+        return all(word in _TEXT_STYLES for word in value.split())
     try:
-        Color.parse(value if isinstance(value, str) else "")
-    except ColorParseError as error:
-        shown = plain(repr(value), limit=60, newlines=False)
-        raise ValueError(f"{_line(text, key)}{key} is no colour: {shown}") from error
+        Color.parse(value)
+    except ColorParseError:
+        return False
+    return True
 
 
-def _line(text: str, key: str) -> str:
-    for count, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
-            return f"line {count}: "
-    return ""
+def _wrong(text: str, table: str, key: str, what: str) -> ValueError:
+    current, line = "", 1
+    for number, row in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", row):
+            current = header[1]
+        elif current == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", row):
+            line = number
+            break
+    return ValueError(f"line {line}: {what}")
+
+
+def _unknown(text: str, table: str, key: str, known: Iterable[str]) -> ValueError:
+    import difflib  # only where something is wrong
+
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    shown = plain(repr(key), limit=60, newlines=False)
+    return _wrong(text, table, key, f"unknown key {shown}{hint}")

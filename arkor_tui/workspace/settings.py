@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,40 @@ class AppSettings:
     ``redraws_per_second`` caps how often a chart is drawn anew by itself; None is 4, or 1 over SSH.
     ``symbols`` are those that charts are drawn with; None looks at the locale. ``bell`` and
     ``osc9`` (a desktop notice) announce the end of a run; ``title`` sets the window's title.
+    ``animations`` are Textual's own, such as smooth scrolling. ``confirm_quit`` asks before the app
+    is left while a run is live.
     """
 
     theme: str | None = None
     redraws_per_second: float | None = None
     symbols: str | None = None
+    animations: bool = False
     mouse: bool = True
     bell: bool = False
     osc9: bool = False
     title: bool = True
+    confirm_quit: bool = True
+
+
+class KeyTable(dict[str, str]):
+    """Keys of actions by action id, and where each stands: ids are checked later, by the app."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, str] | None = None,
+        *,
+        path: Path | None = None,
+        lines: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(keys or {})
+        self._path, self._lines = path, lines or {}
+
+    def place(self, action: str) -> str:
+        """What a complaint about this entry begins with: the file and the line, or ``keys``."""
+        if self._path is None:
+            return "keys"
+        line = self._lines.get(action)
+        return f"{self._path}, line {line}" if line is not None else str(self._path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +94,16 @@ class Settings:
     backend: str | None = None
     stream: StreamSettings = field(default_factory=StreamSettings)
     app: AppSettings = field(default_factory=AppSettings)
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=KeyTable)
 
 
-_KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[a-z0-9_]+|[A-Z])")
+_MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
+_NAMED_KEYS = frozenset(
+    {"escape", "enter", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup",
+     "pagedown", "up", "down", "left", "right",
+     "minus", "plus", "slash", "backslash", "at", "underscore", "hyphen_minus", "newline"}
+    | {f"f{number}" for number in range(1, 25)}
+)  # fmt: skip
 
 
 class _UnusableValueError(ValueError):
@@ -131,14 +162,20 @@ def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
             "theme": _text,
             "redraws_per_second": _rate,
             "symbols": _symbols,
+            "animations": _yes_or_no,
             "mouse": _yes_or_no,
             "bell": _yes_or_no,
             "osc9": _yes_or_no,
             "title": _yes_or_no,
+            "confirm_quit": _yes_or_no,
         },
     )
     given = top.pop("keys", {})
-    keys = reader.table("keys", given, dict.fromkeys(given, _keys))
+    keys = KeyTable(
+        reader.table("keys", given, dict.fromkeys(given, _keys)),
+        path=reader.path,
+        lines=reader.lines("keys", given),
+    )
     stream = reader.table(
         "stream",
         top.pop("stream", {}),
@@ -187,6 +224,11 @@ class _Reader:
                     hint="Correct it, or delete the line to get the default.",
                 ) from error
         return read
+
+    def lines(self, table: str, keys: Iterable[str]) -> dict[str, int]:
+        """The lines of those keys of a table that are plainly written."""
+        found = ((key, self._line_of(table, key)) for key in keys)
+        return {key: line for key, line in found if line is not None}
 
     def _line_of(self, table: str, key: str) -> int | None:
         """The line that sets ``key`` in ``table``, as plainly written TOML has it; else None."""
@@ -242,10 +284,10 @@ def _yes_or_no(value: Any) -> bool:
     return value
 
 
-def _symbols(value: Any) -> str:
-    if value not in ("braille", "block", "ascii"):
-        raise _UnusableValueError('"braille", "block" or "ascii"')
-    return str(value)
+def _symbols(value: Any) -> str | None:
+    if value not in ("auto", "braille", "block", "ascii"):
+        raise _UnusableValueError('"auto", "braille", "block" or "ascii"')
+    return None if value == "auto" else str(value)
 
 
 def _rate(value: Any) -> float:
@@ -259,11 +301,33 @@ def _keys(value: Any) -> str:
     if not isinstance(keys, list) or not keys or not all(isinstance(k, str) for k in keys):
         raise _UnusableValueError('a key such as "ctrl+g", or a list of keys')
     names = [part.strip() for key in keys for part in key.split(",")]
-    wrong = next((name for name in names if not _KEY.fullmatch(name)), None)
+    wrong = next((name for name in names if not _is_key(name)), None)
     if wrong is not None:
         shown = plain(repr(wrong), limit=40, newlines=False)
-        raise _UnusableValueError(f'keys such as "ctrl+g", "f5" or "G", not {shown}')
+        raise _UnusableValueError(f'keys such as "ctrl+g", "f5", "G" or "?", not {shown}')
     return ",".join(names)
+
+
+def _is_key(name: str) -> bool:
+    """Whether there is such a key: a sign, or a name as Textual has it, with what is held down."""
+    *held, key = name.split("+") if len(name) > 1 else [name]
+    if len(set(held)) != len(held) or not _MODIFIERS.issuperset(held):
+        return False
+    if len(key) == 1:
+        return key.isprintable() and not key.isspace()
+    if key in _NAMED_KEYS:
+        return True
+    import unicodedata  # only for signs that are written out, such as question_mark
+
+    if not re.fullmatch(r"[a-z0-9_]+", key):
+        return False
+    for spelled in (key.replace("_", " "), key.replace("_", "-")):
+        try:
+            # a letter is written as itself: "latin_small_letter_a" is what no terminal sends
+            return not unicodedata.lookup(spelled).isalnum()
+        except KeyError:
+            continue
+    return False
 
 
 def _seconds(value: Any) -> float:
