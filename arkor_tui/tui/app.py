@@ -430,7 +430,7 @@ class ArkorApp(App[None]):
         """What ended the app, where it was no wish of the user."""
         return self._exception
 
-    @work(group="quit", exclusive=True)
+    @work(group="quit")
     async def action_ask_quit(self) -> None:
         """Quit; asks first while a run is live."""
         live = self.session.monitors.live

@@ -80,11 +80,6 @@ async def test_a_refused_cancel_keeps_the_app_open_and_tells_the_truth(path: Pat
         assert "The job is running" in live.told
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the second ctrl+c starts an exclusive worker, which ends the one that awaits the "
-    "answer (ArkorApp.action_ask_quit): the next answer does nothing",
-)
 async def test_ctrl_c_asks_too_and_a_second_one_does_not_lose_the_answer(path: Path) -> None:
     async with live_app(path) as live:
         await live.press("ctrl+c")
