@@ -67,7 +67,7 @@ async def follow(
     trainer.use(connection)
     trainer.on_state = presenter.state
     # one failing callback must not take the view of a paid run with it
-    trainer.on_callback_error = "report"
+    trainer.hooks.on_error = "report"
 
     def tell(notice: DeprecationNotice) -> None:
         until = f" (until {notice.sunset})" if notice.sunset else ""

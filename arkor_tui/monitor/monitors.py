@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import RunRecord
 
-from .updates import CancelState, Update
+from .updates import Update
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
 if TYPE_CHECKING:
+    from arkor_tui.training.cancelling import CancelState
     from arkor_tui.training.trainer import Trainer
 
     from .run import RunMonitor

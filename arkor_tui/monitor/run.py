@@ -15,11 +15,11 @@ from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.points import metric_points
 from arkor_tui.history.records import LogRow, NewEvent, RunIdentity, RunRecord
 from arkor_tui.history.series import Series
+from arkor_tui.training.cancelling import CancelState
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
-from .cancelling import cancel_and_confirm
-from .updates import CancelState, Problem, StreamHealth, Update
+from .updates import Problem, StreamHealth, Update
 
 UPDATE_SECONDS = 0.05
 """Subscribers hear at most this often, however fast events arrive."""
@@ -61,12 +61,12 @@ class RunMonitor:
         self.state_since = time.monotonic()
         self.last_event_at: float | None = None
         """``time.monotonic()`` of the last event that arrived."""
-        self.cancel_state = CancelState()
         self.problems: list[Problem] = []
         self.following = False
         self._trainer_file = trainer_file
         self._origin = origin
         self._subscribers: list[Subscriber] = []
+        trainer.on_cancel = self._tell_cancel
         self._pending: list[NewEvent] = []
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -77,7 +77,6 @@ class RunMonitor:
         self._gaps = 0
         self._last_counted: int | None = None
         self._told_errors = 0
-        self._cancelling = asyncio.Lock()
 
     @property
     def key(self) -> int:
@@ -89,6 +88,11 @@ class RunMonitor:
         if self.record is None:
             raise RuntimeError("the run has no place in the archive yet")
         return self.record.key
+
+    @property
+    def cancel_state(self) -> CancelState:
+        """How far a cancellation is, whoever asked for it."""
+        return self.trainer.cancel_state
 
     @property
     def health(self) -> StreamHealth:
@@ -149,7 +153,7 @@ class RunMonitor:
         self.following, self._finished = True, False
         self.trainer.on_event = self._arrive
         self.trainer.on_state = self._change_state
-        self.trainer.on_callback_error = "report"
+        self.trainer.hooks.on_error = "report"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(), name="archive writer")
@@ -174,6 +178,7 @@ class RunMonitor:
         await self._all_written()
         job, key = result.job, self.key
         await self.archive.write(lambda a: a.set_status(key, job.status, job.error))
+        await self._keep_reason()
         await self._refresh_record()
         self._publish(Update(ended=True))
 
@@ -281,20 +286,19 @@ class RunMonitor:
     async def cancel(self, reason: str | None = None) -> CancelState:
         """Stop the run on the backend and wait until the backend says that it has ended.
 
-        However often and from wherever this is called, one request is under way at a time. Never
-        raises; the answer, also in ``cancel_state``, tells the truth.
+        See :meth:`Trainer.stop`; a guard of the run stops it in the same way.
         """
-        async with self._cancelling:
-            if self.cancel_state.phase == "confirmed":
-                return self.cancel_state
+        state = await self.trainer.stop(reason or "")
+        await self._keep_reason()
+        return state
 
-            def tell(state: CancelState) -> None:
-                self.cancel_state = state
-                self._publish(Update())
+    def _tell_cancel(self, _state: CancelState) -> None:
+        self._publish(Update())
 
-            outcome = await cancel_and_confirm(self.trainer, tell, policy=self.trainer.policy)
-            if reason and outcome.phase == "confirmed" and self.record is not None:
-                key, status = self.key, self.record.status
-                await self.archive.write(lambda a: a.set_status(key, status, reason=reason))
-                await self._refresh_record()
-            return outcome
+    async def _keep_reason(self) -> None:
+        """Why the run was stopped belongs into the archive, whoever stopped it."""
+        reason = self.trainer.stop_reason
+        if reason and self.cancel_state.confirmed and self.record is not None:
+            key, status = self.key, self.record.status
+            await self.archive.write(lambda a: a.set_status(key, status, reason=reason))
+            await self._refresh_record()

@@ -13,10 +13,11 @@ from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import RunRecord
 
 from .monitors import Monitors
-from .updates import CancelState, Problem, Target
+from .updates import Problem, Target
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
 if TYPE_CHECKING:
+    from arkor_tui.training.cancelling import CancelState
     from arkor_tui.training.connection import Connection
     from arkor_tui.training.infer import Infer
     from arkor_tui.training.trainer import Trainer

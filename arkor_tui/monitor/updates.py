@@ -3,31 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LogRow, RunRecord
-
-CancelPhase = Literal["none", "asking", "waiting", "confirmed", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class CancelState:
-    """How far a cancellation is.
-
-    ``asking``: the backend was not reached yet. ``waiting``: it took the request, but the job has
-    not ended. ``confirmed``: the backend says that the job has ended (``message`` says how).
-    ``failed``: the job may still be running; ``message`` says why and ``hint`` what to do.
-    """
-
-    phase: CancelPhase = "none"
-    message: str = ""
-    hint: str = ""
-
-    @property
-    def under_way(self) -> bool:
-        """Whether an answer is still to come."""
-        return self.phase in ("asking", "waiting")
 
 
 @dataclass(frozen=True, slots=True)

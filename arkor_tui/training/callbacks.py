@@ -3,98 +3,75 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from arkor_tui.api.chat import AdapterRef
-from arkor_tui.api.events import RunMetrics
 from arkor_tui.api.jobs import Job
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.errors import ArkorTuiError
 
-from .infer import Infer
+from .cancelling import CancelState
+from .contexts import CheckpointContext as CheckpointContext
+from .contexts import CompletedContext as CompletedContext
+from .contexts import Context as Context
+from .contexts import FailedContext as FailedContext
+from .contexts import LogContext as LogContext
+from .contexts import StartedContext as StartedContext
+from .findings import Finding, Gauge
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .infer import Infer
 
 
-@dataclass(frozen=True, slots=True)
-class StartedContext:
-    """The backend began to train. ``infer`` talks to the base model, untuned.
-
-    ``event_id`` is the stream's id of the event, here and below.
-    """
-
-    job: Job
-    infer: Infer
-    event_id: str | None = None
-    metadata: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogContext:
-    """Numbers of one step; any may be None.
-
-    ``loss`` and ``eval_loss`` are nats per trained token and can be infinite, ``epoch`` counts
-    passes over the data, ``non_finite`` names what could not be told as a number, and ``extra``
-    holds whatever else the backend sent, under its wire names.
-    """
-
-    job: Job
-    step: int
-    loss: float | None = None
-    eval_loss: float | None = None
-    learning_rate: float | None = None
-    epoch: float | None = None
-    samples_per_second: float | None = None
-    non_finite: dict[str, str] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointContext:
-    """A checkpoint was saved. ``infer`` talks to exactly this one, while training goes on."""
-
-    job: Job
-    step: int
-    adapter: AdapterRef
-    infer: Infer
-    artifacts: list[Any] | None = None
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedContext:
-    """Training ended well. ``infer`` talks to the final adapter."""
-
-    job: Job
-    artifacts: list[Any]
-    infer: Infer
-    metrics: RunMetrics | None = None
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedContext:
-    """Training failed, or was cancelled. ``step`` is where, if the backend said so."""
-
-    job: Job
-    error: str
-    step: int | None = None
-    event_id: str | None = None
-
-
-Context = StartedContext | LogContext | CheckpointContext | CompletedContext | FailedContext
 Outcome = Awaitable[None] | None
 
 
 class RunHandle(Protocol):
-    """What a callback may do to the run that it watches."""
+    """What a callback may do to the run that it watches. Every trainer is one."""
 
     @property
     def job(self) -> Job | None:
         """The job as last known; None before it was submitted."""
 
+    @property
+    def name(self) -> str:
+        """The run's name."""
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run was asked to stop; None where nobody asked."""
+
     async def cancel(self) -> None:
-        """Stop the job on the backend."""
+        """Ask the backend once to stop the job, and believe it."""
+
+    async def stop(self, reason: str) -> CancelState:
+        """Stop the run on the backend and wait until the backend says that it has ended.
+
+        However often and from wherever this is called, one request is under way at a time, and a
+        confirmed stop is never repeated. The first reason is kept. Never raises for what a backend
+        says: the state tells the truth.
+        """
+
+    async def keep(self, finding: Finding) -> None:
+        """Keep what was learned with the run, and tell every callback's ``on_finding``."""
+
+    async def first_time(self, mark: str) -> bool:
+        """True once for each mark, also over restarts where an archive keeps the run."""
+
+    async def was_marked(self, mark: str) -> bool:
+        """Whether :meth:`first_time` was called with this mark."""
+
+    def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Do work beside the stream.
+
+        It is awaited before waiting for the run ends, and cancelled if waiting is given up. What it
+        raises counts as a callback's error.
+        """
+
+    def infer(self, *, step: int | None = None, base: bool = False) -> Infer:
+        """Talk to the final adapter, to the checkpoint at ``step``, or to the base model."""
 
 
 class Callback:
@@ -106,6 +83,22 @@ class Callback:
 
     def attached(self, run: RunHandle) -> None:
         """Called once, before the first event, with the run that this callback belongs to."""
+
+    def on_replayed(self, ctx: Context) -> None:
+        """An event from before this process watched the run, told again after a restart.
+
+        For rebuilding state: send nothing, start nothing, stop nothing.
+        """
+
+    def on_connection(self, state: StreamState) -> None:
+        """The connection to the event stream changed. Must be quick."""
+
+    def on_finding(self, finding: Finding) -> Outcome:
+        """A recipe of this run, perhaps this one, kept something."""
+
+    def gauges(self) -> Sequence[Gauge]:
+        """How far from firing; may be asked at any time between events."""
+        return ()
 
     def on_started(self, ctx: StartedContext) -> Outcome:
         """The backend began to train."""
@@ -176,7 +169,7 @@ _METHODS: dict[type, str] = {
 }
 
 
-def attach(callbacks: list[Callback], run: RunHandle) -> list[CallbackError]:
+def attach(callbacks: Sequence[Callback], run: RunHandle) -> list[CallbackError]:
     """Tell every callback its run; what they raised, in order."""
     errors: list[CallbackError] = []
     for callback in callbacks:
@@ -188,17 +181,42 @@ def attach(callbacks: list[Callback], run: RunHandle) -> list[CallbackError]:
     return errors
 
 
-async def fire(callbacks: list[Callback], ctx: Context, event: str) -> list[CallbackError]:
+async def fire(callbacks: Sequence[Callback], ctx: Context, event: str) -> list[CallbackError]:
     """Call every callback with ``ctx``, one after another; what they raised, in order."""
-    method = _METHODS[type(ctx)]
+    return await _call(callbacks, _METHODS[type(ctx)], ctx, event)
+
+
+async def tell_finding(callbacks: Sequence[Callback], finding: Finding) -> list[CallbackError]:
+    """Call every callback's ``on_finding``; what they raised, in order."""
+    return await _call(callbacks, "on_finding", finding, f"a {finding.kind} of {finding.name}")
+
+
+async def _call(
+    callbacks: Sequence[Callback], method: str, told: Any, event: str
+) -> list[CallbackError]:
     errors: list[CallbackError] = []
     for callback in callbacks:
-        handler = cast("Callable[[Context], Outcome]", getattr(callback, method))
+        handler = cast("Callable[[Any], Outcome]", getattr(callback, method))
         try:
-            outcome = handler(ctx)
+            outcome = handler(told)
             if outcome is not None and inspect.isawaitable(outcome):
                 await outcome
         except Exception as error:
+            errors.append(CallbackError(_name_of(callback, handler, method), event, error))
+    return errors
+
+
+def tell(
+    callbacks: Sequence[Callback], method: Literal["on_replayed", "on_connection"], told: Any
+) -> list[CallbackError]:
+    """Call a method that cannot wait on every callback; what they raised, in order."""
+    errors: list[CallbackError] = []
+    for callback in callbacks:
+        handler = getattr(callback, method)
+        try:
+            handler(told)
+        except Exception as error:
+            event = method.removeprefix("on_")
             errors.append(CallbackError(_name_of(callback, handler, method), event, error))
     return errors
 

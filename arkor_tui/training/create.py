@@ -19,7 +19,8 @@ from .callbacks import (
 )
 from .config import LoraConfig, Steps, TrainerInput
 from .datasets import Dataset, LocalModel, check_model
-from .trainer import OnCallbackError, Trainer
+from .hooks import OnCallbackError
+from .trainer import Trainer
 
 
 def create_trainer(

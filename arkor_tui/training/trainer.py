@@ -3,50 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from arkor_tui.api.chat import AdapterRef
-from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhaustedError
+from arkor_tui.api.errors import ApiError
 from arkor_tui.api.events import (
-    CheckpointSaved,
     RunMetrics,
     TrainingCompleted,
     TrainingEvent,
     TrainingFailed,
-    TrainingLog,
     TrainingStarted,
     UnknownEvent,
 )
 from arkor_tui.api.jobs import FileSource, Job, JobCreate
-from arkor_tui.api.reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
+from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.seen import SeenIds
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
-from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.errors import UsageError
 
-from .abort import AbortSignal, interruptible
-from .callbacks import (
-    Callback,
-    CallbackError,
-    CheckpointContext,
-    CompletedContext,
-    Context,
-    FailedContext,
-    LogContext,
-    StartedContext,
-    attach,
-    fire,
-)
+from .abort import AbortController, AbortSignal, interruptible
+from .callbacks import Callback, CallbackError
+from .cancelling import CancelState, cancel_and_confirm
 from .config import TrainerInput
 from .connection import Connection, connect
+from .contexts import adapter_of, context_of
+from .ending import failed_or_cancelled, terminal_event, wait_for_the_end
+from .findings import Finding
+from .hooks import Hooks, OnCallbackError
 from .infer import Infer
 
 _BAD_ENDS = ("failed", "cancelled")
-OnCallbackError = Literal["raise", "report"]
+END_SECONDS = 10.0
+"""How long a stream may stay open after the backend confirmed that its job has ended."""
+
+
+class _NoEndHeardError(Exception):
+    """The job has ended, but its stream does not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class TrainingResult:
     job: Job
     artifacts: list[Any] = field(default_factory=list)
     metrics: RunMetrics | None = None
+    reason: str | None = None
+    """Why it was stopped, where a guard or a person of this side did."""
 
     @property
     def status(self) -> str:
@@ -82,9 +89,8 @@ class Trainer:
         policy: ReconnectPolicy | None = None,
     ) -> None:
         self.settings = settings
-        self.callbacks = list(callbacks)
+        self.hooks = Hooks(callbacks, on_callback_error)
         self.abort_signal = abort_signal
-        self.on_callback_error = on_callback_error
         self.folder: Path | None = None
         """Where relative paths start: the trainer file's folder; None for the current one."""
         self.policy = policy or ReconnectPolicy()
@@ -92,8 +98,10 @@ class Trainer:
         self.on_event: Callable[[StreamEvent], Awaitable[None]] | None = None
         """Awaited with each event before its callbacks run: an archive keeps it first."""
         self.on_report: Callable[[str], None] = lambda _: None
-        self.callback_errors: list[CallbackError] = []
-        """What callbacks raised, in order."""
+        self.on_cancel: Callable[[CancelState], None] | None = None
+        self.stop_reason: str | None = None
+        """The first reason that :meth:`stop` was called with."""
+        self.cancel_state = CancelState()
         self.counters = StreamCounters()
         self.backend = backend
         """``local``, ``cloud``, a URL, or None for what the surroundings say."""
@@ -101,8 +109,6 @@ class Trainer:
         self._owns_connection = connection is None
         self._given_id = job_id
         self._job: Job | None = None
-        self._artifacts: list[Any] = []
-        self._metrics: RunMetrics | None = None
         self._result: TrainingResult | None = None
         self._seen = SeenIds()
         self._last_event_id: str | None = None
@@ -111,6 +117,18 @@ class Trainer:
         self._submission: asyncio.Task[Job] | None = None
         self._streaming = asyncio.Lock()
         self._connecting = asyncio.Lock()
+        self._stopping = asyncio.Lock()
+        self._interrupt = AbortController()
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """Called with every event, in this order."""
+        return self.hooks.callbacks
+
+    @property
+    def callback_errors(self) -> list[CallbackError]:
+        """What callbacks raised, in order."""
+        return self.hooks.errors
 
     @classmethod
     def attach(
@@ -250,9 +268,7 @@ class Trainer:
                 return
             with interruptible(self.abort_signal):
                 await self.start()
-            if not self._attached:
-                self._attached = True
-                self._take(attach(self.callbacks, self))
+            self.hooks.attach(self)
             connection = await self.connection()
             assert self._job is not None
             job_id = self._job.id
@@ -261,26 +277,96 @@ class Trainer:
                 policy=self.policy,
                 last_event_id=self._last_event_id,
                 seen=self._seen,
-                on_state=self.on_state,
+                on_state=self._change_state,
                 counters=self.counters,
             )
-            abortable = interruptible(self.abort_signal)
-            async with aclosing(stream.events()) as incoming:
-                try:
-                    while not self._is_over():
-                        with abortable:
-                            item = await anext(incoming)
-                        self._last_event_id = stream.last_event_id
-                        if self.on_event is not None:
-                            await self.on_event(item)
-                        await self._dispatch(item.event, item.id)
-                        yield item
-                except StopAsyncIteration:
-                    pass
+            with self._interrupted_by_abort():
+                abortable = interruptible(self._interrupt.signal)
+                async with aclosing(stream.events()) as incoming:
+                    try:
+                        while not self._is_over():
+                            with abortable:
+                                item = await anext(incoming)
+                            self._last_event_id = stream.last_event_id
+                            if self.on_event is not None:
+                                await self.on_event(item)
+                            await self._dispatch(item.event, item.id)
+                            yield item
+                    except (StopAsyncIteration, _NoEndHeardError):
+                        pass
             if not self._is_over():
                 await self._ask_for_the_end(connection)
-            elif self.on_state is not None:
-                self.on_state(StreamState("ended"))
+            else:
+                self._change_state(StreamState("ended"))
+            await self.hooks.finish()
+
+    def _change_state(self, state: StreamState) -> None:
+        self.hooks.connection(state)
+        if self.on_state is not None:
+            self.on_state(state)
+
+    @contextmanager
+    def _interrupted_by_abort(self) -> Iterator[None]:
+        """Make the user's abort reach the wait for events, and a stop that no event follows."""
+        self._interrupt = interrupt = AbortController()
+        signal = self.abort_signal
+        forget = signal.listen(lambda: interrupt.abort(signal.reason)) if signal else lambda: None
+        try:
+            yield
+        finally:
+            forget()
+
+    async def stop(self, reason: str = "") -> CancelState:
+        """Stop the job on the backend and wait until the backend says that it has ended.
+
+        However often and from wherever this is called, one request is under way at a time, and
+        after a confirmed end none is sent. ``reason`` is kept, the first one of several. Never
+        raises for what a backend says: the state, also in ``cancel_state``, tells the truth.
+        """
+        self.stop_reason = self.stop_reason or reason or None
+        async with self._stopping:
+            if self.cancel_state.confirmed:
+                return self.cancel_state
+            state = await cancel_and_confirm(self, self._tell_cancel, policy=self.policy)
+            if state.confirmed:  # a backend may end the job and never its stream
+                loop, interrupt = asyncio.get_running_loop(), self._interrupt
+                loop.call_later(END_SECONDS, interrupt.abort, _NoEndHeardError())
+            return state
+
+    def _tell_cancel(self, state: CancelState) -> None:
+        self.cancel_state = state
+        if self.on_cancel is not None:
+            self.on_cancel(state)
+
+    async def keep(self, finding: Finding) -> None:
+        """Keep what a recipe found with the run, and tell every callback of it."""
+        await self.hooks.keep(finding)
+
+    async def first_time(self, mark: str) -> bool:
+        """True once for each mark, also over restarts where an archive keeps the run."""
+        return await self.hooks.first_time(mark)
+
+    async def was_marked(self, mark: str) -> bool:
+        """Whether :meth:`first_time` was called with this mark."""
+        return await self.hooks.was_marked(mark)
+
+    def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Do work beside the stream; see :class:`~arkor_tui.training.callbacks.RunHandle`."""
+        return self.hooks.start(work, name)
+
+    def replay(self, events: Iterable[StreamEvent]) -> None:
+        """Tell callbacks what happened before this process watched the run.
+
+        Call it after :meth:`start` and before :meth:`wait`, together with :meth:`resume_after`.
+
+        Raises:
+            CallbackError: a callback raised (unless errors are only reported).
+        """
+        job = self._job
+        assert job is not None
+        self.hooks.attach(self)
+        contexts = (context_of(item.event, job, item.id, self._talk) for item in events)
+        self.hooks.replay(ctx for ctx in contexts if ctx is not None)
 
     async def cancel(self) -> None:
         """Stop the job on the backend. Does nothing before :meth:`start`.
@@ -318,14 +404,15 @@ class Trainer:
         if self._job is None:
             raise UsageError("There is nothing to talk to before the job was submitted.")
         if base:
-            return Infer(self.connection, base_model=self._job.config.model)
-        return Infer(self.connection, adapter=_adapter(self._job.id, step))
+            return self._talk(None)
+        return self._talk(adapter_of(self._job.id, step))
 
     @asynccontextmanager
     async def _closing(self) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
+            await self.hooks.cancel()
             if self._submission is None:  # one that is under way still needs its connection
                 await self.aclose()
 
@@ -334,134 +421,48 @@ class Trainer:
 
     async def _dispatch(self, event: TrainingEvent | UnknownEvent, event_id: str | None) -> None:
         """Update the job's copy, then fire the callbacks."""
-        if isinstance(event, TrainingFailed):
-            ctx: Context | None = await self._how_it_failed(event, event_id)
-        else:
-            ctx = self._understand(event, event_id)
-        if ctx is None:
-            return
-        errors = await fire(self.callbacks, ctx, event.type)
-        if isinstance(event, TrainingCompleted | TrainingFailed):
-            assert self._job is not None
-            self._result = TrainingResult(self._job, self._artifacts, self._metrics)
-        self._take(errors)
-
-    def _take(self, errors: list[CallbackError]) -> None:
-        """Raise what callbacks raised, or only remember it."""
-        self.callback_errors += errors
-        if errors and self.on_callback_error == "raise":
-            errors[0].others = errors[1:]
-            raise errors[0]
-
-    def _understand(
-        self, event: TrainingEvent | UnknownEvent, event_id: str | None
-    ) -> Context | None:
-        job = self._job
-        assert job is not None
-        if isinstance(event, TrainingLog):
-            return LogContext(
-                job,
-                event.step,
-                event.loss,
-                event.eval_loss,
-                event.learning_rate,
-                event.epoch,
-                event.samples_per_second,
-                event.non_finite or {},
-                event.extra,
-                event_id,
-            )
-        now = event.timestamp or datetime.now(UTC).isoformat()
-        if isinstance(event, CheckpointSaved):
-            adapter = _adapter(job.id, event.step)
-            infer = Infer(self.connection, adapter=adapter)
-            return CheckpointContext(job, event.step, adapter, infer, event.artifacts, event_id)
-        if isinstance(event, TrainingStarted):
-            if not job.is_terminal:  # a replay does not bring an ended job back
-                job = self._know(status="running", started_at=job.started_at or now)
-            base = Infer(self.connection, base_model=job.config.model)
-            return StartedContext(job, base, event_id, event.metadata)
+        await self._learn(event)
+        assert self._job is not None
+        ctx = context_of(event, self._job, event_id, self._talk)
+        errors = await self.hooks.fire(ctx, event.type)
         if isinstance(event, TrainingCompleted):
-            job = self._know(status="completed", completed_at=now)
-            self._artifacts, self._metrics = event.artifacts or [], event.metrics
-            infer = Infer(self.connection, adapter=_adapter(job.id, None))
-            return CompletedContext(job, self._artifacts, infer, event.metrics, event_id)
-        return None
+            self._end(event.artifacts or [], event.metrics)
+        elif isinstance(event, TrainingFailed):
+            self._end([], None)
+        self.hooks.take(errors)
 
-    async def _how_it_failed(self, event: TrainingFailed, event_id: str | None) -> FailedContext:
-        status = await self._failed_or_cancelled(event)
+    def _end(self, artifacts: list[Any], metrics: RunMetrics | None) -> None:
+        assert self._job is not None
+        reason = self.stop_reason if self._job.status == "cancelled" else None
+        self._result = TrainingResult(self._job, artifacts, metrics, reason)
+
+    async def _learn(self, event: TrainingEvent | UnknownEvent) -> None:
+        """Bring the job's copy up to date."""
+        assert self._job is not None
         now = event.timestamp or datetime.now(UTC).isoformat()
-        job = self._know(status=status, completed_at=now, error=event.error)
-        return FailedContext(job, event.error, event.step, event_id)
+        if isinstance(event, TrainingStarted):
+            if not self._job.is_terminal:  # a replay does not bring an ended job back
+                self._know(status="running", started_at=self._job.started_at or now)
+        elif isinstance(event, TrainingCompleted):
+            self._know(status="completed", completed_at=now)
+        elif isinstance(event, TrainingFailed):
+            status = await failed_or_cancelled(self._job, event.error, await self.connection())
+            self._know(status=status, completed_at=now, error=event.error)
 
-    def _know(self, **changes: Any) -> Job:
+    def _talk(self, adapter: AdapterRef | None) -> Infer:
+        if adapter is not None:
+            return Infer(self.connection, adapter=adapter)
+        assert self._job is not None
+        return Infer(self.connection, base_model=self._job.config.model)
+
+    def _know(self, **changes: Any) -> None:
         assert self._job is not None
         self._job = self._job.model_copy(update=changes)
-        return self._job
-
-    async def _failed_or_cancelled(self, event: TrainingFailed) -> str:
-        """The protocol has no event for "cancelled": only the job itself tells the two apart."""
-        assert self._job is not None
-        if self._job.status in _BAD_ENDS:
-            return self._job.status
-        try:
-            connection = await self.connection()
-            detail = await connection.client.get_job(connection.scope, self._job.id)
-        except ArkorTuiError:
-            pass
-        else:
-            if detail.job.status in _BAD_ENDS:
-                return detail.job.status
-        return "cancelled" if event.error == "Job cancelled" else "failed"
 
     async def _ask_for_the_end(self, connection: Connection) -> None:
-        """The stream ended without a terminal event: ask until the job is terminal."""
         assert self._job is not None
-        failures = 0
-        while True:
-            with interruptible(self.abort_signal):
-                try:
-                    detail = await connection.client.get_job(connection.scope, self._job.id)
-                except (ConnectionFailedError, ApiError) as error:
-                    if isinstance(error, ApiError) and error.status in PERMANENT_STATUSES:
-                        raise
-                    limit = self.policy.max_attempts
-                    if limit is not None and failures >= limit:
-                        raise StreamExhaustedError(
-                            "The event stream ended without saying how the job did, and asking "
-                            f"for it failed {failures + 1} times in a row: {error.message}",
-                            failures + 1,
-                        ) from error
-                    delay = self.policy.delay(failures)
-                    failures += 1
-                else:
-                    failures, delay = 0, self.policy.base_delay
-                    self._job = detail.job
-                    if detail.job.is_terminal:
-                        break
-                await asyncio.sleep(delay)
-        await self._dispatch(_terminal_event(self._job), None)
-
-
-def _terminal_event(job: Job) -> TrainingCompleted | TrainingFailed:
-    """What the stream should have said."""
-    if job.status == "completed":
-        return TrainingCompleted(
-            type="training.completed", job_id=job.id, timestamp=job.completed_at
-        )
-    fallback = "Job cancelled" if job.status == "cancelled" else "The backend gave no reason."
-    return TrainingFailed(
-        type="training.failed",
-        job_id=job.id,
-        timestamp=job.completed_at,
-        error=job.error or fallback,
-    )
-
-
-def _adapter(job_id: str, step: int | None) -> AdapterRef:
-    if step is None:
-        return AdapterRef(kind="final", job_id=job_id)
-    return AdapterRef(kind="checkpoint", job_id=job_id, step=step)
+        self._job = await wait_for_the_end(self._job, connection, self.policy, self.abort_signal)
+        await self._dispatch(terminal_event(self._job), None)
 
 
 def _check_for_backend(request: JobCreate, connection: Connection) -> None:

@@ -268,7 +268,7 @@ class SetupScreen(BaseScreen):
         trainer = drafts.to_trainer(self._draft)
         trainer.folder = self._folder()
         if self._trainer is not None:
-            trainer.callbacks = self._trainer.callbacks
+            trainer.callbacks.extend(self._trainer.callbacks)
             if self._texts() == self._loaded:
                 trainer.settings = self._trainer.settings
         return trainer

@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.training.trainer import Trainer
 
-from .updates import CancelState
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 ATTEMPTS = 5
 """How often an unreachable backend is asked."""
 CONFIRM_SECONDS = 60.0
 """How long a job may take to end after its backend agreed to stop it."""
+
+CancelPhase = Literal["none", "asking", "waiting", "confirmed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelState:
+    """How far a cancellation is.
+
+    ``asking``: the backend was not reached yet. ``waiting``: it took the request, but the job has
+    not ended. ``confirmed``: the backend says that the job has ended (``message`` says how).
+    ``failed``: the job may still be running; ``message`` says why and ``hint`` what to do.
+    """
+
+    phase: CancelPhase = "none"
+    message: str = ""
+    hint: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether an answer is still to come."""
+        return self.phase in ("asking", "waiting")
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the backend said that the job has ended."""
+        return self.phase == "confirmed"
+
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -1,0 +1,142 @@
+"""The callbacks of one run: told one at a time, with what they find, remember and begin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+from arkor_tui.api.reconnect import StreamState
+
+from .background import Background
+from .callbacks import Callback, CallbackError, RunHandle, attach, fire, tell, tell_finding
+from .contexts import Context
+from .findings import Finding, Gauge
+
+OnCallbackError = Literal["raise", "report"]
+
+
+class Keeper(Protocol):
+    """Where what recipes find is kept over restarts."""
+
+    async def keep(self, finding: Finding) -> None:
+        """Keep a finding."""
+
+    async def mark(self, mark: str) -> bool:
+        """Set a mark; False where it was set before."""
+
+    async def was_marked(self, mark: str) -> bool:
+        """Whether a mark is set."""
+
+
+class Hooks:
+    """Calls the callbacks of a trainer. No two run at a time, whatever is told.
+
+    ``errors`` holds what they raised, in order; with ``on_error`` ``raise`` it is raised as well.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], on_error: OnCallbackError) -> None:
+        self.callbacks = list(callbacks)
+        self.on_error: OnCallbackError = on_error
+        self.keeper: Keeper | None = None
+        self.errors: list[CallbackError] = []
+        self.findings: list[Finding] = []
+        self._attached = False
+        self._firing = asyncio.Lock()
+        self._untold: list[Finding] = []
+        self._marks: set[str] = set()
+        self._background = Background()
+
+    def attach(self, run: RunHandle) -> None:
+        """Tell every callback its run, once.
+
+        Raises:
+            CallbackError: a callback raised (unless errors are only reported).
+        """
+        if not self._attached:
+            self._attached = True
+            self.take(attach(self.callbacks, run))
+
+    async def fire(self, ctx: Context | None, event: str) -> list[CallbackError]:
+        """Tell an event, and what was found with it; gives what was raised to :meth:`take`."""
+        async with self._firing:
+            errors = await fire(self.callbacks, ctx, event) if ctx is not None else []
+            return errors + await self._tell_findings()
+
+    def take(self, errors: list[CallbackError]) -> None:
+        """Raise what callbacks raised, here or in the background, or only remember it.
+
+        Raises:
+            CallbackError: the first one, with the others in it.
+        """
+        errors = [*self._background.take(), *errors]
+        if errors:
+            self.errors += errors
+            if self.on_error == "raise":
+                errors[0].others = errors[1:]
+                raise errors[0]
+
+    def connection(self, state: StreamState) -> None:
+        """Tell the state of the stream. What is raised comes with the next event."""
+        self._background.errors += tell(self.callbacks, "on_connection", state)
+
+    def replay(self, contexts: Iterable[Context]) -> None:
+        """Tell again what happened before this process watched the run.
+
+        Raises:
+            CallbackError: a callback raised (unless errors are only reported).
+        """
+        self.take([e for ctx in contexts for e in tell(self.callbacks, "on_replayed", ctx)])
+
+    async def keep(self, finding: Finding) -> None:
+        """Keep what a recipe found, and tell every callback of it.
+
+        While a callback runs it is told when that has returned, as none is called within another.
+        """
+        self.findings.append(finding)
+        if self.keeper is not None:
+            await self.keeper.keep(finding)
+        self._untold.append(finding)
+        if not self._firing.locked():
+            async with self._firing:
+                self._background.errors += await self._tell_findings()
+
+    async def _tell_findings(self) -> list[CallbackError]:
+        errors: list[CallbackError] = []
+        while self._untold:
+            errors += await tell_finding(self.callbacks, self._untold.pop(0))
+        return errors
+
+    async def first_time(self, mark: str) -> bool:
+        """True once for each mark, also over restarts where a keeper remembers."""
+        if mark in self._marks:
+            return False
+        self._marks.add(mark)
+        return self.keeper is None or await self.keeper.mark(mark)
+
+    async def was_marked(self, mark: str) -> bool:
+        """Whether :meth:`first_time` was called with this mark."""
+        if mark in self._marks:
+            return True
+        return self.keeper is not None and await self.keeper.was_marked(mark)
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Begin work beside the stream."""
+        return self._background.start(work, name)
+
+    async def finish(self) -> None:
+        """Wait for all work beside the stream.
+
+        Raises:
+            CallbackError: some of it raised (unless errors are only reported).
+        """
+        await self._background.finish()
+        self.take([])
+
+    async def cancel(self) -> None:
+        """End all work beside the stream now."""
+        await self._background.cancel()
+
+    def gauges(self) -> list[Gauge]:
+        """How far every guard is from firing."""
+        return [gauge for callback in self.callbacks for gauge in callback.gauges()]
