@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "whoami": "show who is signed in",
     "doctor": "check terminal, folders, credentials, backend and engine",
 }
+HIDDEN = frozenset({"supervise"})
+"""Commands that this program gives itself."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a terminal without UTF-8 must not turn a message into a crash
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    at = next((i for i, word in enumerate(arguments) if word in COMMANDS), None)
+    at = next((i for i, word in enumerate(arguments) if word in COMMANDS or word in HIDDEN), None)
     if at is None:
         if {"-h", "--help", "--version"} & set(arguments) or not _only_options(arguments):
             _overview().parse_args(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout, suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 from arkor_tui.api.notices import DeprecationNotice
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.monitor.headless import headless, register
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
@@ -84,6 +86,8 @@ async def follow(
                 presenter.pause()
                 code = await _decide(trainer, view, args, interrupts)
                 if code is not None:
+                    await _stopped(work)
+                    await _hand_over(trainer, presenter)
                     return code
                 presenter.resume()
         finally:
@@ -97,7 +101,10 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
     assert trainer.job is not None
     presenter.created(trainer.job, attached=attached)
     told, spoken = 0, printed.lines
-    async with aclosing(trainer.events()) as events:
+    async with (
+        headless(trainer, note=presenter.note),
+        aclosing(trainer.events()) as events,
+    ):
         async for item in events:
             presenter.event(item, spoke=printed.lines > spoken)
             spoken = printed.lines
@@ -106,7 +113,7 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
             told = len(trainer.callback_errors)
     result = trainer.result
     assert result is not None
-    presenter.finished(result.job, len(result.artifacts))
+    presenter.finished(result.job, len(result.artifacts), result.reason)
     for error in trainer.callback_errors[told:]:
         presenter.note(f"error: {error.message}")
     if trainer.callback_errors:
@@ -148,6 +155,27 @@ async def _decide(
         f"again, `arkor-tui cancel {job_id}{backend}` stops it."
     )
     return EXIT_INTERRUPTED
+
+
+async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
+    """Callbacks of a trainer file go on in a process of their own, as leaving stops no guard."""
+    if trainer.job is None or trainer.file is None or not trainer.callbacks:
+        return
+    from arkor_tui.history.async_archive import AsyncArchive
+    from arkor_tui.monitor.supervisor import start_supervisor
+
+    try:
+        archive = await AsyncArchive.open()
+        try:
+            run = await register(archive, trainer, origin="command")
+            pid = await start_supervisor(run.record, archive.path)
+        finally:
+            await archive.aclose()
+    except (ArkorTuiError, sqlite3.Error, OSError) as error:
+        presenter.note(f"error: its callbacks do not go on: {error}")
+        return
+    count = len(trainer.callbacks)
+    presenter.note(f"Process {pid} goes on with {count} callback{'' if count == 1 else 's'}.")
 
 
 async def _answer(question: str, interrupts: asyncio.Queue[signal.Signals]) -> str:

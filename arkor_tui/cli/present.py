@@ -44,7 +44,11 @@ class Presenter(Protocol):
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int) -> None: ...
+    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
+        """The end; ``stopped`` says why this side stopped it, if it did."""
+
+    def detached(self, job: Job, pid: int, callbacks: int) -> None:
+        """The run is in the hands of the process ``pid``, with its callbacks."""
 
     def close(self) -> None: ...
 
@@ -79,7 +83,7 @@ class JsonPresenter:
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int) -> None:
+    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
         self._emit(
             {
                 "type": "result",
@@ -88,8 +92,12 @@ class JsonPresenter:
                 "name": job.name,
                 "error": job.error,
                 "artifacts": artifacts,
+                "reason": stopped,
             }
         )
+
+    def detached(self, job: Job, pid: int, callbacks: int) -> None:
+        self._emit({"type": "detached", "jobId": job.id, "pid": pid, "callbacks": callbacks})
 
     def close(self) -> None: ...
 
@@ -146,8 +154,13 @@ class LinePresenter:
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int) -> None:
+    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
         self._print(ending(job, reason=not self._reason_told))
+        if stopped:
+            self._print(f"stopped because {stopped}")
+
+    def detached(self, job: Job, pid: int, callbacks: int) -> None:
+        self._print(detached(job, pid, callbacks))
 
     def close(self) -> None: ...
 
@@ -257,9 +270,15 @@ class BarPresenter:
             self._print(text)
         self._bar.start()
 
-    def finished(self, job: Job, artifacts: int) -> None:
+    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
         self._bar.stop()
         self.line(ending(job, reason=not self._reason_told))
+        if stopped:
+            self.line(f"stopped because {stopped}")
+
+    def detached(self, job: Job, pid: int, callbacks: int) -> None:
+        self._bar.stop()
+        self.line(detached(job, pid, callbacks))
 
     def close(self) -> None:
         self._bar.stop()
@@ -287,6 +306,15 @@ def presenter_for(*, json: bool, out: TextIO) -> Presenter:
     if json:
         return JsonPresenter(out)
     return BarPresenter(out) if out.isatty() else LinePresenter(out)
+
+
+def detached(job: Job, pid: int, callbacks: int) -> str:
+    """That the run goes on without this process, and how to find it again."""
+    recipes = f"{callbacks} callback{'' if callbacks == 1 else 's'}"
+    return (
+        f"Process {pid} watches the run with {recipes}. `arkor-tui attach {job.id}` follows it, "
+        f"`arkor-tui cancel {job.id}` stops it."
+    )
 
 
 def ending(job: Job, *, reason: bool) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .backend import add_backend_option
 
 if TYPE_CHECKING:
+    from arkor_tui.training.connection import Connection
     from arkor_tui.training.trainer import Trainer
 
     from .follow import View
@@ -27,6 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dry-run",
         action="store_true",
         help="a short run on little data, to see that everything fits",
+    )
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="submit the job, hand it with its callbacks to a process of its own, and return",
     )
     add_backend_option(parser)
 
@@ -63,4 +69,28 @@ async def _start(trainer: Trainer, view: View, args: argparse.Namespace) -> int:
         f"Backend {connection.base_url} ({connection.identity}, "
         f"{scope.org_slug}/{scope.project_slug})."
     )
+    if args.detach:
+        return await _detach(trainer, connection, view)
     return await follow(trainer, connection, view, args)
+
+
+async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
+    """Submit, then let a supervisor stream, archive and run the callbacks."""
+    from arkor_tui.history.async_archive import AsyncArchive
+    from arkor_tui.monitor.headless import register
+    from arkor_tui.monitor.supervisor import start_supervisor
+
+    presenter = view.presenter
+    archive = await AsyncArchive.open()
+    try:
+        trainer.use(connection)
+        await trainer.start()
+        assert trainer.job is not None
+        presenter.created(trainer.job, attached=False)
+        run = await register(archive, trainer, origin="command")
+        pid = await start_supervisor(run.record, archive.path)
+    finally:
+        await archive.aclose()
+        await connection.aclose()
+    presenter.detached(trainer.job, pid, len(trainer.callbacks))
+    return 0

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Self
 
 from .events import EventStore
+from .findings import FindingStore
 from .runs import RunStore
 from .schema import archive_path, connect
 from .talk import TalkStore
 
 
-class Archive(RunStore, EventStore, TalkStore):
-    """Runs, events, metric points, transcripts. One thread at a time; every call blocks.
+class Archive(RunStore, EventStore, TalkStore, FindingStore):
+    """Runs, events, metric points, transcripts, findings. One thread at a time; every call blocks.
 
     ``notice`` says what was unusual about opening it, such as a damaged file set aside.
     """

@@ -109,6 +109,9 @@ class _Sample(_Line):
     passed: bool | None = None
     verdict: str = ""
     created_at: str = ""
+    target: Literal["", "base", "checkpoint", "final"] = ""
+    text: str = ""
+    seconds: float | None = None
 
 
 class _Exchange(_Line):

@@ -84,6 +84,8 @@ class RunRecord:
     tags: tuple[str, ...]
     note: str
     sparkline: tuple[float, ...]
+    recipes: int = 0
+    """How many callbacks watch over it, wherever their process is."""
 
     @property
     def is_terminal(self) -> bool:
@@ -200,7 +202,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a golden prompt was answered at a checkpoint (``step`` None: by the base model)."""
+    """What a golden prompt was answered at a checkpoint, by the base model, or at the end.
+
+    ``prompt`` is its index in its ``probe`` and ``text`` the prompt itself; ``target`` is ``base``
+    (``step`` None), ``checkpoint`` or ``final``, where it is empty the step tells which;
+    ``seconds`` is how long the reply took.
+    """
 
     run_key: int
     probe: str
@@ -210,3 +217,19 @@ class Sample:
     passed: bool | None = None
     verdict: str = ""
     created_at: str = ""
+    target: str = ""
+    text: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """Something that a recipe found; see :class:`~arkor_tui.training.findings.Finding`."""
+
+    run_key: int
+    kind: str
+    name: str
+    step: int | None
+    data: dict[str, Any]
+    created_at: str
+    id: int

@@ -22,7 +22,7 @@ _NAMES = (
     "key", "backend", "org", "project", "job_id", "name", "model", "dataset", "status", "error",
     "reason", "created_at", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",
-    "config", "trainer_file", "origin", "tags", "note", "spark",
+    "config", "trainer_file", "origin", "tags", "note", "spark", "recipes",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 _DURATION = (
@@ -200,6 +200,14 @@ class RunStore:
         text = "".join(f" {word} " for word in dict.fromkeys(filter(None, words)))
         with transaction(self.db):
             self.db.execute("UPDATE runs SET tags = ? WHERE key = ?", (text, key))
+
+    def set_recipes(self, key: int, count: int, trainer_file: str | None) -> None:
+        """Say how many callbacks watch over a run, and which file they come from."""
+        with transaction(self.db):
+            self.db.execute(
+                "UPDATE runs SET recipes = ?, trainer_file = ifnull(?, trainer_file) WHERE key = ?",
+                (count, trainer_file, key),
+            )
 
     def tags(self) -> list[str]:
         """Every tag in use."""

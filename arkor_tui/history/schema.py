@@ -73,7 +73,28 @@ CREATE TABLE samples (
 CREATE UNIQUE INDEX samples_once ON samples (run, probe, prompt, ifnull(step, -1));
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+ALTER TABLE runs ADD COLUMN recipes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE samples ADD COLUMN target TEXT NOT NULL DEFAULT 'checkpoint';
+ALTER TABLE samples ADD COLUMN text TEXT NOT NULL DEFAULT '';
+ALTER TABLE samples ADD COLUMN seconds REAL;
+UPDATE samples SET target = 'base' WHERE step IS NULL;
+DROP INDEX samples_once;
+CREATE UNIQUE INDEX samples_once ON samples (run, probe, prompt, target, ifnull(step, -1));
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    kind TEXT NOT NULL, name TEXT NOT NULL, step INTEGER, data TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX findings_of_run ON findings (run, id);
+CREATE TABLE marks (
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE, mark TEXT NOT NULL,
+    PRIMARY KEY (run, mark)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
 """What makes version n+1 of version n; never changed once it was released."""
 
 

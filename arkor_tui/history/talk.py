@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from .records import Exchange, Prompt, Sample, now
+from .records import Exchange, Prompt, now
 from .schema import transaction
 from .text import clean, to_json
 
@@ -102,32 +102,6 @@ class TalkStore:
         """Take a prompt out of the library."""
         with transaction(self.db):
             self.db.execute("DELETE FROM prompts WHERE id = ?", (prompt_id,))
-
-    def save_sample(self, sample: Sample) -> None:
-        """Keep a sample; an earlier one of the same prompt and checkpoint is replaced."""
-        with transaction(self.db):
-            self.db.execute(
-                "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    sample.run_key, clean(sample.probe), sample.prompt, sample.step,
-                    clean(sample.reply), sample.passed, clean(sample.verdict),
-                    sample.created_at or now(),
-                ),
-            )  # fmt: skip
-
-    def samples(self, run_key: int) -> list[Sample]:
-        """A run's samples by prompt and step, those of the base model first."""
-        rows = self.db.execute(
-            "SELECT * FROM samples WHERE run = ? ORDER BY probe, prompt, ifnull(step, -1)",
-            (run_key,),
-        )
-        names = ("run_key", "probe", "prompt", "step", "reply", "passed", "verdict", "created_at")
-        return [_sample(dict(zip(names, row, strict=True))) for row in rows]
-
-
-def _sample(values: dict[str, Any]) -> Sample:
-    passed = values.pop("passed")
-    return Sample(**values, passed=None if passed is None else bool(passed))
 
 
 def _exchange(row: Sequence[Any]) -> Exchange:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 
-from arkor_tui.api.events import TrainingLog, is_finite
+from arkor_tui.api.events import MalformedEventError, TrainingLog, is_finite, parse_event
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.archive import Archive
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.points import metric_points
 from arkor_tui.history.records import LogRow, NewEvent, RunIdentity, RunRecord
 from arkor_tui.history.series import Series
 from arkor_tui.training.cancelling import CancelState
 from arkor_tui.training.connection import Connection
+from arkor_tui.training.findings import Finding
 from arkor_tui.training.trainer import Trainer
 
+from .keeping import ArchiveKeeper
 from .updates import Problem, StreamHealth, Update
 
 UPDATE_SECONDS = 0.05
@@ -28,6 +33,9 @@ MOST_WAITING = 5_000
 RETRY_SECONDS = 5.0
 """Between attempts to write to an archive that cannot be written."""
 
+_PAGE = 1_000
+"""Archived events that are told to recipes at a time after a restart."""
+
 Subscriber = Callable[[Update], None]
 
 
@@ -35,6 +43,16 @@ def identity_of(connection: Connection, job_id: str) -> RunIdentity:
     """How the archive knows a job of this connection."""
     backend = connection.kind if connection.kind != "url" else connection.base_url
     return RunIdentity(backend, connection.scope.org_slug, connection.scope.project_slug, job_id)
+
+
+def _page(key: int, after: int, archive: Archive) -> list[LogRow]:
+    return archive.log(key, after=after, limit=_PAGE)
+
+
+def _events(rows: Sequence[LogRow]) -> Iterator[StreamEvent]:
+    for row in rows:
+        with suppress(MalformedEventError):
+            yield StreamEvent(row.id, parse_event(row.data), row.data)
 
 
 class RunMonitor:
@@ -133,14 +151,31 @@ class RunMonitor:
         )
         await self._read(key)
         assert self.record is not None
-        self.trainer.resume_after(self.record.last_event_id)
+        await self._go_on()
         return self.record
 
     async def load(self) -> None:
         """Read what the archive knows of the run, and go on from there."""
         await self._read(self.key)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Begin after the last archived event, with recipes that know what was before it."""
         assert self.record is not None
-        self.trainer.resume_after(self.record.last_event_id)
+        key, hooks = self.key, self.trainer.hooks
+        hooks.keeper = ArchiveKeeper(self.archive, key, self._tell_finding)
+        last = self.record.last_event_id
+        self.trainer.resume_after(last)
+        if not (hooks.callbacks and last):
+            return
+        await self.trainer.start()
+        after = 0
+        while rows := await self.archive.read(partial(_page, key, after)):
+            self.trainer.replay(_events(rows))
+            after = rows[-1].seq
+
+    def _tell_finding(self, finding: Finding) -> None:
+        self._publish(Update(findings=(finding,)))
 
     async def _read(self, key: int) -> None:
         self.record = await self.archive.read(lambda a: a.run(key))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LogRow, RunRecord
+from arkor_tui.training.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Update:
     """Steps of the checkpoints that were saved just now."""
     ended: bool = False
     """The run ended with this update."""
+    findings: tuple[Finding, ...] = ()
+    """What recipes of this process found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,18 @@ class Connection:
             self.kind, self.base_url, scope, self.identity, self.bearer, self.on_notice, self.client
         )
 
+    def find_again(self) -> CloudApiClient:
+        """The client, on a new address where the embedded backend has come back with one.
+
+        Raises:
+            LocalBackendError: what that backend left on disk cannot be trusted.
+        """
+        if self.kind == "local":
+            info = read_local_backend()
+            if info is not None and info.url != self.base_url:
+                self.base_url, self.bearer, self._client = info.url, info.read_token(), None
+        return self.client
+
     async def aclose(self) -> None:
         """Close the client; a later use opens a new one."""
         client, self._client = self._client, None

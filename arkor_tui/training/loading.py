@@ -42,7 +42,7 @@ def load_trainer(path: str | Path = DEFAULT_ENTRY) -> Trainer:
         )
     trainer = find_trainer(_run(file), file)
     if isinstance(trainer, Trainer):
-        trainer.folder = file.parent
+        trainer.file, trainer.folder = file, file.parent
     return trainer
 
 

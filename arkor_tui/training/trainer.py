@@ -91,6 +91,8 @@ class Trainer:
         self.settings = settings
         self.hooks = Hooks(callbacks, on_callback_error)
         self.abort_signal = abort_signal
+        self.file: Path | None = None
+        """The trainer file that this trainer was loaded from."""
         self.folder: Path | None = None
         """Where relative paths start: the trainer file's folder; None for the current one."""
         self.policy = policy or ReconnectPolicy()
@@ -273,7 +275,9 @@ class Trainer:
             assert self._job is not None
             job_id = self._job.id
             stream = EventStream(
-                lambda last: connection.client.open_event_stream(connection.scope, job_id, last),
+                lambda last: connection.find_again().open_event_stream(
+                    connection.scope, job_id, last
+                ),
                 policy=self.policy,
                 last_event_id=self._last_event_id,
                 seen=self._seen,

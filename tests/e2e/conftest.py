@@ -59,7 +59,9 @@ class Backend:
 
     def connection(self, url: str | None = None) -> Connection:
         token = (self.data_dir / "local" / "token").read_text()
-        return Connection("local", url or self.url, Scope("local", "demo"), "embedded", token)
+        # behind a proxy it is one server among others: its own address is not looked up again
+        kind = "local" if url is None else "url"
+        return Connection(kind, url or self.url, Scope("local", "demo"), "embedded", token)
 
 
 @pytest.fixture

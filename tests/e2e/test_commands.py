@@ -82,6 +82,7 @@ def test_start_chat_attach_and_cancel_in_json(backend: Backend, project: Path) -
         "name": "triage-run",
         "error": None,
         "artifacts": told[-1]["artifacts"],
+        "reason": None,
     }
     logs = [record for record in told if record["type"] == "training.log"]
     assert [record["step"] for record in logs if record.get("loss") is not None] == [5, 10]

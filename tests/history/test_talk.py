@@ -99,9 +99,9 @@ def test_one_sample_for_each_prompt_and_checkpoint(archive: Archive, key: int) -
     archive.save_sample(Sample(key, "login", 0, 20, "c", True, "ok", "t"))
     archive.save_sample(Sample(key, "login", 1, 20, "d", True, "ok", "t"))
     assert archive.samples(key) == [
-        Sample(key, "login", 0, None, "base again", None, "", "t"),
-        Sample(key, "login", 0, 10, "a", False, "no json", "t"),
-        Sample(key, "login", 0, 20, "c", True, "ok", "t"),
-        Sample(key, "login", 1, 20, "d", True, "ok", "t"),
+        Sample(key, "login", 0, None, "base again", None, "", "t", "base"),
+        Sample(key, "login", 0, 10, "a", False, "no json", "t", "checkpoint"),
+        Sample(key, "login", 0, 20, "c", True, "ok", "t", "checkpoint"),
+        Sample(key, "login", 1, 20, "d", True, "ok", "t", "checkpoint"),
     ]
     assert archive.samples(key + 1) == []

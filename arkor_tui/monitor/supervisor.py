@@ -1,0 +1,193 @@
+"""The small process that goes on watching a run when nobody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.history.records import RunRecord
+from arkor_tui.plain import plain
+from arkor_tui.training.embedded import ensure_embedded_backend
+from arkor_tui.training.trainer import Trainer
+from arkor_tui.workspace.watching import WatchState, read_watch
+
+from .run import RunMonitor
+from .session import Session
+from .watcher import (
+    AlreadyWatchedError,
+    load_recipes,
+    path_of,
+    problem_of,
+    recipe_files,
+    take,
+    telling,
+)
+
+_START_SECONDS = 30.0
+_WAKE_SECONDS = 5.0
+_RETRY_SECONDS = 10.0
+_LEAVE_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class SupervisorError(ArkorTuiError):
+    """The process that should watch a run did not start."""
+
+
+async def supervise(
+    archive: Path | None, key: int, *, ready: Callable[[dict[str, object]], None]
+) -> int:
+    """Run the recipes of an archived run to its end, or until SIGTERM; returns the exit code.
+
+    ``ready`` is called once the run is in this process's hands.
+
+    Raises:
+        AlreadyWatchedError: another process watches it.
+        ArkorTuiError: the run or its recipes cannot be found.
+    """
+    async with Session.open(Path.cwd(), archive_path=archive) as session:
+        record = await session.archive.read(lambda a: a.run(key))
+        if record is None:
+            raise SupervisorError(f"There is no run {key} in the archive {session.archive.path}.")
+        watch = await take(record)
+        try:
+            callbacks = await asyncio.to_thread(load_recipes, recipe_files(record))
+            ready({"type": "supervising", "pid": os.getpid(), "callbacks": len(callbacks)})
+            leave = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, leave.set)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            trainer = Trainer.attach(record.identity.job_id, callbacks=callbacks)
+            trainer.hooks.on_error = "report"
+            monitor = RunMonitor(session.archive, trainer, record=record, origin=record.origin)
+            async with telling(watch, trainer, "supervisor", lambda: problem_of(monitor.state)):
+                watching = asyncio.create_task(_watch(session, monitor, record), name="watch")
+                leaving = asyncio.create_task(leave.wait(), name="leave")
+                try:
+                    await asyncio.wait({watching, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for task in (watching, leaving):
+                        task.cancel()
+                    await asyncio.wait({watching, leaving})
+                if not watching.cancelled():
+                    watching.result()
+        finally:
+            watch.release()
+        return 0
+
+
+async def _watch(session: Session, monitor: RunMonitor, record: RunRecord) -> None:
+    """Follow the run to its end, however often its backend has to be found again."""
+    while not monitor.trainer.is_connected:
+        try:
+            monitor.trainer.use(await session.connection_for(record))
+        except ArkorTuiError as error:
+            print(f"no connection yet: {error.message}", file=sys.stderr, flush=True)
+            await asyncio.sleep(_RETRY_SECONDS)
+    await monitor.load()
+    async with asyncio.TaskGroup() as group:
+        waking = group.create_task(_keep_awake(monitor), name="wake the backend")
+        try:
+            await monitor.follow()
+        finally:
+            waking.cancel()
+    for problem in monitor.problems:
+        print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
+
+
+async def _keep_awake(monitor: RunMonitor) -> None:
+    """An embedded backend that is gone is started again: it goes on with its jobs."""
+    connection = await monitor.trainer.connection()
+    while connection.kind == "local":
+        await asyncio.sleep(_WAKE_SECONDS)
+        if monitor.state.phase == "reconnecting" and monitor.state.attempt > 1:
+            with suppress(ArkorTuiError):
+                await ensure_embedded_backend()
+
+
+async def start_supervisor(record: RunRecord, archive: Path) -> int:
+    """Hand a run to a process of its own, which outlives this one; returns its id.
+
+    Raises:
+        AlreadyWatchedError: another process watches the run.
+        SupervisorError: it did not start; the message holds what it said.
+    """
+    log_path = path_of(record).with_suffix(".log")
+    folder = Path(record.trainer_file).parent if record.trainer_file else Path.home()
+    with os.fdopen(os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as log:
+        begin = log_path.stat().st_size
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "arkor_tui", "supervise", str(record.key),
+            "--archive", str(archive),
+            stdin=subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # a dropped terminal must not take it down
+            cwd=folder if folder.is_dir() else "/",
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            line = await process.stdout.readline()
+            if _is_ready(line):
+                return process.pid
+            await process.wait()
+    except TimeoutError:
+        raise SupervisorError(
+            f"The supervisor did not start within {_START_SECONDS:g} seconds.",
+            hint=f"Its log is {log_path}.",
+        ) from None
+    state = await asyncio.to_thread(read_watch, path_of(record))
+    if state is not None:
+        raise AlreadyWatchedError(state)
+    said = await asyncio.to_thread(_read_from, log_path, begin)
+    raise SupervisorError(
+        "The supervisor did not start: " + (plain(said, limit=1_000) or "it said nothing."),
+        hint=f"Its log is {log_path}.",
+    )
+
+
+async def stop_supervisor(record: RunRecord) -> bool:
+    """Ask the process that watches a run to leave it alone, and wait until it has.
+
+    The run goes on. False where it did not leave in time, or is no supervisor.
+    """
+    state = await asyncio.to_thread(read_watch, path_of(record))
+    if state is None:
+        return True
+    if state.kind != "supervisor" or state.pid <= 0:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(state.pid, signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _LEAVE_SECONDS
+    while loop.time() < deadline:
+        if await asyncio.to_thread(read_watch, path_of(record)) is None:
+            return True
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    return False
+
+
+def watch_of(record: RunRecord) -> WatchState | None:
+    """Which process watches a run, and how it stands; None where none does."""
+    return read_watch(path_of(record))
+
+
+def _is_ready(line: bytes) -> bool:
+    try:
+        return bool(json.loads(line)["type"] == "supervising")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _read_from(path: Path, begin: int) -> str:
+    return path.read_bytes()[begin:].decode("utf-8", "replace").strip()
