@@ -168,14 +168,15 @@ async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
         archive = await AsyncArchive.open()
         try:
             run = await register(archive, trainer, origin="command")
-            pid = await start_supervisor(run.record, archive.path)
+            supervisor = await start_supervisor(run.record, archive.path)
         finally:
             await archive.aclose()
     except (ArkorTuiError, sqlite3.Error, OSError) as error:
         presenter.note(f"error: its callbacks do not go on: {error}")
         return
-    count = len(trainer.callbacks)
-    presenter.note(f"Process {pid} goes on with {count} callback{'' if count == 1 else 's'}.")
+    count = supervisor.callbacks
+    many = "" if count == 1 else "s"
+    presenter.note(f"Process {supervisor.pid} goes on with {count} callback{many}.")
 
 
 async def _answer(question: str, interrupts: asyncio.Queue[signal.Signals]) -> str:

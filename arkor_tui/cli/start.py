@@ -88,9 +88,9 @@ async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
         assert trainer.job is not None
         presenter.created(trainer.job, attached=False)
         run = await register(archive, trainer, origin="command")
-        pid = await start_supervisor(run.record, archive.path)
+        supervisor = await start_supervisor(run.record, archive.path)
     finally:
         await archive.aclose()
         await connection.aclose()
-    presenter.detached(trainer.job, pid, len(trainer.callbacks))
+    presenter.detached(trainer.job, supervisor.pid, supervisor.callbacks)
     return 0

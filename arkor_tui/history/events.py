@@ -168,6 +168,15 @@ class EventStore:
         found = [row for row in sides if row is not None]
         return int(min(found, key=lambda row: abs(row[0] - step))[1]) if found else None
 
+    def log_data_at(self, key: int, step: int) -> list[str]:
+        """The JSON of every log event of a step, in order."""
+        rows = self.db.execute(
+            "SELECT data FROM events WHERE run = ? AND kind = 'training.log' AND step = ?"
+            " ORDER BY seq",
+            (key, step),
+        )
+        return [row[0] for row in rows]
+
     def ended(self, key: int) -> bool:
         """Whether the event that ends a run is archived."""
         row = self.db.execute(

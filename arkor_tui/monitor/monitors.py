@@ -88,18 +88,19 @@ class Monitors:
     def follow(self, monitor: RunMonitor) -> None:
         """Follow a run to its end; does nothing where that is done already."""
         if not monitor.following:
-            self._own(monitor.follow(), name="follow")
+            self.own(monitor.follow(), name="follow")
 
     def cancel(self, monitor: RunMonitor, reason: str | None = None) -> asyncio.Task[CancelState]:
         """Cancel a run; goes on although nobody waits for it."""
-        return self._own(monitor.cancel(reason), name="cancel")
+        return self.own(monitor.cancel(reason), name="cancel")
 
     def _add(self, monitor: RunMonitor) -> RunMonitor:
         self._monitors[monitor.key] = monitor
         monitor.subscribe(lambda update: self.on_update(monitor, update))
         return monitor
 
-    def _own(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    def own(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """Do work that ends with this context at the latest."""
         if self._group is None:
             work.close()
             raise RuntimeError("the monitors are closed")

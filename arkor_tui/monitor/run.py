@@ -175,7 +175,7 @@ class RunMonitor:
             after = rows[-1].seq
 
     def _tell_finding(self, finding: Finding) -> None:
-        self._publish(Update(findings=(finding,)))
+        self.tell(Update(findings=(finding,)))
 
     async def _read(self, key: int) -> None:
         self.record = await self.archive.read(lambda a: a.run(key))
@@ -199,7 +199,7 @@ class RunMonitor:
                     self._arrived.set()
         finally:
             self.following = False
-            self._publish(Update())
+            self.tell(Update())
 
     async def _stream(self) -> None:
         try:
@@ -215,7 +215,7 @@ class RunMonitor:
         await self.archive.write(lambda a: a.set_status(key, job.status, job.error))
         await self._keep_reason()
         await self._refresh_record()
-        self._publish(Update(ended=True))
+        self.tell(Update(ended=True))
 
     async def _arrive(self, item: StreamEvent) -> None:
         event = item.event
@@ -272,7 +272,7 @@ class RunMonitor:
             for row in result.added
             if row.kind == "checkpoint.saved" and row.step is not None
         )
-        self._publish(Update(result.added, checkpoints))
+        self.tell(Update(result.added, checkpoints))
 
     async def _retry_later(self, error: Exception) -> bool:
         """Say that the archive cannot be written, and whether to try again."""
@@ -281,9 +281,7 @@ class RunMonitor:
             "Free some space. Nothing is lost: the backend keeps the events, and writing is tried "
             f"again every {RETRY_SECONDS:g} s.",
         )
-        if problem not in self.problems:
-            self.problems.append(problem)
-            self._publish(Update())
+        self.tell_problem(problem)
         if self._finished:
             return False
         await asyncio.sleep(RETRY_SECONDS)
@@ -309,9 +307,16 @@ class RunMonitor:
 
     def _change_state(self, state: StreamState) -> None:
         self.state, self.state_since = state, time.monotonic()
-        self._publish(Update())
+        self.tell(Update())
 
-    def _publish(self, update: Update) -> None:
+    def tell_problem(self, problem: Problem) -> None:
+        """Keep a problem and tell of it; the same one only once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self.tell(Update())
+
+    def tell(self, update: Update) -> None:
+        """Tell every subscriber; on the event loop."""
         errors = self.trainer.callback_errors[self._told_errors :]
         self._told_errors += len(errors)
         self.problems += [Problem(f"A callback failed: {error.message}") for error in errors]
@@ -328,7 +333,7 @@ class RunMonitor:
         return state
 
     def _tell_cancel(self, _state: CancelState) -> None:
-        self._publish(Update())
+        self.tell(Update())
 
     async def _keep_reason(self) -> None:
         """Why the run was stopped belongs into the archive, whoever stopped it."""

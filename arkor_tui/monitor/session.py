@@ -14,6 +14,7 @@ from arkor_tui.history.records import RunRecord
 
 from .monitors import Monitors
 from .updates import Problem, Target
+from .watchers import Watchers
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Session:
         self.folder = folder
         self.backend = backend
         self.monitors = Monitors(archive)
+        self.watchers = Watchers(archive)
         self.connection: Connection | None = None
         self.problem: Problem | None = None
         """Why there is no connection."""
@@ -125,8 +127,17 @@ class Session:
             lambda a: a.sync_jobs(name, scope.org_slug, scope.project_slug, jobs)
         )
 
-    async def start(self, trainer: Trainer, *, trainer_file: str | None = None) -> RunMonitor:
+    async def start(
+        self,
+        trainer: Trainer,
+        *,
+        trainer_file: str | None = None,
+        recipe_source: str | None = None,
+    ) -> RunMonitor:
         """Submit a trainer's job on the chosen backend and follow it.
+
+        Its callbacks run in a process of their own where they can be loaded there: from
+        ``trainer_file``, or from ``recipe_source``, the text of a file that was set up without one.
 
         Raises:
             ArkorTuiError: no backend, or it refused.
@@ -134,7 +145,16 @@ class Session:
         trainer.request()  # settings that cannot be sent are found before anything is started
         connection = await self.connect(trainer.backend if self.backend is None else None)
         trainer.use(connection)
-        return await self.monitors.start(trainer, trainer_file=trainer_file)
+        count = len(trainer.callbacks)
+        elsewhere = count > 0 and (trainer_file or recipe_source) is not None
+        if elsewhere:
+            trainer.callbacks.clear()
+        monitor = await self.monitors.start(trainer, trainer_file=trainer_file)
+        if elsewhere:
+            self.monitors.own(
+                self.watchers.hand_over(monitor, count, recipe_source), name="hand over"
+            )
+        return monitor
 
     def enter(self, folder: Path, backend: str | None = None) -> None:
         """Work in another project from now on."""
@@ -176,6 +196,16 @@ class Session:
         if not monitor.following:
             await self._connect_monitor(monitor)
             self.monitors.follow(monitor)
+        elif monitor.state.phase == "reconnecting":
+            await self._wake_backend(monitor)
+
+    async def _wake_backend(self, monitor: RunMonitor) -> None:
+        """Start the embedded backend again if that is what does not answer."""
+        from arkor_tui.training.embedded import ensure_embedded_backend
+
+        connection = await monitor.trainer.connection()
+        if connection.kind == "local":
+            await ensure_embedded_backend(report=self.on_report)
 
     async def cancel(self, monitor: RunMonitor, reason: str | None = None) -> CancelState:
         """Stop a run on its backend; waits until the backend says so. Leaving early is fine.

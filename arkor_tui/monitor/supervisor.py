@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
@@ -59,7 +60,13 @@ async def supervise(
             raise SupervisorError(f"There is no run {key} in the archive {session.archive.path}.")
         watch = await take(record)
         try:
-            callbacks = await asyncio.to_thread(load_recipes, recipe_files(record))
+            files = recipe_files(record)
+            if not files:
+                raise SupervisorError(
+                    "The run has no trainer file any more that its recipes could come from.",
+                    hint=f"It was started from {record.trainer_file or 'no file'}.",
+                )
+            callbacks = await asyncio.to_thread(load_recipes, files)
             ready({"type": "supervising", "pid": os.getpid(), "callbacks": len(callbacks)})
             leave = asyncio.Event()
             loop = asyncio.get_running_loop()
@@ -114,8 +121,16 @@ async def _keep_awake(monitor: RunMonitor) -> None:
                 await ensure_embedded_backend()
 
 
-async def start_supervisor(record: RunRecord, archive: Path) -> int:
-    """Hand a run to a process of its own, which outlives this one; returns its id.
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """A process that watches a run with so many callbacks."""
+
+    pid: int
+    callbacks: int
+
+
+async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
+    """Hand a run to a process of its own, which outlives this one.
 
     Raises:
         AlreadyWatchedError: another process watches the run.
@@ -138,8 +153,9 @@ async def start_supervisor(record: RunRecord, archive: Path) -> int:
     try:
         async with asyncio.timeout(_START_SECONDS):
             line = await process.stdout.readline()
-            if _is_ready(line):
-                return process.pid
+            count = _ready_with(line)
+            if count is not None:
+                return Supervisor(process.pid, count)
             await process.wait()
     except TimeoutError:
         raise SupervisorError(
@@ -182,11 +198,12 @@ def watch_of(record: RunRecord) -> WatchState | None:
     return read_watch(path_of(record))
 
 
-def _is_ready(line: bytes) -> bool:
+def _ready_with(line: bytes) -> int | None:
     try:
-        return bool(json.loads(line)["type"] == "supervising")
+        told = json.loads(line)
+        return int(told["callbacks"]) if told["type"] == "supervising" else None
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _read_from(path: Path, begin: int) -> str:

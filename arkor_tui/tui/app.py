@@ -227,11 +227,19 @@ class ArkorApp(App[None]):
         except ArkorTuiError as error:
             self.tell_problem(error)
 
-    async def start_run(self, trainer: Trainer, *, trainer_file: str | None = None) -> bool:
+    async def start_run(
+        self,
+        trainer: Trainer,
+        *,
+        trainer_file: str | None = None,
+        recipe_source: str | None = None,
+    ) -> bool:
         """Submit a run and show it; False where it could not be submitted, which is told."""
         self.notify("Submitting …", timeout=3)
         try:
-            monitor = await self.session.start(trainer, trainer_file=trainer_file)
+            monitor = await self.session.start(
+                trainer, trainer_file=trainer_file, recipe_source=recipe_source
+            )
         except ArkorTuiError as error:
             self.tell_problem(error)
             return False
@@ -255,8 +263,30 @@ class ArkorApp(App[None]):
                     await self.follow(monitor)
                 if self.current is None:
                     self.current = monitor
+            await self._take_up_lost()
         if isinstance(self.screen, BaseScreen):
             self.screen.show_status()
+
+    async def _take_up_lost(self) -> None:
+        """Guards that lost their process, by a reboot or a kill, go on from the last event."""
+        session = self.session
+        if not session.can_talk:
+            return
+        for record in await session.watchers.lost(session.backend_name):
+            name = plain(record.name, limit=60, newlines=False)
+            try:
+                started = await session.watchers.take_up(record)
+            except ArkorTuiError as error:
+                text = f"{name}: nobody watches this run any more: {plain(error, limit=300)}"
+                self.notify(text, severity="error", markup=False, timeout=12)
+                continue
+            self.notify(
+                f"{name} had lost the process with its guards; process {started.pid} took them "
+                "up again from the last event on disk.",
+                severity="warning",
+                markup=False,
+                timeout=12,
+            )
 
     def _show(self, view: str) -> None:
         while len(self.screen_stack) > 1:

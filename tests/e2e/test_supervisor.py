@@ -151,7 +151,7 @@ async def test_after_a_kill_another_goes_on_with_the_next_event(
     await until_gone(pid)
     assert watch_of(record) is None
     before = diary(folder)
-    next_pid = await start_supervisor(record, Archive.open().path)
+    next_pid = (await start_supervisor(record, Archive.open().path)).pid
     assert next_pid != pid
     await until_lines(folder, 2 * len(before) + 5)
     # leaving stops the watching and nothing else

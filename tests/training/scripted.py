@@ -118,6 +118,8 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     creation: asyncio.Event | None = None  # held back until this is set
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
+    obeys: bool = False  # a cancelled job is cancelled from then on
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def script(self, *streams: Reply) -> None:
@@ -168,6 +170,9 @@ class Server:
             case "GET", path if path == f"/v1/jobs/{self.job['id']}":
                 return Answer(200, {"job": self.job})
             case "POST", path if path.endswith("/cancel"):
+                if self.obeys:
+                    self.job = {**self.job, "status": "cancelled"}
+                self.cancelled.set()
                 return Answer(200, {"ok": True})
             case "GET", path if path.endswith("/events/stream"):
                 if self.streams:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import CheckpointRow, LogRow
+from arkor_tui.history.records import CheckpointRow
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Problem, Update
 from arkor_tui.plain import plain
@@ -23,8 +22,9 @@ from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.banner import FailureBanner
 from arkor_tui.tui.widgets.checkpoints import CheckpointList
 from arkor_tui.tui.widgets.dialogs import Confirm, DialogChoice
-from arkor_tui.tui.widgets.eventdetail import EventDetail
-from arkor_tui.tui.widgets.eventlog import EventLog, fields_of
+from arkor_tui.tui.widgets.eventlog import EventLog
+from arkor_tui.tui.widgets.guardpanel import GuardPanel
+from arkor_tui.tui.widgets.logpane import LogPane
 from arkor_tui.tui.widgets.progress import RunHeader
 from arkor_tui.tui.widgets.stats import StatisticsPanel
 
@@ -45,8 +45,7 @@ class LiveScreen(BaseScreen):
     LiveScreen #main { width: 1fr; }
     LiveScreen #side { width: 40; border-left: solid $panel; }
     LiveScreen #chart { height: 3fr; }
-    LiveScreen #log { height: 2fr; min-height: 4; }
-    LiveScreen #search { height: 1; border: none; padding: 0 1; background: $panel; }
+    LiveScreen #log-pane { height: 2fr; min-height: 5; }
     LiveScreen #checkpoints { height: 1fr; min-height: 4; }
     LiveScreen #statistics { height: auto; }
     LiveScreen.-narrow #side { display: none; }
@@ -55,7 +54,7 @@ class LiveScreen(BaseScreen):
     LiveScreen.-wide.-side #side { display: none; }
     LiveScreen.-huge #side { width: 52; }
     LiveScreen LossChart:focus, LiveScreen PagedList:focus { background: $surface; }
-    LiveScreen.-zoom-chart #log, LiveScreen.-zoom-chart #log-title { display: none; }
+    LiveScreen.-zoom-chart #log-pane { display: none; }
     LiveScreen.-zoom-chart #side { display: none; }
     LiveScreen.-zoom-log #chart, LiveScreen.-zoom-log #side { display: none; }
     LiveScreen.-zoom-side #main { display: none; }
@@ -71,28 +70,20 @@ class LiveScreen(BaseScreen):
         Binding("n", "search_next(True)", "next hit", id="live.search-next", show=False),
         Binding("N", "search_next(False)", "previous hit", id="live.search-previous", show=False),
         Binding("v", "filter", "only…", id="live.filter", show=False),
+        Binding("V", "only_found", "only what was found", id="live.only-found", show=False),
+        Binding("w", "guards", "guards", id="live.guards"),
+        Binding("e", "samples", "samples", id="live.samples"),
         Binding("y", "copy", "copy", id="live.copy", show=False),
         Binding("p", "printed", "printed", id="live.printed", show=False),
         Binding("r", "follow_again", "reconnect", id="live.reconnect", show=False),
         Binding("tab", "app.focus_next", "next pane", show=False),
     ]
-    FILTERS: ClassVar[tuple[tuple[str, frozenset[str] | None], ...]] = (
-        ("all events", None),
-        ("without log lines", frozenset({
-            "training.started", "checkpoint.saved", "training.completed", "training.failed",
-        })),
-        ("checkpoints", frozenset({"checkpoint.saved"})),
-    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.monitor: RunMonitor | None = None
         self._metric = "loss"
-        self._filter = 0
-        self._search = ""
-        self._matching: Sequence[int] | None = None
         self._checkpoints: list[CheckpointRow] = []
-        self._syncing = False
         self._failure: Problem | None = None
         self._counted_at = 0.0
         self._headed_at = 0.0
@@ -104,20 +95,17 @@ class LiveScreen(BaseScreen):
         with Horizontal(id="panes"):
             with Vertical(id="main"):
                 yield LossChart(id="chart")
-                yield Static(id="log-title", markup=False)
-                yield EventLog(id="log")
-                yield Input(id="search", placeholder="search the log, Enter keeps, Esc clears")
+                yield LogPane(self.session.archive, id="log-pane")
             with Vertical(id="side"):
                 yield Static(" Checkpoints", classes="pane-title", markup=False)
                 yield CheckpointList(id="checkpoints")
+                yield Static(" Guards", classes="pane-title", id="guards-title", markup=False)
+                yield GuardPanel(id="guards")
                 yield Static(" Statistics", classes="pane-title", id="stats-title", markup=False)
                 yield StatisticsPanel(id="statistics")
 
     def on_mount(self) -> None:
-        """Quiet input, and the log in focus."""
-        search = self.query_one("#search", Input)
-        search.display = False
-        search.cursor_blink = False
+        """The log in focus, and a clock."""
         chart = self.query_one("#chart", LossChart)
         chart.max_fps, chart.symbols = self.arkor.redraws_per_second, self.arkor.symbols
         self.query_one(EventLog).focus()
@@ -131,6 +119,7 @@ class LiveScreen(BaseScreen):
         if current is not None and current is not self.monitor:
             self.show_run(current)
         elif self.monitor is not None:
+            self.query_one(LogPane).load()
             self._refresh_all()
 
     def _show_nothing(self) -> None:
@@ -139,17 +128,15 @@ class LiveScreen(BaseScreen):
     def show_run(self, monitor: RunMonitor) -> None:
         """Show another run."""
         self.monitor = monitor
-        self._metric, self._filter, self._matching, self._search = "loss", 0, None, ""
-        self._failure = None
-        self.query_one("#search", Input).display = False
-        self.query_one(EventLog).following = True
+        self._metric, self._failure = "loss", None
         self.query_one(LossChart).reset()
+        self.query_one(LogPane).show_run(monitor.key)
         self._refresh_all()
 
     def _refresh_all(self) -> None:
         self._show_chart()
-        self._load_log()
         self._load_checkpoints()
+        self._show_guards()
         self._show_numbers()
         self.show_status()
 
@@ -161,11 +148,7 @@ class LiveScreen(BaseScreen):
         if monitor is not self.monitor:
             return
         if update.rows:
-            if self._matching is None:
-                log = self.query_one(EventLog)
-                log.grow(update.rows[-1].seq, update.rows)
-            else:
-                self._load_log()
+            self.query_one(LogPane).grow(update)
             chart = self.query_one(LossChart)
             if len(chart.lines) != len(self._lines()):
                 self._show_chart()
@@ -180,6 +163,7 @@ class LiveScreen(BaseScreen):
         """Time passes: elapsed, countdown and idle time, only while there is something to count."""
         if self.monitor is not None and self.monitor.following and self.is_current:
             self._show_numbers()
+            self._show_guards()
             self.show_status()
 
     def _show_numbers(self) -> None:
@@ -271,141 +255,51 @@ class LiveScreen(BaseScreen):
     @on(LossChart.CursorMoved)
     async def _chart_cursor(self, message: LossChart.CursorMoved) -> None:
         """The log follows the chart's cursor."""
-        if self.monitor is None or message.step is None or self._syncing:
+        if self.monitor is None or message.step is None:
             return
-        key, step = self.monitor.key, int(message.step)
-        seq = await self.session.archive.read(lambda a: a.row_of_step(key, step))
-        if seq is None:
-            return
-        log = self.query_one(EventLog)
-        log.following = False
-        self._syncing = True
-        log.cursor = self._index_of(seq)
-        checkpoints = self.query_one(CheckpointList)
-        checkpoints.mark(step)
-        self.call_after_refresh(self._synced)
+        step = int(message.step)
+        self.query_one(CheckpointList).mark(step)
+        await self.query_one(LogPane).go_to_step(step)
 
-    def _synced(self) -> None:
-        self._syncing = False
-
-    def _index_of(self, seq: int) -> int:
-        if self._matching is None:
-            return seq - 1
-        places = [place for place, found in enumerate(self._matching) if found <= seq]
-        return places[-1] if places else 0
+    @on(LogPane.StepReached)
+    def _log_cursor(self, message: LogPane.StepReached) -> None:
+        """The chart's cursor follows the log's."""
+        if message.by_hand:
+            self.query_one(LossChart).set_cursor(float(message.step), tell=False)
+        self.query_one(CheckpointList).mark(message.step)
 
     # log
 
-    @work(group="log", exclusive=True)
-    async def _load_log(self) -> None:
-        monitor = self.monitor
-        if monitor is None:
-            return
-        key, archive = monitor.key, self.session.archive
-        label, kinds = self.FILTERS[self._filter]
-        log = self.query_one(EventLog)
-        if kinds is None:
-            count = await archive.read(lambda a: a.count_events(key))
-
-            async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
-                return await archive.read(lambda a: a.log(key, after=offset, limit=limit))
-
-            self._matching = None
-            start = max(count - 200, 0) // 100 * 100
-            rows = await archive.read(lambda a: a.log(key, after=start, limit=300))
-            log.show(count, fetch)
-            log.prime(rows, start)
-        else:
-            matching = await archive.read(lambda a: a.matching(key, kinds=kinds))
-            self._matching = matching
-
-            async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
-                wanted = list(matching[offset : offset + limit])
-                return await archive.read(lambda a: a.rows_at(key, wanted))
-
-            log.show(len(matching), fetch)
-        if log.following:
-            log.to_end()
-        title = f" Log · {label}"
-        if self._search:
-            title += f" · searching “{self._search}” (n next, N previous)"
-        self.query_one("#log-title", Static).update(Content(title))
-
     def action_filter(self) -> None:
         """Show other kinds of events only."""
-        self._filter = (self._filter + 1) % len(self.FILTERS)
-        self._load_log()
+        self.query_one(LogPane).next_filter()
+
+    def action_only_found(self) -> None:
+        """Show only events that hold what was searched for, or all again."""
+        self.query_one(LogPane).only_found()
 
     def action_search(self) -> None:
         """Type what to look for."""
-        search = self.query_one("#search", Input)
-        search.display = True
-        search.focus()
+        self.query_one(LogPane).begin_search()
 
-    @on(Input.Submitted, "#search")
-    def _searched(self, message: Input.Submitted) -> None:
-        self._search = plain(message.value, limit=200, newlines=False)
-        message.input.display = False
-        self.query_one(EventLog).focus()
-        self._load_log()
-        self.action_search_next(False, first=True)
-
-    def key_escape(self) -> None:
-        """One layer back: the search, the zoom, then the screen."""
-        search = self.query_one("#search", Input)
-        if search.display:
-            search.display = False
-            search.value = ""
-            self.query_one(EventLog).focus()
-        elif self._search:
-            self._search = ""
-            self._load_log()
-        elif self.has_class("-zoomed"):
-            self.remove_class("-zoomed", "-zoom-chart", "-zoom-log", "-zoom-side")
-        else:
-            self.arkor.go_back()
-
-    @work(group="search", exclusive=True)
-    async def action_search_next(self, forward: bool, first: bool = False) -> None:
+    def action_search_next(self, forward: bool) -> None:
         """Go to the next or previous event that holds the text."""
-        monitor, text = self.monitor, self._search
-        if monitor is None or not text:
-            return
-        if self._filter:
-            self._filter = 0
-            await self._load_log().wait()
-        log, key = self.query_one(EventLog), monitor.key
-        start = log.count + 1 if first else log.cursor + 1
-        seq = await self.session.archive.read(
-            lambda a: a.search(key, text, start=start, forward=forward)
-        )
-        if seq is None:
-            where = "below" if forward else "above"
-            self.notify(f"No more “{text}” {where}.", markup=False, timeout=3)
-            return
-        log.following = False
-        log.cursor = seq - 1
-
-    @on(EventLog.Moved, "#log")
-    def _log_moved(self, message: EventLog.Moved) -> None:
-        """The chart's cursor follows the log's."""
-        row = message.item
-        log = self.query_one(EventLog)
-        if isinstance(row, LogRow) and row.step is not None and not self._syncing:
-            if not log.following and log.has_focus:
-                self.query_one(LossChart).set_cursor(float(row.step), tell=False)
-            self.query_one(CheckpointList).mark(row.step)
-
-    @on(EventLog.Chosen, "#log")
-    def _log_chosen(self, message: EventLog.Chosen) -> None:
-        if isinstance(message.item, LogRow):
-            self.app.push_screen(EventDetail(message.item, fields_of(message.item)))
+        self.query_one(LogPane).search_next(forward)
 
     def action_copy(self) -> None:
         """Copy the event under the cursor as JSON."""
-        row = self.query_one(EventLog).current
-        if row is not None:
-            self.arkor.copy(plain(row.data))
+        text = self.query_one(LogPane).current_text
+        if text is not None:
+            self.arkor.copy(text)
+
+    def key_escape(self) -> None:
+        """One layer back: the search, the zoom, then the screen."""
+        if self.query_one(LogPane).step_back():
+            return
+        if self.has_class("-zoomed"):
+            self.remove_class("-zoomed", "-zoom-chart", "-zoom-log", "-zoom-side")
+        else:
+            self.arkor.go_back()
 
     # checkpoints
 
@@ -476,11 +370,51 @@ class LiveScreen(BaseScreen):
             markup=False,
         )
 
-    def action_printed(self) -> None:
+    @work(group="printed", exclusive=True)
+    async def action_printed(self) -> None:
         """What the callbacks of trainer files have printed."""
         from arkor_tui.tui.widgets.output import OutputScreen
 
-        self.app.push_screen(OutputScreen(self.arkor.printed))
+        record = self.monitor.record if self.monitor is not None else None
+        elsewhere = await self.session.watchers.printed(record) if record is not None else []
+        self.app.push_screen(OutputScreen([*self.arkor.printed, *elsewhere]))
+
+    # guards
+
+    @work(group="guards", exclusive=True)
+    async def _show_guards(self) -> None:
+        """How the recipes of the run stand, wherever they run."""
+        monitor = self.monitor
+        if monitor is None or monitor.record is None:
+            return
+        key, hooks = monitor.key, monitor.trainer.hooks
+        record = await self.session.archive.read(lambda a: a.run(key)) or monitor.record
+        findings = await self.session.archive.read(lambda a: a.findings(key))
+        watch = None if record.is_terminal else await self.session.watchers.state(record)
+        gauges = [asdict(gauge) for gauge in hooks.gauges()]
+        if watch is not None:
+            gauges = gauges or list(watch.gauges)
+        expected = record.recipes > 0 and not record.is_terminal
+        panel = self.query_one(GuardPanel)
+        panel.show(watch, gauges, findings, expected=expected)
+        panel.display = bool(watch or gauges or findings or expected)
+        self.query_one("#guards-title").display = panel.display
+
+    @work(group="guard-dialog", exclusive=True)
+    async def action_guards(self) -> None:
+        """Begin or end the watching, or try other guard settings on what was logged."""
+        from .guards import guards_dialog
+
+        if self.monitor is not None and self.monitor.record is not None:
+            await guards_dialog(self.arkor, self.monitor.record)
+            self._show_guards()
+
+    def action_samples(self) -> None:
+        """The answers to golden prompts at every checkpoint."""
+        from .matrix import MatrixScreen
+
+        if self.monitor is not None and self.monitor.record is not None:
+            self.app.push_screen(MatrixScreen(self.session, self.monitor.record))
 
     @work(group="reconnect", exclusive=True)
     async def action_follow_again(self) -> None:

@@ -1,0 +1,241 @@
+"""Stop a run that is not worth going on with, on the backend too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from arkor_tui.errors import UsageError
+from arkor_tui.training.abort import AbortSignal
+from arkor_tui.training.callbacks import Callback, RunHandle
+from arkor_tui.training.contexts import (
+    CheckpointContext,
+    CompletedContext,
+    Context,
+    FailedContext,
+    LogContext,
+)
+from arkor_tui.training.findings import Finding, Gauge
+
+from .guards import Metric, Predicate, SampleRule, guards_of, observation_of
+
+Action = Literal["now", "checkpoint"]
+ACTIONS: tuple[Action, ...] = ("now", "checkpoint")
+# due: a stop is overdue, and the next event brings it; over: nothing is left to stop
+_State = Literal["watching", "armed", "due", "stopping", "over"]
+_TRIES = 2
+"""How often a stop that was not confirmed is asked for."""
+
+
+class EarlyStopping(Callback):
+    """Guards over the loss, over samples, and a way for others to stop the run.
+
+    ``ceiling`` stops above a loss, with ``window`` above the mean of so many losses. ``patience``
+    stops after so many values without a new minimum (by more than ``min_delta``). ``non_finite``
+    stops at infinite losses, at what the backend names as no number, and at five events in a row
+    without any. ``metric`` is what these look at. ``predicate`` of a log event and ``samples`` of
+    what golden prompts were answered return True, or a text that says why to stop.
+
+    ``action`` ``checkpoint`` waits for the next checkpoint, so that the work is kept, but no longer
+    than ``checkpoint_limit`` seconds. The run is stopped on the backend, once, confirmed; the
+    reason is kept with it. ``request()``, and ``abort_signal``, stop it from outside.
+
+    Raises:
+        UsageError: a setting has no meaning.
+    """
+
+    def __init__(
+        self,
+        *,
+        ceiling: float | None = None,
+        window: int | None = None,
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        non_finite: bool = True,
+        metric: Metric = "loss",
+        predicate: Callable[[LogContext], bool | str | None] | None = None,
+        samples: SampleRule | None = None,
+        action: Action = "now",
+        checkpoint_limit: float = 300.0,
+        abort_signal: AbortSignal | None = None,
+    ) -> None:
+        if action not in ACTIONS:
+            raise UsageError(f"The action is {action!r}, but must be one of: {', '.join(ACTIONS)}.")
+        self.guards = guards_of(
+            ceiling=ceiling,
+            window=window,
+            patience=patience,
+            min_delta=min_delta,
+            non_finite=non_finite,
+            metric=metric,
+        )
+        self.predicate = Predicate(predicate) if predicate is not None else None
+        self.samples = samples
+        self.action: Action = action
+        self.checkpoint_limit = checkpoint_limit
+        self.reason: str | None = None
+        """Why it fired; None as long as it has not."""
+        self._abort_signal = abort_signal
+        self._fired_by = ""
+        self._state: _State = "watching"
+        self._tries = 0
+        self._step: int | None = None
+        self._run: RunHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._limit: asyncio.Task[None] | None = None
+        self._requested: str | None = None
+
+    def attached(self, run: RunHandle) -> None:
+        """Remember the run, and listen to the abort signal."""
+        self._run, self._loop = run, asyncio.get_running_loop()
+        signal = self._abort_signal
+        if signal is not None:
+            signal.listen(lambda: self.request(f"asked from outside: {signal.reason}"))
+        if self._requested is not None:
+            self.request(self._requested)
+
+    def request(self, reason: str) -> None:
+        """Have the run stopped as if a guard had fired; from any thread, once is enough."""
+        self._requested = reason
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._start_requested)
+
+    def _start_requested(self) -> None:
+        if self._run is not None and self._state == "watching":
+            work = self._fire("request", self._requested or "asked from outside")
+            self._run.background(work, name="EarlyStopping.request")
+
+    def on_replayed(self, ctx: Context) -> None:
+        """Rebuild what was known before a restart, without doing anything about it."""
+        if isinstance(ctx, LogContext):
+            self._step = ctx.step
+            found = self._judge(ctx) if self._state == "watching" else None
+            if found is not None:
+                self._fired_by, self.reason = found
+                self._state = "due" if self.action == "now" else "armed"
+        elif isinstance(ctx, CheckpointContext):
+            if self._state == "armed":  # whoever waited for this checkpoint was gone when it came
+                self._state = "due"
+        elif isinstance(ctx, CompletedContext | FailedContext):
+            self._end()
+
+    async def on_log(self, ctx: LogContext) -> None:
+        """Feed the guards; stop, or wait for a checkpoint to stop at."""
+        self._step = ctx.step
+        if self._state == "watching":
+            found = self._judge(ctx)
+            if found is not None:
+                await self._fire(*found)
+        elif self._state == "due":  # since before a restart, or the first try was not confirmed
+            await self._stop()
+        elif self._state == "armed" and self._limit is None:
+            self._wait_for_checkpoint()
+
+    async def on_checkpoint(self, ctx: CheckpointContext) -> None:
+        """Stop here if that is what was waited for."""
+        self._step = ctx.step
+        if self._state in ("armed", "due"):
+            await self._stop()
+
+    async def on_finding(self, finding: Finding) -> None:
+        """Look at what a golden prompt was answered."""
+        if self.samples is not None and self._state == "watching":
+            reason = self.samples.see_sample(finding)
+            if reason is not None:
+                await self._fire(self.samples.name, reason)
+
+    def on_completed(self, ctx: CompletedContext) -> None:
+        """Nothing is left to guard."""
+        self._end()
+
+    def on_failed(self, ctx: FailedContext) -> None:
+        """Nothing is left to guard."""
+        self._end()
+
+    def gauges(self) -> Sequence[Gauge]:
+        """Each guard; the one that fired says what is being done about it."""
+        gauges = [guard.gauge() for guard in self.guards]
+        if self.predicate is not None:
+            gauges.append(self.predicate.gauge())
+        if self.samples is not None:
+            gauges.append(self.samples.gauge())
+        if self.reason is None:
+            return gauges
+        waiting = self._state == "armed"
+        text = f"{'stops at the next checkpoint' if waiting else 'fired'}: {self.reason}"
+        fired = Gauge(self._fired_by, share=1.0, text=text, state="armed" if waiting else "fired")
+        return [fired, *(gauge for gauge in gauges if gauge.name != self._fired_by)]
+
+    def _judge(self, ctx: LogContext) -> tuple[str, str] | None:
+        """Which guard fires with this event, and why. All of them see it."""
+        seen = observation_of(ctx)
+        found: tuple[str, str] | None = None
+        for guard in self.guards:
+            reason = guard.see(seen)
+            if reason is not None and found is None:
+                found = guard.name, reason
+        if self.predicate is not None:
+            reason = self.predicate.check(ctx)
+            if reason is not None and found is None:
+                found = self.predicate.name, reason
+        return found
+
+    async def _fire(self, guard: str, reason: str) -> None:
+        if self._state != "watching":
+            return
+        self._fired_by, self.reason = guard, reason
+        if self.action == "now":
+            await self._stop()
+            return
+        self._state = "armed"
+        self._wait_for_checkpoint()
+        await self._tell("armed")
+
+    def _wait_for_checkpoint(self) -> None:
+        assert self._run is not None
+        self._limit = self._run.background(self._give_up_waiting(), name="EarlyStopping.limit")
+
+    async def _give_up_waiting(self) -> None:
+        await asyncio.sleep(self.checkpoint_limit)
+        self._limit = None  # stopping must not end the task that it runs in
+        if self._state == "armed":
+            await self._stop()
+
+    async def _stop(self) -> None:
+        run = self._run
+        assert run is not None
+        if run.job is not None and run.job.is_terminal:
+            self._end()
+            return
+        self._state, self._tries = "stopping", self._tries + 1
+        self._cancel_limit()
+        await self._tell("stopping")
+        outcome = await run.stop(self.reason or "")
+        again = not outcome.confirmed and self._tries < _TRIES
+        self._state = "due" if again else "over"
+        await self._tell("stopped" if outcome.confirmed else "failed", outcome.message)
+
+    async def _tell(self, phase: str, message: str = "") -> None:
+        assert self._run is not None
+        gauge = next((g.gauge() for g in self.guards if g.name == self._fired_by), None)
+        data = {
+            "guard": self._fired_by,
+            "reason": self.reason,
+            "value": gauge.value if gauge is not None else None,
+            "limit": gauge.limit if gauge is not None else None,
+            "action": self.action,
+            "phase": phase,
+            "message": message,
+        }
+        await self._run.keep(Finding("guard", "EarlyStopping", self._step, data))
+
+    def _end(self) -> None:
+        self._state = "over"
+        self._cancel_limit()
+
+    def _cancel_limit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.cancel()

@@ -1,0 +1,359 @@
+"""What makes a run not worth its GPU: small machines that see one log event after another.
+
+A guard is fed what was logged and says once why it fires. It does nothing about it: stopping is
+:class:`~arkor_tui.recipes.early_stopping.EarlyStopping`'s, and trying settings on an archived run
+is :mod:`~arkor_tui.recipes.whatif`'s. Losses are nats per trained token.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from arkor_tui.errors import UsageError
+from arkor_tui.training.contexts import LogContext
+from arkor_tui.training.findings import Finding, Gauge
+
+Metric = Literal["loss", "eval_loss"]
+METRICS: tuple[Metric, ...] = ("loss", "eval_loss")
+_LARGEST = 1e290
+"""What larger values count as, so that a sum of them stays finite."""
+_DRIFT = 16 * sys.float_info.epsilon
+_WORDS = {"loss": "loss", "eval_loss": "eval loss"}
+
+
+class Observation(NamedTuple):
+    """The numbers of one log event; None where it carries none.
+
+    ``non_finite`` says that the backend named a loss that JSON cannot hold.
+    """
+
+    step: int
+    loss: float | None = None
+    eval_loss: float | None = None
+    non_finite: bool = False
+
+
+def observation_of(ctx: LogContext) -> Observation:
+    """What guards see of a log event."""
+    named = any(name in ctx.non_finite for name in ("loss", "evalLoss"))
+    return Observation(ctx.step, ctx.loss, ctx.eval_loss, named)
+
+
+class Guard(Protocol):
+    """Sees every log event in order."""
+
+    name: str
+
+    def see(self, seen: Observation) -> str | None:
+        """Why it fires with this event; None where it does not."""
+
+    def gauge(self) -> Gauge:
+        """How far it is from firing."""
+
+
+@dataclass(slots=True)
+class Ceiling:
+    """Fires when the metric is above ``limit``."""
+
+    limit: float
+    metric: Metric = "loss"
+    name: str = field(default="ceiling", init=False)
+    _last: float | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _positive("ceiling", self.limit)
+
+    def see(self, seen: Observation) -> str | None:
+        """Why it fires with this event."""
+        value = seen.loss if self.metric == "loss" else seen.eval_loss
+        if value is None:
+            return None
+        self._last = value
+        if value > self.limit:
+            return f"the {_WORDS[self.metric]} {value:.4g} is above {self.limit:g}"
+        return None
+
+    def gauge(self) -> Gauge:
+        """The last value, as a share of the limit."""
+        last, words = self._last, _WORDS[self.metric]
+        if last is None:
+            return Gauge(self.name, None, self.limit, None, f"no {words} yet", "warming")
+        text = f"{words} {last:.4g} of {self.limit:g}"
+        return Gauge(self.name, last, self.limit, _share(last, self.limit), text)
+
+
+@dataclass(slots=True)
+class Smoothed:
+    """Fires when the mean of the last ``window`` finite values is above ``limit``."""
+
+    limit: float
+    window: int = 10
+    metric: Metric = "loss"
+    name: str = field(default="smoothed", init=False)
+    _values: deque[float] = field(default_factory=deque, init=False, repr=False)
+    _sum: float = field(default=0.0, init=False, repr=False)
+    _peak: float = field(default=0.0, init=False, repr=False)
+    _count: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _positive("ceiling", self.limit)
+        _positive("window", self.window)
+
+    def see(self, seen: Observation) -> str | None:
+        """Why it fires with this event; never before the window is full."""
+        value = seen.loss if self.metric == "loss" else seen.eval_loss
+        if value is None or not math.isfinite(value):
+            return None
+        value = min(max(value, -_LARGEST), _LARGEST)
+        values = self._values
+        values.append(value)
+        self._sum += value
+        if len(values) > self.window:
+            self._sum -= values.popleft()
+        self._count += 1
+        self._peak = max(self._peak, abs(self._sum) + abs(value))
+        if self._count % self.window == 0:
+            self._sum = math.fsum(values)
+            self._peak = abs(self._sum)
+        # the running sum drifts, so it only says when it is worth computing the exact one
+        drift = _DRIFT * self.window * self._peak
+        if len(values) == self.window and self._sum + drift >= self.limit * self.window:
+            mean = math.fsum(values) / self.window
+            if mean > self.limit:
+                what = f"the mean {_WORDS[self.metric]} of the last {self.window}"
+                return f"{what}, {mean:.4g}, is above {self.limit:g}"
+        return None
+
+    def gauge(self) -> Gauge:
+        """The mean as a share of the limit, or how full the window is."""
+        count = len(self._values)
+        if count < self.window:
+            text = f"{count} of {self.window} for a mean"
+            return Gauge(self.name, None, self.limit, None, text, "warming")
+        mean = math.fsum(self._values) / count
+        text = f"mean {_WORDS[self.metric]} {mean:.4g} of {self.limit:g}"
+        return Gauge(self.name, mean, self.limit, _share(mean, self.limit), text)
+
+
+@dataclass(slots=True)
+class Patience:
+    """Fires after ``logs`` values in a row none of which is a new minimum.
+
+    A value counts as one if it is lower than the best by more than ``min_delta``.
+    """
+
+    logs: int = 30
+    min_delta: float = 0.0
+    metric: Metric = "loss"
+    name: str = field(default="patience", init=False)
+    _best: float = field(default=math.inf, init=False, repr=False)
+    _best_step: int | None = field(default=None, init=False, repr=False)
+    _since: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _positive("patience", self.logs)
+        if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
+            raise UsageError(f"min_delta is {self.min_delta:g}, but must be 0 or above.")
+
+    def see(self, seen: Observation) -> str | None:
+        """Why it fires with this event."""
+        value = seen.loss if self.metric == "loss" else seen.eval_loss
+        if value is None:
+            return None
+        if value < self._best - self.min_delta or (self._best_step is None and value < math.inf):
+            self._best, self._best_step, self._since = value, seen.step, 0
+            return None
+        self._since += 1
+        if self._since >= self.logs:
+            words = f"the {_WORDS[self.metric]} has not improved for {self._since} values"
+            if self._best_step is None:
+                return words
+            return f"{words} (best {self._best:.4g} at step {self._best_step})"
+        return None
+
+    def gauge(self) -> Gauge:
+        """How many of the values are used up."""
+        text = f"{self._since} of {self.logs} without a better {_WORDS[self.metric]}"
+        if self._best_step is not None:
+            text += f" than {self._best:.4g}"
+        return Gauge(self.name, self._since, self.logs, min(self._since / self.logs, 1.0), text)
+
+
+@dataclass(slots=True)
+class NonFinite:
+    """Fires when a loss is infinite, or was named as no number by the backend.
+
+    JSON has no NaN, so divergence often arrives as a loss that is null or missing. One such event
+    is no sign; ``missing`` of them in a row, with neither loss nor eval loss, are.
+    """
+
+    missing: int = 5
+    name: str = field(default="non-finite", init=False)
+    _row: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _positive("missing", self.missing)
+
+    def see(self, seen: Observation) -> str | None:
+        """Why it fires with this event."""
+        if seen.non_finite:
+            return "the backend says that the loss is not a number"
+        loss, eval_loss = seen.loss, seen.eval_loss
+        if loss is None and eval_loss is None:
+            self._row += 1
+            if self._row >= self.missing:
+                return f"{self._row} log events in a row carry no loss"
+            return None
+        self._row = 0
+        for value, words in ((loss, "loss"), (eval_loss, "eval loss")):
+            if value is not None and not math.isfinite(value):
+                return f"the {words} is {value:g}"
+        return None
+
+    def gauge(self) -> Gauge:
+        """How many events in a row carry no loss."""
+        text = f"{self._row} of {self.missing} without a loss" if self._row else "losses are finite"
+        return Gauge(self.name, self._row, self.missing, min(self._row / self.missing, 1.0), text)
+
+
+@dataclass(slots=True)
+class Predicate:
+    """Fires when ``function`` of the log event returns True, or a text that says why."""
+
+    function: Callable[[LogContext], bool | str | None]
+    name: str = field(default="predicate", init=False)
+    fired: bool = field(default=False, init=False)
+
+    def check(self, ctx: LogContext) -> str | None:
+        """Why it fires with this event."""
+        answer = self.function(ctx)
+        if not answer:
+            return None
+        self.fired = True
+        named = getattr(self.function, "__name__", "a condition")
+        return answer if isinstance(answer, str) else f"{named} says so"
+
+    def gauge(self) -> Gauge:
+        """It tells no distance."""
+        named = getattr(self.function, "__name__", "a condition")
+        return Gauge(self.name, text=f"{named} of your own")
+
+
+@dataclass(slots=True)
+class SampleRule:
+    """Fires when ``function`` of a sample says so ``times`` times in a row for the same prompt.
+
+    The sample is the ``data`` of a finding of kind ``sample``. Only answers of checkpoints count:
+    the base model is expected to do badly.
+    """
+
+    function: Callable[[dict[str, Any]], bool | str | None]
+    times: int = 1
+    words: str = "a rule of your own"
+    name: str = field(default="sample", init=False)
+    _rows: dict[tuple[str, int], int] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _positive("times", self.times)
+
+    @classmethod
+    def failed(cls, times: int = 1) -> SampleRule:
+        """Fires when a golden prompt was answered wrongly at so many checkpoints in a row."""
+        return cls(lambda sample: sample.get("passed") is False, times, "a golden prompt fails")
+
+    @classmethod
+    def field(
+        cls,
+        name: str,
+        *,
+        equals: Any = None,
+        not_in: Collection[Any] | None = None,
+        times: int = 1,
+    ) -> SampleRule:
+        """Fires when a field of the JSON reply equals a value, or is none of the allowed ones.
+
+        A reply that is no JSON object, or has no such field, counts as a value of None.
+        """
+
+        def bad(sample: dict[str, Any]) -> bool | str:
+            value = field_of(str(sample.get("reply", "")), name)
+            if not_in is not None:
+                return value not in not_in and f"{name} is {value!r}"
+            return value == equals and f"{name} is {value!r}"
+
+        return cls(bad, times, f"the field {name} of a reply")
+
+    def see_sample(self, finding: Finding) -> str | None:
+        """Why it fires with this sample."""
+        data = finding.data
+        if finding.kind != "sample" or data.get("target") != "checkpoint":
+            return None
+        place = (finding.name, int(data.get("prompt", 0)))
+        answer = self.function(data)
+        if not answer:
+            self._rows[place] = 0
+            return None
+        row = self._rows[place] = self._rows.get(place, 0) + 1
+        if row < self.times:
+            return None
+        what = answer if isinstance(answer, str) else self.words
+        often = f" ({row} times in a row)" if self.times > 1 else ""
+        return f"at checkpoint {finding.step}, prompt {place[1] + 1}: {what}{often}"
+
+    def gauge(self) -> Gauge:
+        """The prompt that is nearest to firing."""
+        most = max(self._rows.values(), default=0)
+        text = f"{self.words}: {most} of {self.times}"
+        return Gauge(self.name, most, self.times, min(most / self.times, 1.0), text)
+
+
+def field_of(reply: str, name: str) -> Any:
+    """A field of a reply that should be a JSON object; None where it is none or has none."""
+    try:
+        value = json.loads(reply)
+    except ValueError:
+        return None
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def guards_of(
+    *,
+    ceiling: float | None,
+    window: int | None,
+    patience: int | None,
+    min_delta: float,
+    non_finite: bool,
+    metric: Metric,
+) -> list[Guard]:
+    """The guards that settings ask for, those that need the fewest events first.
+
+    Raises:
+        UsageError: a setting has no meaning.
+    """
+    if metric not in METRICS:
+        raise UsageError(f"The metric is {metric!r}, but must be one of: {', '.join(METRICS)}.")
+    if window is not None and ceiling is None:
+        raise UsageError("A window smooths a ceiling, but there is none.")
+    guards: list[Guard] = [NonFinite()] if non_finite else []
+    if ceiling is not None:
+        guards.append(
+            Ceiling(ceiling, metric) if window is None else Smoothed(ceiling, window, metric)
+        )
+    if patience is not None:
+        guards.append(Patience(patience, min_delta, metric))
+    return guards
+
+
+def _share(value: float, limit: float) -> float:
+    return 1.0 if not math.isfinite(value) else min(max(value / limit, 0.0), 1.0)
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise UsageError(f"{name} is {value!r}, but must be above 0.")

@@ -1,0 +1,94 @@
+"""What other guard settings would have done to a run that has been logged already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .guards import Metric, Observation, guards_of
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """The settings of ``EarlyStopping`` that numbers alone decide."""
+
+    ceiling: float | None = None
+    window: int | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    non_finite: bool = True
+    metric: Metric = "loss"
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Where a run would have stopped: at ``step``, by ``guard``, for ``reason``; None: nowhere.
+
+    ``last_step`` is how far it went, ``saved_steps`` how many steps after ``step`` it went on, and
+    ``best_loss_missed`` says that the metric was lower later than it ever was before the stop.
+    """
+
+    step: int | None
+    guard: str | None
+    reason: str | None
+    last_step: int
+    events: int
+    best_before: float | None = None
+    best_after: float | None = None
+
+    @property
+    def saved_steps(self) -> int:
+        """Steps that would not have been trained."""
+        return max(self.last_step - self.step, 0) if self.step is not None else 0
+
+    @property
+    def saved_share(self) -> float:
+        """The same as a share of the whole run, from 0 to 1."""
+        return self.saved_steps / self.last_step if self.last_step > 0 else 0.0
+
+    @property
+    def too_early(self) -> bool:
+        """Whether the metric became better later than it had been at the stop."""
+        return (
+            self.best_after is not None
+            and self.best_before is not None
+            and self.best_after < self.best_before
+        )
+
+
+def what_if(observations: Iterable[Observation], settings: GuardSettings) -> WhatIf:
+    """Feed the log of a run to fresh guards.
+
+    Raises:
+        UsageError: a setting has no meaning.
+    """
+    guards = guards_of(
+        ceiling=settings.ceiling,
+        window=settings.window,
+        patience=settings.patience,
+        min_delta=settings.min_delta,
+        non_finite=settings.non_finite,
+        metric=settings.metric,
+    )
+    sees = [guard.see for guard in guards]
+    on_loss = settings.metric == "loss"
+    step: int | None = None
+    guard = reason = None
+    best = [float("inf"), float("inf")]  # before the stop, after it
+    last_step = events = after = 0
+    for seen in observations:
+        events += 1
+        last_step = seen.step
+        value = seen.loss if on_loss else seen.eval_loss
+        if value is not None and value < best[after]:
+            best[after] = value
+        if after:
+            continue
+        for place, see in enumerate(sees):
+            why = see(seen)
+            if why is not None and not after:
+                step, guard, reason, after = seen.step, guards[place].name, why, 1
+    return WhatIf(
+        step, guard, reason, last_step, events,
+        *(None if value == float("inf") else value for value in best),
+    )  # fmt: skip

@@ -1,0 +1,189 @@
+"""Guards: when each fires, when it does not, and how far it says to be from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arkor_tui.errors import UsageError
+from arkor_tui.recipes.guards import (
+    Ceiling,
+    Guard,
+    NonFinite,
+    Observation,
+    Patience,
+    SampleRule,
+    Smoothed,
+    guards_of,
+)
+from arkor_tui.training.findings import Finding
+
+Values = Iterable[float | None]
+
+
+def fires_at(guard: Guard, losses: Values, evals: Values | None = None) -> int | None:
+    """The first place at which it fires."""
+    for place, (loss, other) in enumerate(zip(losses, evals or _nones(), strict=False)):
+        if guard.see(Observation(place, loss, other)) is not None:
+            return place
+    return None
+
+
+def _nones() -> Iterable[None]:
+    while True:
+        yield None
+
+
+@pytest.mark.parametrize(
+    ("guard", "losses", "place"),
+    [
+        (Ceiling(5.0), [1.0, 5.0, None, 5.1], 3),
+        (Ceiling(5.0), [math.inf], 0),
+        (Ceiling(5.0, "eval_loss"), [9.0, 9.0], None),
+        (Smoothed(5.0, 3), [9.0, 9.0], None),
+        (Smoothed(5.0, 3), [9.0, 1.0, 1.0, 9.0, 9.0], 4),
+        (Smoothed(5.0, 2), [9.0, None, math.inf, 9.0], 3),
+        (Patience(3), [1.0, 0.9, 0.9, 1.0, 0.95], 4),
+        (Patience(3), [1.0, 1.1, 1.2, 0.99, 1.1, 1.2], None),
+        (Patience(2, 0.1), [1.0, 0.95, 0.91], 2),
+        (Patience(2, 0.1), [1.0, 0.95, 0.89], None),
+        (Patience(2), [1.0, None, 1.0, None, None, 1.0], 5),
+        (Patience(2), [math.inf, math.inf], 1),
+        (NonFinite(), [1.0, None, 1.0, math.inf], 3),
+        (NonFinite(), [-math.inf], 0),
+        (NonFinite(3), [None, None, 1.0, None, None, None], 5),
+        (NonFinite(3), [1.0, None, None], None),
+    ],
+)
+def test_when_it_fires(guard: Guard, losses: list[float | None], place: int | None) -> None:
+    assert fires_at(guard, losses) == place
+
+
+def test_an_eval_only_event_is_a_sign_of_life() -> None:
+    assert fires_at(NonFinite(2), [None] * 6, [1.0, None, 1.0, None, 1.0, None]) is None
+    assert fires_at(NonFinite(2), [None] * 3, [1.0, math.inf, 1.0]) == 1
+
+
+def test_what_the_backend_names_is_enough() -> None:
+    reason = NonFinite().see(Observation(1, None, None, non_finite=True))
+    assert reason == "the backend says that the loss is not a number"
+
+
+def test_reasons_name_the_numbers() -> None:
+    assert Ceiling(5.0).see(Observation(1, 6.25)) == "the loss 6.25 is above 5"
+    smoothed = Smoothed(5.0, 2)
+    smoothed.see(Observation(1, 6.0))
+    assert smoothed.see(Observation(2, 7.0)) == "the mean loss of the last 2, 6.5, is above 5"
+    patience = Patience(1, metric="eval_loss")
+    patience.see(Observation(10, None, 0.5))
+    assert patience.see(Observation(20, None, 0.6)) == (
+        "the eval loss has not improved for 1 values (best 0.5 at step 10)"
+    )
+
+
+def test_gauges_go_from_far_to_near() -> None:
+    ceiling = Ceiling(5.0)
+    assert ceiling.gauge().state == "warming"
+    ceiling.see(Observation(1, 1.0))
+    assert ceiling.gauge().share == pytest.approx(0.2)
+    assert ceiling.gauge().text == "loss 1 of 5"
+    ceiling.see(Observation(2, 50.0))
+    assert ceiling.gauge().share == 1.0
+    patience = Patience(4)
+    patience.see(Observation(1, 1.0))
+    patience.see(Observation(2, 1.0))
+    assert patience.gauge().share == 0.25
+    assert patience.gauge().text == "1 of 4 without a better loss than 1"
+    smoothed = Smoothed(5.0, 2)
+    smoothed.see(Observation(1, 1.0))
+    assert smoothed.gauge().text == "1 of 2 for a mean"
+    smoothed.see(Observation(1, 2.0))
+    assert smoothed.gauge().share == pytest.approx(0.3)
+    assert NonFinite().gauge().share == 0.0
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60),
+    st.integers(1, 8),
+    st.floats(0.001, 1e6),
+)
+def test_the_running_mean_decides_as_the_exact_one(
+    values: list[float], window: int, limit: float
+) -> None:
+    guard = Smoothed(limit, window)
+    for place, value in enumerate(values):
+        last = [min(max(v, -1e290), 1e290) for v in values[max(place - window + 1, 0) : place + 1]]
+        exact = len(last) == window and math.fsum(last) / window > limit
+        assert (guard.see(Observation(place, value)) is not None) == exact
+
+
+@given(st.lists(st.floats(0, 10), max_size=50), st.integers(1, 6), st.floats(0, 1))
+def test_patience_counts_from_the_best(values: list[float], logs: int, delta: float) -> None:
+    best, since, expected = math.inf, 0, None
+    for place, value in enumerate(values):
+        if place == 0 or value < best - delta:
+            best, since = value, 0
+        else:
+            since += 1
+            if since == logs:
+                expected = place
+                break
+    assert fires_at(Patience(logs, delta), values) == expected
+
+
+def sample(step: int, prompt: int = 0, **data: object) -> Finding:
+    return Finding("sample", "probe", step, {"prompt": prompt, "target": "checkpoint", **data})
+
+
+def test_a_sample_rule_counts_rows_of_each_prompt() -> None:
+    rule = SampleRule.failed(times=2)
+    assert rule.see_sample(sample(10, 0, passed=False)) is None
+    assert rule.see_sample(sample(10, 1, passed=False)) is None
+    assert rule.see_sample(sample(20, 0, passed=True)) is None
+    assert rule.see_sample(sample(20, 1, passed=False)) == (
+        "at checkpoint 20, prompt 2: a golden prompt fails (2 times in a row)"
+    )
+    assert rule.see_sample(sample(30, 0, passed=None)) is None
+
+
+def test_a_sample_of_the_base_model_is_no_reason() -> None:
+    base = Finding("sample", "probe", None, {"prompt": 0, "target": "base", "passed": False})
+    assert SampleRule.failed().see_sample(base) is None
+    assert SampleRule.failed().see_sample(Finding("notice", "Slack", 1, {})) is None
+
+
+def test_a_typed_field_of_a_reply_can_stop_a_run() -> None:
+    known = SampleRule.field("category", not_in=["auth", "billing"])
+    assert known.see_sample(sample(5, reply='{"category": "auth"}')) is None
+    assert known.see_sample(sample(5, reply='{"category": "??"}')) == (
+        "at checkpoint 5, prompt 1: category is '??'"
+    )
+    assert known.see_sample(sample(5, reply="no json")) is not None
+    low = SampleRule.field("urgency", equals="low")
+    assert low.see_sample(sample(5, reply='{"urgency": "low"}')) is not None
+    assert low.see_sample(sample(5, reply='["low"]')) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ceiling": 0.0},
+        {"ceiling": math.nan},
+        {"ceiling": 5.0, "window": 0},
+        {"window": 10},
+        {"patience": -1},
+        {"patience": 3, "min_delta": -0.1},
+        {"metric": "accuracy", "ceiling": 1.0},
+    ],
+)
+def test_settings_without_a_meaning_are_refused(settings: dict[str, object]) -> None:
+    usual: dict[str, object] = {
+        "ceiling": None, "window": None, "patience": None, "min_delta": 0.0, "non_finite": True,
+        "metric": "loss",
+    }  # fmt: skip
+    with pytest.raises(UsageError):
+        guards_of(**{**usual, **settings})  # type: ignore[arg-type]
