@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "attach": "follow a run that is already going",
     "cancel": "stop a run on the backend",
     "chat": "send one prompt to a checkpoint, the final adapter or the base model",
+    "what-if": "try other guard settings on an archived run",
     "runs": "list, show, export, import or delete archived runs",
     "replay": "play a recorded run into the app",
     "serve": "run the embedded backend in the foreground",
@@ -107,7 +108,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 def _module(command: str):  # type: ignore[no-untyped-def] # modules have no useful type
-    return importlib.import_module(f"{__name__}.{command}")
+    return importlib.import_module(f"{__name__}.{command.replace('-', '')}")
 
 
 def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:

@@ -24,8 +24,8 @@ class GuardSettings:
 class WhatIf:
     """Where a run would have stopped: at ``step``, by ``guard``, for ``reason``; None: nowhere.
 
-    ``last_step`` is how far it went, ``saved_steps`` how many steps after ``step`` it went on, and
-    ``best_loss_missed`` says that the metric was lower later than it ever was before the stop.
+    ``last_step`` is how far it went. ``best_before`` and ``best_after`` are the lowest values of
+    the metric up to that step and beyond it.
     """
 
     step: int | None
@@ -54,6 +54,23 @@ class WhatIf:
             and self.best_before is not None
             and self.best_after < self.best_before
         )
+
+    def lines(self) -> list[str]:
+        """For people."""
+        if not self.events:
+            return ["Nothing was logged."]
+        if self.step is None:
+            return [f"It would not have stopped: all {self.last_step} steps, as it was."]
+        lines = [
+            f"It would have stopped at step {self.step}: {self.reason}.",
+            f"That saves {self.saved_steps} of {self.last_step} steps ({self.saved_share:.0%}).",
+        ]
+        if self.too_early:
+            lines.append(
+                f"Too early: the best value then was {self.best_before:.4g}, and later it was "
+                f"{self.best_after:.4g}."
+            )
+        return lines
 
 
 def what_if(observations: Iterable[Observation], settings: GuardSettings) -> WhatIf:

@@ -1,0 +1,105 @@
+"""What if: the same guards on numbers that were logged, and on runs of the archive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arkor_tui.api.events import TrainingLog, parse_event
+from arkor_tui.cli import main
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import NewEvent, RunIdentity
+from arkor_tui.monitor.whatif import observations
+from arkor_tui.recipes.guards import Observation, guards_of
+from arkor_tui.recipes.whatif import GuardSettings, what_if
+from tests.history.material import event, job
+
+SETTINGS = GuardSettings(ceiling=5.0, window=2, patience=4)
+LOSS = st.one_of(st.floats(0, 10), st.none(), st.just("nan"), st.just(1e309))
+
+
+def logged(number: int, step: int, loss: Any, eval_loss: Any) -> NewEvent:
+    fields: dict[str, Any] = {}
+    if loss == "nan":
+        fields = {"loss": None, "nonFinite": {"loss": "nan"}}
+    elif loss is not None or number % 2:
+        fields = {"loss": loss}
+    if eval_loss is not None:
+        fields["evalLoss"] = eval_loss
+    time = f"2026-08-07T10:00:{number % 60:02d}.000Z"
+    made = event(number, "training.log", step=step, time=time, **fields)
+    return NewEvent(made.id, made.kind, made.step, made.at, made.data.replace("Infinity", "1e309"))
+
+
+def live(events: list[NewEvent], settings: GuardSettings) -> tuple[int | None, str | None]:
+    """Where guards stop that see the events themselves."""
+    guards = guards_of(
+        ceiling=settings.ceiling, window=settings.window, patience=settings.patience,
+        min_delta=settings.min_delta, non_finite=settings.non_finite, metric=settings.metric,
+    )  # fmt: skip
+    for item in events:
+        told = parse_event(item.data)
+        assert isinstance(told, TrainingLog)
+        seen = Observation(told.step, told.loss, told.eval_loss, bool(told.non_finite))
+        for reason in [guard.see(seen) for guard in guards]:
+            if reason is not None:
+                return told.step, reason
+    return None, None
+
+
+@pytest.mark.parametrize("metric", ["loss", "eval_loss"])
+@given(rows=st.lists(st.tuples(LOSS, st.one_of(st.none(), st.floats(0, 10))), max_size=40))
+def test_the_archive_tells_guards_what_the_stream_did(metric: Any, rows: list[Any]) -> None:
+    settings = GuardSettings(ceiling=5.0, window=2, patience=4, metric=metric)
+    events = [logged(place + 1, place + 1, *row) for place, row in enumerate(rows)]
+    with TemporaryDirectory() as folder, Archive.open(Path(folder) / "history.db") as archive:
+        key = archive.register(RunIdentity("local", "o", "p", "j"), job("j"))
+        archive.append(key, events)
+        found = what_if(observations(archive, key), settings)
+    assert (found.step, found.reason) == live(events, settings)
+
+
+def test_what_it_would_have_saved() -> None:
+    losses = [3.0, 2.0, 1.0, 6.0, 7.0, 0.5, 0.4, 0.3, 0.2, 0.1]
+    seen = [Observation(step, loss) for step, loss in enumerate(losses, 1)]
+    found = what_if(seen, SETTINGS)
+    assert (found.step, found.guard, found.last_step) == (5, "smoothed", 10)
+    assert (found.saved_steps, found.saved_share) == (5, 0.5)
+    assert (found.best_before, found.best_after, found.too_early) == (1.0, 0.1, True)
+    assert found.lines()[0] == (
+        "It would have stopped at step 5: the mean loss of the last 2, 6.5, is above 5."
+    )
+    assert found.lines()[2].startswith("Too early")
+
+
+def test_a_run_that_would_have_gone_on() -> None:
+    found = what_if([Observation(1, 1.0), Observation(2, 0.9)], SETTINGS)
+    assert (found.step, found.saved_steps, found.saved_share) == (None, 0, 0.0)
+    assert found.lines() == ["It would not have stopped: all 2 steps, as it was."]
+    assert what_if([], SETTINGS).lines() == ["Nothing was logged."]
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with Archive.open() as archive:
+        key = archive.register(RunIdentity("local", "o", "p", "job-7"), job("job-7"))
+        archive.append(
+            key, [logged(step, step, 9.0 if step > 6 else 1.0, None) for step in range(1, 11)]
+        )
+    assert main(["what-if", "job-7", "--ceiling", "5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "type": "what-if", "jobId": "job-7", "step": 7, "guard": "ceiling",
+        "reason": "the loss 9 is above 5", "lastStep": 10, "savedSteps": 3, "savedShare": 0.3,
+        "bestBefore": 1.0, "bestAfter": 9.0, "tooEarly": False,
+    }  # fmt: skip
+    assert main(["what-if", "job-7", "--patience", "3"]) == 0
+    assert "stopped at step 4" in capsys.readouterr().out
+    assert main(["what-if", "job-7", "--window", "3"]) == 2
+    assert "no" in capsys.readouterr().err
+    assert main(["what-if", "nothing"]) == 2
