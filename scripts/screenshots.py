@@ -31,7 +31,7 @@ async def main(png: bool) -> None:
     """Train, and take the pictures on the way."""
     from arkor_tui.monitor.session import Session
     from arkor_tui.tui.app import ArkorApp
-    from arkor_tui.tui.terminal import Capabilities
+    from arkor_tui.terminal import Capabilities
 
     folder = Path.home() / "demo"
     folder.mkdir()

@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .early_stopping import EarlyStopping as EarlyStopping
     from .guards import SampleRule as SampleRule
+    from .notify import AppriseNotifier as AppriseNotifier
+    from .notify import BellNotifier as BellNotifier
+    from .notify import DiscordNotifier as DiscordNotifier
+    from .notify import SlackNotifier as SlackNotifier
+    from .notify import WebhookNotifier as WebhookNotifier
 
 _HOMES = {
     "EarlyStopping": "early_stopping",
     "SampleRule": "guards",
+    "AppriseNotifier": "notify",
+    "BellNotifier": "notify",
+    "DiscordNotifier": "notify",
+    "SlackNotifier": "notify",
+    "WebhookNotifier": "notify",
 }
 
 __all__ = [*_HOMES]

@@ -22,11 +22,11 @@ from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
+from arkor_tui.terminal import Capabilities, osc9, osc52, title
 from arkor_tui.workspace.settings import Settings
 
 from .keymap import action_ids, clashes, unknown_actions
 from .screens.base import BaseScreen
-from .terminal import Capabilities, osc9, osc52, title
 from .text import MARKS, duration, number, percent
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
 from .widgets.progress import eta_seconds, stream_text
