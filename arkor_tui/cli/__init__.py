@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "what-if": "try other guard settings on an archived run",
     "runs": "list, show, export, import or delete archived runs",
     "replay": "play a recorded run into the app",
+    "notify": "show and test where messages about runs go",
     "serve": "run the embedded backend in the foreground",
     "login": "sign in to Arkor's cloud",
     "logout": "forget the stored credentials",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -85,6 +86,25 @@ class KeyTable(dict[str, str]):
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Addresses of services that are told about runs; secrets, so they show themselves nowhere.
+
+    ``is_private`` is whether nobody else can read the file that they come from.
+    """
+
+    slack: str | None = field(default=None, repr=False)
+    discord: str | None = field(default=None, repr=False)
+    webhook: str | None = field(default=None, repr=False)
+    apprise: str | None = field(default=None, repr=False)
+    is_private: bool = True
+
+    def address(self, service: str) -> str | None:
+        """The address of a service by its name here; None where unset or unknown."""
+        known = ("slack", "discord", "webhook", "apprise")
+        return getattr(self, service) if service in known else None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the file says. ``backend`` is ``local``, ``cloud`` or a URL; None where unset.
 
@@ -95,6 +115,7 @@ class Settings:
     stream: StreamSettings = field(default_factory=StreamSettings)
     app: AppSettings = field(default_factory=AppSettings)
     keys: Mapping[str, str] = field(default_factory=KeyTable)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
 
 _MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
@@ -153,7 +174,15 @@ def read_settings(path: Path | None = None) -> Settings:
 
 def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
     top = reader.table(
-        "", raw, {"backend": _backend, "stream": _a_table, "app": _a_table, "keys": _a_table}
+        "",
+        raw,
+        {
+            "backend": _backend,
+            "stream": _a_table,
+            "app": _a_table,
+            "keys": _a_table,
+            "notify": _a_table,
+        },
     )
     app = reader.table(
         "app",
@@ -186,7 +215,25 @@ def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
             "max_attempts": _count,
         },
     )
-    return Settings(**top, stream=StreamSettings(**stream), app=AppSettings(**app), keys=keys)
+    notify = reader.table(
+        "notify",
+        top.pop("notify", {}),
+        {"slack": _web, "discord": _web, "webhook": _web, "apprise": _address},
+    )
+    return Settings(
+        **top,
+        stream=StreamSettings(**stream),
+        app=AppSettings(**app),
+        keys=keys,
+        notify=NotifySettings(**notify, is_private=not notify or _is_private(reader.path)),
+    )
+
+
+def _is_private(path: Path) -> bool:
+    try:
+        return os.name != "posix" or not path.stat().st_mode & 0o077
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +323,19 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _UnusableValueError("a text")
     return value
+
+
+def _web(value: Any) -> str:
+    # a complaint must not hold the value: an address is a secret
+    if isinstance(value, str) and re.fullmatch(r"https?://\S+", value.strip()):
+        return value.strip()
+    raise _UnusableValueError('an address that begins with "https://"')
+
+
+def _address(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]*://\S+", value.strip()):
+        return value.strip()
+    raise _UnusableValueError("an address as Apprise writes them, such as ntfys://…")
 
 
 def _yes_or_no(value: Any) -> bool:
