@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 
 from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity
 from arkor_tui.monitor.session import Session
 from arkor_tui.tui.app import ArkorApp
-from arkor_tui.tui.terminal import Capabilities
+from arkor_tui.terminal import Capabilities
 from arkor_tui.workspace.settings import Settings
 
 HOSTILE = "\x1b]0;owned\x07[b]evil[/b]\u202egnp\x9b31m"
@@ -107,25 +108,26 @@ async def app_on(
     size: tuple[int, int] = (120, 36),
     settings: Settings | None = None,
     theme: str | None = None,
+    toasts: bool = False,
 ) -> AsyncIterator[tuple[ArkorApp, Pilot[None]]]:
     """The app on an archive, with no backend that could be reached."""
     async with Session.open(Path.cwd(), "local", archive_path=path) as session:
         app = ArkorApp(session, settings=settings, theme=theme, capabilities=Capabilities())
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=toasts) as pilot:
             await settled(app, pilot)
             yield app, pilot
 
 
 async def settled(app: ArkorApp, pilot: Pilot[None]) -> None:
-    """Until no worker runs and everything is drawn."""
+    """Until no worker runs and everything is drawn; a worker may wait for a dialog's answer."""
     for _ in range(3):
-        await app.workers.wait_for_complete(
-            [w for w in app.workers if w.group in _SHORT and not w.is_finished]
-        )
+        while not isinstance(app.screen, ModalScreen) and _busy(app):
+            await pilot.pause()
         await pilot.pause()
 
 
-_SHORT = {"start-up", "load", "look", "log", "checkpoints", "targets", "fill", "preview", "default"}
+def _busy(app: ArkorApp) -> bool:
+    return any(not worker.is_finished for worker in app.workers)
 
 
 async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:
@@ -137,10 +139,5 @@ async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:
 
 def screen_text(app: ArkorApp) -> str:
     """What is on screen, row by row."""
-    width, height = app.size
-    lines = []
-    for y in range(height):
-        strips = app.screen._compositor.render_strips()
-        lines.append("".join(segment.text for segment in strips[y]))
-    del width
-    return "\n".join(lines)
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
