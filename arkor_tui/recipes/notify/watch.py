@@ -43,7 +43,7 @@ class ConnectionWatch:
             if state.attempt == 1 or self._since is None:
                 self.stop()
                 self._since, self._told = self._clock.monotonic(), False
-            if self._timer is None and not self._told:
+            if not self._told and (self._timer is None or self._timer.done()):
                 self._timer = self._run.background(
                     self._wait(self._since), name="notice of a lost connection"
                 )
