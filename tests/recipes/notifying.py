@@ -109,7 +109,10 @@ class Place(httpx.AsyncBaseTransport):
         answer = self.answers.pop(0) if self.answers else httpx.Response(200)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        # read already, which an answer from the network is not
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+        )
 
     @property
     def bodies(self) -> list[dict[str, Any]]:

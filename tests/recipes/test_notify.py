@@ -195,9 +195,13 @@ async def test_a_guard_that_could_not_stop_the_run_is_told() -> None:
     run, place = FakeRun(), Place()
     notifier = slack(place)
     notifier.attached(run.handle)
-    notifier.on_finding(a_guard("failed"))
+    finding = a_guard("failed")
+    finding.data["message"] = "The backend refused."
+    notifier.on_finding(finding)
     await run.finish()
-    assert place.texts[0].startswith("EarlyStopping could not stop triage-run")
+    (text,) = place.texts
+    assert text.startswith("EarlyStopping could not stop triage-run")
+    assert text.endswith("loss 7.1 &gt; 5; The backend refused.")
 
 
 async def test_samples_only_where_asked_for() -> None:

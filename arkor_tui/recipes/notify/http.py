@@ -83,7 +83,8 @@ class HttpNotifier(Notifier):
             httpx.AsyncClient,
             timeout=TRY_SECONDS,
             follow_redirects=False,
-            headers={"User-Agent": f"arkor-tui/{__version__}"},
+            # compressed answers would be read undecoded
+            headers={"User-Agent": f"arkor-tui/{__version__}", "Accept-Encoding": "identity"},
             transport=self.transport,
         )
 

@@ -103,7 +103,9 @@ def guard(finding: Finding, job: Job | None, name: str, progress: Progress) -> M
     phase = finding.data.get("phase")
     if phase not in ("stopping", "failed"):
         return None
-    reason = plain(finding.data.get("reason") or "", limit=_REASON, newlines=False)
+    # where stopping failed, "message" is what the backend said to it
+    told = [str(finding.data[key]) for key in ("reason", "message") if finding.data.get(key)]
+    reason = plain("; ".join(told), limit=_REASON, newlines=False)
     who = plain(finding.name, limit=_NAME, newlines=False)
     step = finding.step if finding.step is not None else progress.step
     where = f" at step {step}" if step is not None else ""

@@ -1,0 +1,253 @@
+"""How messages get through, and that a run never waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from arkor_tui import Callback, CompletedContext
+from arkor_tui.recipes.notify import SlackNotifier, delivery
+from arkor_tui.recipes.notify.delivery import retry_after
+from arkor_tui.training.findings import Finding
+from tests.training.frames import END, completed, log
+from tests.training.runs import a_trainer
+from tests.training.scripted import Server, stream
+
+from .notifying import START, URL, FakeRun, Place, Time, a_log, completion, failure, sending, turns
+
+Answer = httpx.Response | Exception
+
+
+def slack(place: Place, time: Time | None = None, **options: Any) -> SlackNotifier:
+    made = SlackNotifier.from_env(environ={"SLACK_WEBHOOK_URL": URL}, **options)
+    return sending(made, place, time)
+
+
+async def told(*answers: Answer) -> tuple[FakeRun, Place, Time]:
+    """What came of the message about a completed run."""
+    run, place, time = FakeRun(), Place(*answers), Time()
+    notifier = slack(place, time)
+    notifier.attached(run.handle)
+    notifier.on_completed(completion())
+    await run.finish()
+    return run, place, time
+
+
+def dead() -> Exception:
+    return httpx.ConnectError("All connection attempts failed")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: httpx.Response(500),
+        lambda: httpx.Response(503),
+        lambda: httpx.Response(429),
+        lambda: httpx.ReadTimeout("slow"),
+        dead,
+        lambda: httpx.RemoteProtocolError("gone"),
+    ],
+)
+async def test_what_may_pass_is_tried_again_with_growing_pauses(
+    answer: Callable[[], Answer],
+) -> None:
+    run, place, time = await told(answer(), answer(), answer())
+    assert len(place.requests) == 4
+    assert time.slept == [1, 2, 4]
+    assert run.notices[0]["ok"] is True
+    bodies = place.bodies
+    assert bodies == [bodies[0]] * 4
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 302, 307])
+async def test_what_cannot_pass_is_tried_once(status: int) -> None:
+    headers = {"Location": "http://127.0.0.1/elsewhere", "Retry-After": "1"}
+    run, place, _ = await told(httpx.Response(status, headers=headers))
+    assert len(place.requests) == 1
+    assert run.notices[0]["ok"] is False
+    assert f"status {status}" in run.notices[0]["error"]
+    assert "elsewhere/" not in run.notices[0]["error"]
+
+
+async def test_it_gives_up_after_four_tries_and_says_so() -> None:
+    run, place, _ = await told(*(httpx.Response(503) for _ in range(9)))
+    assert len(place.requests) == 4
+    (notice,) = run.notices
+    assert notice["event"] == "completed"
+    assert notice["error"].endswith("refused the message with status 503")
+
+
+@pytest.mark.parametrize(
+    ("header", "pause"), [("7", 7), ("0", 0), ("0.5", 0.5), ("-3", 0), ("soon", 1), ("nan", 1)]
+)
+async def test_a_service_that_asks_for_a_pause_gets_it(header: str, pause: float) -> None:
+    _, place, time = await told(httpx.Response(429, headers={"Retry-After": header}))
+    assert time.slept == [pause]
+    assert len(place.requests) == 2
+
+
+async def test_a_pause_that_is_too_long_is_not_waited_for() -> None:
+    run, place, time = await told(httpx.Response(429, headers={"Retry-After": "3600"}))
+    assert len(place.requests) == 1
+    assert time.seconds == 0
+    assert run.notices[0]["ok"] is False
+
+
+def test_a_pause_may_be_a_date() -> None:
+    assert retry_after("Fri, 07 Aug 2026 10:00:30 GMT", START) == 30
+    assert retry_after("Fri, 07 Aug 2026 09:00:00 GMT", START) == 0
+    assert retry_after("Fri, 99 Aug 2026", START) is None
+    assert retry_after("inf", START) is None
+    assert retry_after(None, START) is None
+
+
+async def test_the_services_own_code_is_told_and_nothing_else_of_its_answer() -> None:
+    run, _, _ = await told(httpx.Response(404, text="no_service"))
+    assert run.notices[0]["error"].endswith("status 404 (no_service)")
+    run, _, _ = await told(httpx.Response(404, text="<html>\x1b[31m" + "x" * 100_000))
+    assert run.notices[0]["error"].endswith("status 404")
+
+
+async def test_a_server_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Place):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.requests.append(request)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 0.01)
+    run, place, time = FakeRun(), Silent(), Time()
+    notifier = slack(place, time)
+    notifier.attached(run.handle)
+    notifier.on_completed(completion())
+    await run.finish()
+    assert len(place.requests) == 4
+    assert "did not answer within" in run.notices[0]["error"]
+
+
+class Gate(Place):
+    """Answers only once it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self.open.wait()
+        return await super().handle_async_request(request)
+
+
+def a_sample(step: int) -> Finding:
+    data = {"prompt": 0, "text": "Hi?", "reply": "ok", "target": "checkpoint"}
+    return Finding("sample", "PromptProbe", step, data)
+
+
+async def test_in_order_and_old_progress_is_left_out_where_a_destination_is_slow() -> None:
+    run, place = FakeRun(), Gate()
+    notifier = slack(place, every_steps=1, samples=True)
+    notifier.attached(run.handle)
+    notifier.on_log(a_log(1))
+    notifier.on_log(a_log(2))
+    await asyncio.to_thread(lambda: None)
+    for _ in range(50):  # until the first message is under way
+        await turns()
+    notifier.on_finding(a_sample(3))
+    for step in range(4, 40):
+        notifier.on_log(a_log(step))
+    notifier.on_completed(completion())
+    place.open.set()
+    await run.finish()
+    kept = [text.split("triage-run")[1].split(" of")[0][:13] for text in place.texts]
+    assert kept[-3:] == [", step 3: “Hi", " is at step 3", " completed wi"]
+    assert len(kept) <= 4
+
+
+async def test_samples_do_not_pile_up_before_a_dead_destination() -> None:
+    run, place, time = FakeRun(), Place(*(dead() for _ in range(2_000))), Time()
+    notifier = slack(place, time, samples=True)
+    notifier.attached(run.handle)
+    for step in range(500):
+        notifier.on_finding(a_sample(step))
+    notifier.on_completed(completion())
+    await run.finish()
+    # four tries to see that it is dead, one for the end of the run
+    assert len(place.requests) == 5
+    assert run.notices[-1]["event"] == "completed"
+    assert time.seconds <= 30
+
+
+async def test_a_destination_that_came_back_is_trusted_again() -> None:
+    run, place, time = FakeRun(), Place(*(dead() for _ in range(5))), Time()
+    notifier = slack(place, time, every_steps=1)
+    notifier.attached(run.handle)
+    for step in (1, 2, 3):
+        notifier.on_log(a_log(step))
+        await run.finish()
+    place.answers = [dead()]
+    notifier.on_log(a_log(4))
+    await run.finish()
+    assert [notice["ok"] for notice in run.notices] == [False, False, True, True]
+    assert len(place.requests) == 4 + 1 + 1 + 2
+
+
+async def test_nothing_is_raised_whatever_is_broken() -> None:
+    class Broken(FakeRun):
+        async def first_time(self, mark: str) -> bool:
+            raise OSError("disk full")
+
+        async def keep(self, finding: Finding) -> None:
+            raise OSError("disk full")
+
+    class Impossible(SlackNotifier):
+        def payload(self, message: object) -> dict[str, Any]:
+            raise RuntimeError(URL)
+
+    run, place = Broken(), Place()
+    notifier = slack(place)
+    notifier.attached(run.handle)
+    notifier.on_failed(failure())
+    await run.finish()
+    assert len(place.requests) == 1  # better told twice than never
+    own = FakeRun()
+    impossible = sending(Impossible.from_env("S", environ={"S": URL}), Place())
+    impossible.attached(own.handle)
+    impossible.on_failed(failure())
+    await own.finish()
+    assert own.notices[0]["error"].endswith("could not be used: RuntimeError")
+
+
+class OpensAtTheEnd(Callback):
+    """Opens a gate when the last event is told."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def on_completed(self, ctx: CompletedContext) -> None:
+        self._gate.open.set()
+
+
+async def test_no_event_waits_for_a_destination(server: Server) -> None:
+    place = Gate()
+    notifier = slack(place, every_steps=1)
+    server.script(stream(*(log(step) for step in range(1, 9)), completed(), END))
+    trainer = a_trainer(server, notifier, OpensAtTheEnd(place))
+    result = await trainer.wait()  # would never end if a log waited for its message
+    assert result.status == "completed"
+    assert "completed" in place.texts[-1]
+
+
+async def test_a_dead_destination_neither_fails_a_run_nor_holds_it_up(server: Server) -> None:
+    place, time = Place(*(dead() for _ in range(100))), Time()
+    notifier = slack(place, time, every_steps=1)
+    server.script(stream(*(log(step) for step in range(1, 9)), completed(), END))
+    trainer = a_trainer(server, notifier)
+    result = await trainer.wait()
+    assert result.status == "completed"
+    assert trainer.callback_errors == []
+    assert time.seconds <= 30
+    last = trainer.hooks.findings[-1]
+    assert (last.kind, last.data["event"], last.data["ok"]) == ("notice", "completed", False)
