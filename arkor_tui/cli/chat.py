@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backend import add_backend_option, add_run_argument
-from .interaction import emit, note
+from .chatforms import add_form_options, converse, form_from, judged, tools_from
+from .interaction import emit, note, say
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import JobDetail
     from arkor_tui.training.connection import Connection
-    from arkor_tui.training.infer import Infer, InferOptions
+    from arkor_tui.training.infer import Infer, InferOptions, Sampling
+    from arkor_tui.training.tools import Tool
+    from arkor_tui.training.typed import Form
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,23 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, metavar="N")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed, the same reply")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end the reply here")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--schema", type=Path, metavar="FILE", help="the reply must match this JSON schema"
-    )
-    form.add_argument("--regex", metavar="PATTERN", help="the reply must match this")
-    form.add_argument(
-        "--choice", action="append", metavar="TEXT", help="the reply must be one of these"
-    )
-    form.add_argument("--grammar", type=Path, metavar="FILE", help="the reply must follow this")
+    add_form_options(parser)
     add_backend_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print.
+    """Ask and print; 1 if the reply is not what was asked for.
 
     Raises:
-        UsageError: no prompt, no such run or target, an unreadable file.
+        UsageError: no prompt, no such run or target, a file that cannot be used.
         ArkorTuiError: the backend refused or could not be reached.
     """
     from arkor_tui.errors import UsageError
@@ -65,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "There is no prompt.", hint='Write it last: arkor-tui chat latest "I cannot log in"'
         )
-    return asyncio.run(_chat(args, prompt, _options(args)))
+    return asyncio.run(_chat(args, prompt, form_from(args), tools_from(args)))
 
 
-def _options(args: argparse.Namespace) -> InferOptions:
-    options: InferOptions = {}
+def _sampling(args: argparse.Namespace) -> Sampling:
+    options: Sampling = {}
     if args.temperature is not None:
         options["temperature"] = args.temperature
     if args.top_p is not None:
@@ -80,38 +73,12 @@ def _options(args: argparse.Namespace) -> InferOptions:
         options["seed"] = args.seed
     if args.stop:
         options["stop"] = args.stop
-    if args.schema is not None:
-        options["structured_outputs"] = {"json": _read_json(args.schema)}
-    elif args.regex is not None:
-        options["structured_outputs"] = {"regex": args.regex}
-    elif args.choice:
-        options["structured_outputs"] = {"choice": args.choice}
-    elif args.grammar is not None:
-        options["structured_outputs"] = {"grammar": _read(args.grammar)}
     return options
 
 
-def _read(path: Path) -> str:
-    from arkor_tui.errors import UsageError
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Cannot read {path}: {error}.", hint="Check the file.") from error
-
-
-def _read_json(path: Path) -> Any:
-    from arkor_tui.errors import UsageError
-
-    try:
-        return json.loads(_read(path))
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"{path}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct the file."
-        ) from error
-
-
-async def _chat(args: argparse.Namespace, prompt: str, options: InferOptions) -> int:
+async def _chat(
+    args: argparse.Namespace, prompt: str, form: Form[Any] | None, tools: list[Tool]
+) -> int:
     from .backend import connect_to_existing, find_job
 
     messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
@@ -123,7 +90,9 @@ async def _chat(args: argparse.Namespace, prompt: str, options: InferOptions) ->
         infer, label = _target(args, connection, detail)
         if not args.json and not (args.step or args.final or args.base):
             note(f"[{label}]")
-        return await _stream(args, infer, label, messages, options)
+        if tools:
+            return await _with_tools(args, infer, label, messages, tools)
+        return await _stream(args, infer, label, messages, form)
     finally:
         await connection.aclose()
 
@@ -167,10 +136,12 @@ async def _stream(
     infer: Infer,
     label: str,
     messages: list[dict[str, Any]],
-    options: InferOptions,
+    form: Form[Any] | None,
 ) -> int:
     from arkor_tui.plain import plain
 
+    constraint: InferOptions = form.options() if form is not None else {}
+    options: InferOptions = {**_sampling(args), **constraint}
     text, finish, usage = "", None, None
     begin, first = time.monotonic(), None
     async with infer.stream(messages, **options) as deltas:
@@ -186,18 +157,38 @@ async def _stream(
                 emit("delta", {"text": delta.text})
             else:
                 print(plain(delta.text), end="", flush=True)
+    total = time.monotonic() - begin
     if not args.json:
         print(flush=True)
-        return 0
-    emit(
-        "reply",
-        {
-            "target": label,
-            "text": text,
-            "finishReason": finish,
-            "usage": usage,
-            "firstTokenSeconds": first,
-            "totalSeconds": time.monotonic() - begin,
-        },
-    )
-    return 0
+    code, verdict = judged(form, text, finish)
+    if args.json:
+        emit(
+            "reply",
+            {
+                "target": label,
+                "text": text,
+                "finishReason": finish,
+                "usage": usage,
+                "firstTokenSeconds": first,
+                "totalSeconds": total,
+                **verdict,
+            },
+        )
+    return code
+
+
+async def _with_tools(
+    args: argparse.Namespace,
+    infer: Infer,
+    label: str,
+    messages: list[dict[str, Any]],
+    tools: list[Tool],
+) -> int:
+    begin = time.monotonic()
+    code, text, fields = await converse(args, infer, messages, _sampling(args), tools)
+    if args.json:
+        times = {"firstTokenSeconds": None, "totalSeconds": time.monotonic() - begin}
+        emit("reply", {"target": label, "text": text, **times, **fields})
+    else:
+        say(text)
+    return code
