@@ -17,6 +17,8 @@ from .message import Message
 from .notifier import Notifier
 from .options import Options
 
+CONTROLLING = "/dev/tty"
+
 
 class BellNotifier(Notifier):
     """Rings the terminal and sends it a desktop notice (OSC 9). It needs no address."""
@@ -63,7 +65,7 @@ def sequence(text: str, environ: Mapping[str, str]) -> bytes:
 
 def ring(content: bytes) -> Attempt:
     """Write to the controlling terminal, or to stderr's if that is one; never waits for it."""
-    for path in ("/dev/tty", _terminal_of_stderr()):
+    for path in (CONTROLLING, _terminal_of_stderr()):
         if path is None:
             continue
         try:
