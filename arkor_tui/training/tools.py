@@ -69,7 +69,7 @@ class Tool:
         if inspect.iscoroutinefunction(self.function):
             result = await self.function(**values)
         else:
-            result = await asyncio.to_thread(self.function, **values)
+            result = await asyncio.to_thread(_call, self.function, values)
             if inspect.isawaitable(result):
                 result = await result
         if isinstance(result, str):
@@ -78,6 +78,13 @@ class Tool:
             return to_json(result).decode()
         except PydanticSerializationError as error:
             raise ValueError(f"the result cannot be told as JSON: {error}") from None
+
+
+def _call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+    try:
+        return function(**values)
+    except StopIteration as error:  # next() found nothing; no future can carry it (Python 3.11)
+        raise RuntimeError("StopIteration") from error
 
 
 @overload
@@ -141,8 +148,8 @@ def _arguments(
                 hint=f"Write {part.name}: str, or whatever it takes.",
             )
         default = ... if part.default is part.empty else part.default
-        described = Field(default, alias=part.name, description=texts.get(part.name))
-        fields[f"p{number}"] = (hints[part.name], described)
+        said: dict[str, Any] = {"description": texts[part.name]} if part.name in texts else {}
+        fields[f"p{number}"] = (hints[part.name], Field(default, alias=part.name, **said))
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         model.model_json_schema()
@@ -368,7 +375,7 @@ async def _run(
 
 def _problem(reply: ChatReply, still_calling: bool, max_rounds: int) -> str | None:
     if still_calling:
-        return f"the model still calls tools after {max_rounds} rounds"
+        return f"the model still calls tools after round {max_rounds}"
     if reply.finish_reason == "length":
         return "cut by max_tokens before it was whole"
     if not reply.text.strip():
