@@ -146,13 +146,13 @@ class Session:
         connection = await self.connect(trainer.backend if self.backend is None else None)
         trainer.use(connection)
         count = len(trainer.callbacks)
-        elsewhere = count > 0 and (trainer_file or recipe_source) is not None
+        elsewhere = recipe_source is not None or (count > 0 and trainer_file is not None)
         if elsewhere:
             trainer.callbacks.clear()
         monitor = await self.monitors.start(trainer, trainer_file=trainer_file)
         if elsewhere:
             self.monitors.own(
-                self.watchers.hand_over(monitor, count, recipe_source), name="hand over"
+                self.watchers.hand_over(monitor, max(count, 1), recipe_source), name="hand over"
             )
         return monitor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class Watchers:
 
     def __init__(self, archive: AsyncArchive) -> None:
         self._archive = archive
+        self._starting: set[int] = set()
 
     async def hand_over(
         self, monitor: RunMonitor, count: int, recipe_source: str | None = None
@@ -42,6 +44,7 @@ class Watchers:
 
         record, key = monitor.record, monitor.key
         assert record is not None
+        self._starting.add(key)
         try:
             if recipe_source is not None:
                 file = path_of(record).with_suffix(".py")
@@ -56,6 +59,8 @@ class Watchers:
                     problem.hint or "Press w to start them again.",
                 )
             )
+        finally:
+            self._starting.discard(key)
         monitor.tell(Update())
 
     async def take_up(self, record: RunRecord) -> Supervisor:
@@ -91,7 +96,49 @@ class Watchers:
         """Live runs of a backend whose recipes nobody runs any more: after a reboot, say."""
         live = RunQuery(statuses=LIVE_STATUSES, backend=backend)
         runs = await self._archive.read(lambda a: a.runs(live, limit=50))
-        return [run for run in runs if run.recipes and await self.state(run) is None]
+        return [
+            run
+            for run in runs
+            if run.recipes and run.key not in self._starting and await self.state(run) is None
+        ]
+
+    async def recalled(self, record: RunRecord) -> dict[str, str]:
+        """The guards, prompts and notifications of a run as they were typed into the form."""
+        from arkor_tui.training.draft_source import recall
+
+        from .watcher import path_of
+
+        file = path_of(record).with_suffix(".py")
+        try:
+            return recall(await asyncio.to_thread(file.read_text, "utf-8"))
+        except OSError:
+            return {}
+
+    async def test_notify(self, services: Sequence[str]) -> list[tuple[str, bool, str]]:
+        """Send a test message to services of the settings: the name, whether it arrived, and what
+        came back."""
+        from arkor_tui.recipes import notify
+
+        kinds: dict[str, Callable[[], notify.Notifier]] = {
+            "slack": notify.SlackNotifier.from_settings,
+            "discord": notify.DiscordNotifier.from_settings,
+            "webhook": notify.WebhookNotifier.from_settings,
+            "apprise": notify.AppriseNotifier.from_settings,
+            "bell": notify.BellNotifier,
+        }
+        told: list[tuple[str, bool, str]] = []
+        for name in services:
+            if name not in kinds:
+                told.append((name, False, f"not one of {', '.join(kinds)}"))
+                continue
+            try:
+                notifier = await asyncio.to_thread(kinds[name])
+            except ArkorTuiError as error:
+                told.append((name, False, f"{error.message} {error.hint or ''}"))
+                continue
+            outcome = await notify.send_test(notifier)
+            told.append((name, outcome.ok, outcome.text))
+        return told
 
     async def printed(self, record: RunRecord) -> list[str]:
         """The last lines that the recipes of a run printed in their own process."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .guards import Metric, Observation, guards_of
+from arkor_tui.errors import UsageError
+
+from .guards import METRICS, Metric, Observation, guards_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +114,33 @@ def what_if(observations: Iterable[Observation], settings: GuardSettings) -> Wha
         step, guard, reason, last_step, events,
         *(None if value == float("inf") else value for value in best),
     )  # fmt: skip
+
+
+def settings_of(texts: Mapping[str, str]) -> GuardSettings:
+    """Settings as they are typed; empty texts leave the default.
+
+    Raises:
+        UsageError: a text is no number, or names no metric.
+    """
+    metric = texts.get("metric", "").strip() or "loss"
+    if metric not in METRICS:
+        raise UsageError(f"the metric must be one of: {', '.join(METRICS)}")
+    delta = _number(texts, "min_delta", float)
+    return GuardSettings(
+        ceiling=_number(texts, "ceiling", float),
+        window=_number(texts, "window", int),
+        patience=_number(texts, "patience", int),
+        min_delta=0.0 if delta is None else delta,
+        metric=next(known for known in METRICS if known == metric),
+    )
+
+
+def _number(texts: Mapping[str, str], name: str, kind: Callable[[str], T]) -> T | None:
+    text = texts.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise UsageError(f"{name.replace('_', ' ')} must be {what}") from None

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from arkor_tui.plain import plain
-
 from .config import LoraConfig, TrainerInput
 from .create import create_trainer
 from .datasets import (
@@ -43,6 +41,15 @@ _Rate = Annotated[Annotated[float, Field(gt=0, le=10)] | None, _Blank]
 _Decay = Annotated[Annotated[float, Field(ge=0)] | None, _Blank]
 _Wait = Annotated[Annotated[int, Field(ge=0)] | None, _Blank]
 _Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+_Loss = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
+_Yes = Annotated[bool, BeforeValidator(_yes)]
+RECIPE_FIELDS = (
+    "guard_ceiling", "guard_window", "guard_patience", "guard_metric", "guard_non_finite",
+    "guard_action", "prompts", "notify",
+)  # fmt: skip
+"""What watches over a run, and is no part of its job."""
+SERVICES = ("slack", "discord", "webhook", "apprise", "bell")
+"""What can be told about a run; the addresses are in the settings, not here."""
 
 
 class RunDraft(BaseModel):
@@ -72,6 +79,53 @@ class RunDraft(BaseModel):
     eval_steps: _Count = 25
     save_steps: _Count = 25
     seed: _Whole = 42
+    guard_ceiling: _Loss = None
+    guard_window: _Count = None
+    guard_patience: _Count = None
+    guard_metric: Literal["loss", "eval_loss"] = "loss"
+    guard_non_finite: _Yes = False
+    guard_action: Literal["now", "checkpoint"] = "now"
+    prompts: str = ""
+    notify: str = ""
+
+    @field_validator("notify")
+    @classmethod
+    def _services_exist(cls, value: str) -> str:
+        names = value.replace(",", " ").lower().split()
+        unknown = sorted(set(names).difference(SERVICES))
+        if unknown:
+            raise ValueError(f"no service {unknown[0]}: {', '.join(SERVICES)}")
+        return ", ".join(dict.fromkeys(names))
+
+    @field_validator("prompts")
+    @classmethod
+    def _prompts_are_complete(cls, value: str) -> str:
+        for number, line in enumerate(value.splitlines(), 1):
+            text, arrow, _ = line.partition(EXPECTS)
+            if arrow and not text.strip():
+                raise ValueError(f"line {number} expects something of no prompt")
+        return value
+
+    @property
+    def golden_prompts(self) -> list[tuple[str, str]]:
+        """Each prompt, and what its answer has to contain (empty: anything)."""
+        found = []
+        for line in self.prompts.splitlines():
+            text, _, expected = line.partition(EXPECTS)
+            if text.strip():
+                found.append((text.strip(), expected.strip()))
+        return found
+
+    @property
+    def has_guard(self) -> bool:
+        """Whether a rule may stop the run."""
+        limits = (self.guard_ceiling, self.guard_patience)
+        return self.guard_non_finite or any(limit is not None for limit in limits)
+
+    @property
+    def has_recipes(self) -> bool:
+        """Whether guards, golden prompts or notifications were set up."""
+        return self.has_guard or bool(self.golden_prompts) or bool(self.notify)
 
     @field_validator("dataset")
     @classmethod
@@ -81,7 +135,9 @@ class RunDraft(BaseModel):
         return value
 
 
-FieldKind = Literal["text", "number", "bool", "choice"]
+FieldKind = Literal["text", "number", "bool", "choice", "lines"]
+EXPECTS = " => "
+"""Stands between a golden prompt and what its answer has to contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +211,37 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
             FormField("seed", "seed", "the same seed, the same run", "number"),
         ),
     ),
-)
+    (
+        "Guards",
+        (
+            FormField("guard_ceiling", "ceiling", "stop above this loss, such as 5", "number"),
+            FormField("guard_window", "window", "judge the ceiling by the mean of 10", "number"),
+            FormField("guard_patience", "patience", "stop after 30 logs without a better loss",
+                      "number"),
+            FormField("guard_metric", "of", "what patience and ceiling look at", "choice",
+                      ("loss", "eval_loss")),
+            FormField("guard_non_finite", "non-finite", "yes: stop when the loss is no number",
+                      "bool"),
+            FormField("guard_action", "stop", "now, or after the next checkpoint", "choice",
+                      ("now", "checkpoint")),
+        ),
+    ),
+    (
+        "Golden prompts",
+        (
+            FormField("prompts", "prompts",
+                      "one a line, asked at every checkpoint; “prompt => text” wants that text",
+                      "lines"),
+        ),
+    ),
+    (
+        "Notifications",
+        (
+            FormField("notify", "tell", "slack, discord, webhook, apprise, bell: see settings",
+                      choices=SERVICES),
+        ),
+    ),
+)  # fmt: skip
 FIELDS: dict[str, FormField] = {item.name: item for _, items in FORM for item in items}
 PRESETS: dict[str, dict[str, str]] = {
     "tiny model, a quick look": {
@@ -206,6 +292,8 @@ def check(texts: Mapping[str, str]) -> tuple[RunDraft | None, dict[str, str]]:
         return None, wrong
     if draft.max_steps is None and draft.num_train_epochs is None:
         return None, {"max_steps": "give steps or epochs"}
+    if draft.guard_window is not None and draft.guard_ceiling is None:
+        return None, {"guard_ceiling": "a window needs a ceiling"}
     return draft, {}
 
 
@@ -246,7 +334,7 @@ def from_settings(settings: TrainerInput) -> dict[str, str]:
         **{name: getattr(settings, name) for name in _SAME},
         **{name: _steps(getattr(settings, name)) for name in _STEPS},
     }
-    return {**dict.fromkeys(FIELDS, ""), **{k: text_of(v) for k, v in values.items()}}
+    return _whole_form(values)
 
 
 _SAME = (
@@ -295,7 +383,14 @@ def from_config(name: str, config: Mapping[str, Any]) -> dict[str, str]:
         head, *rest = field.split("_")
         wire = head + "".join(part.title() for part in rest)
         values[field] = _steps(config.get(wire))
-    return {**dict.fromkeys(FIELDS, ""), **{k: text_of(v) for k, v in values.items()}}
+    return _whole_form(values)
+
+
+def _whole_form(values: Mapping[str, object]) -> dict[str, str]:
+    """Empty where nothing is known, but for what a job's configuration does not hold."""
+    usual = defaults()
+    empty = {name: usual[name] if name in RECIPE_FIELDS else "" for name in FIELDS}
+    return {**empty, **{name: text_of(value) for name, value in values.items()}}
 
 
 def dataset_of(draft: RunDraft) -> Dataset:
@@ -334,39 +429,3 @@ def arguments(draft: RunDraft) -> dict[str, Any]:
 def to_trainer(draft: RunDraft) -> Trainer:
     """A trainer with these settings and no callbacks."""
     return create_trainer(**arguments(draft))
-
-
-def to_source(draft: RunDraft) -> str:
-    """A trainer file with these settings."""
-    values = arguments(draft)
-    lines = [f'"""{_safe(draft.name)}: a trainer for arkor-tui.', "", "Run it:  arkor-tui start",
-             '"""', ""]  # fmt: skip
-    imports = {"LoraConfig", "create_arkor", "create_trainer", type(values["dataset"]).__name__}
-    if isinstance(values["model"], LocalModel):
-        imports.add("LocalModel")
-    lines.append(f"from arkor_tui import {', '.join(sorted(imports))}")
-    lines += ["", "trainer = create_trainer("]
-    lines += [f"    {name}={_literal(value)}," for name, value in values.items()]
-    lines += [")", "", "arkor = create_arkor(trainer=trainer)", ""]
-    return "\n".join(lines)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, LocalModel):
-        return f"LocalModel({str(value.location)!r})"
-    if isinstance(value, FileDataset):
-        return f"FileDataset({str(value.path)!r})"
-    if isinstance(value, BlobDataset):
-        return f"BlobDataset({value.url!r})"
-    if isinstance(value, HuggingFaceDataset):
-        given = {"name": value.name, "split": value.split, "subset": value.subset}
-        parts = ", ".join(f"{name}={text!r}" for name, text in given.items() if text is not None)
-        return f"HuggingFaceDataset({parts})"
-    if isinstance(value, LoraConfig):
-        length = f", max_length={value.max_length}" if value.max_length is not None else ""
-        return f"LoraConfig(r={value.r}, alpha={value.alpha:g}{length})"
-    return repr(value)
-
-
-def _safe(text: str) -> str:
-    return plain(text, newlines=False).replace("\\", "/").replace('"', "'")

@@ -12,6 +12,7 @@ from arkor_tui import BlobDataset, FileDataset, HuggingFaceDataset, LocalModel
 from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
 from arkor_tui.training import draft as drafts
+from arkor_tui.training.draft_source import recall, to_source
 from arkor_tui.training.loading import load_trainer
 
 GOOD = {**drafts.defaults(), "model": "arkor-tui/tiny", "dataset": "data/train.jsonl"}
@@ -91,7 +92,7 @@ def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> 
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trainer.py"
-        file.write_text(drafts.to_source(draft), encoding="utf-8")
+        file.write_text(to_source(draft), encoding="utf-8")
         loaded = load_trainer(file)
         wanted = drafts.to_trainer(draft).request(Path(folder)).to_wire()
         assert loaded.request(Path(folder)).to_wire() == wanted
@@ -100,3 +101,52 @@ def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> 
 @pytest.mark.parametrize("name", sorted(drafts.PRESETS))
 def test_presets_are_right_as_they_are(name: str) -> None:
     assert drafts.check({**GOOD, **drafts.PRESETS[name]})[1] == {}
+
+
+def with_recipes(**texts: str) -> dict[str, str]:
+    base = {"name": "x", "model": "arkor-tui/tiny", "dataset": "rows.jsonl"}
+    return {**drafts.defaults(), **base, **texts}
+
+
+def test_what_watches_over_a_run_stands_in_its_file(project: Path) -> None:
+    texts = with_recipes(
+        guard_ceiling="5", guard_window="10", guard_action="checkpoint",
+        prompts="I cannot log in => auth\n\nHow are \"you\"?\n", notify="Slack bell",
+    )  # fmt: skip
+    draft, wrong = drafts.check(texts)
+    assert draft is not None, wrong
+    source = to_source(draft)
+    compile(source, "trainer.py", "exec")
+    assert "EarlyStopping(ceiling=5.0, window=10, non_finite=False, action='checkpoint')" in source
+    assert "Golden('I cannot log in', expect=Expect(contains='auth'))" in source
+    assert "SlackNotifier.from_settings()" in source
+    recalled = recall(source)
+    assert drafts.check({**with_recipes(), **recalled})[0] == draft
+    assert recall("trainer = 1") == {}
+    assert recall("# set up in arkor-tui: [1") == {}
+
+
+def test_a_form_without_recipes_makes_none() -> None:
+    draft, _ = drafts.check(with_recipes())
+    assert draft is not None
+    assert not draft.has_recipes
+    assert "recipes" not in to_source(draft)
+
+
+@pytest.mark.parametrize(
+    ("field", "texts"),
+    [
+        ("guard_ceiling", {"guard_ceiling": "-1"}),
+        ("guard_ceiling", {"guard_window": "10"}),
+        ("guard_patience", {"guard_patience": "0"}),
+        ("guard_action", {"guard_action": "later"}),
+        ("prompts", {"prompts": "fine\n => nothing"}),
+        ("notify", {"notify": "slack, pager"}),
+    ],
+)
+def test_what_is_wrong_about_recipes_stands_beside_the_field(
+    field: str, texts: dict[str, str]
+) -> None:
+    draft, wrong = drafts.check(with_recipes(**texts))
+    assert draft is None
+    assert list(wrong) == [field]

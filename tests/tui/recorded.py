@@ -15,8 +15,8 @@ from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity
 from arkor_tui.monitor.session import Session
-from arkor_tui.tui.app import ArkorApp
 from arkor_tui.terminal import Capabilities
+from arkor_tui.tui.app import ArkorApp
 from arkor_tui.workspace.settings import Settings
 
 HOSTILE = "\x1b]0;owned\x07[b]evil[/b]\u202egnp\x9b31m"
@@ -64,6 +64,7 @@ def add_run(
     *,
     status: str = "completed",
     job_id: str = "",
+    backend: str = "local",
     **config: Any,
 ) -> int:
     """Archive a run; returns its key."""
@@ -75,7 +76,7 @@ def add_run(
             "completedAt": time_of(100),
         }
     )  # fmt: skip
-    key = archive.register(RunIdentity("local", "local", "demo-project", job_id), job)
+    key = archive.register(RunIdentity(backend, "local", "demo-project", job_id), job)
     archive.append(
         key,
         [

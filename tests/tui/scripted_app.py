@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.session import Session
-from arkor_tui.tui.app import ArkorApp
 from arkor_tui.terminal import Capabilities
+from arkor_tui.tui.app import ArkorApp
 from tests.training.frames import END, failed, log, started
 from tests.training.runs import a_trainer
 from tests.training.scripted import JOB, Answer, Server, running_server, stream

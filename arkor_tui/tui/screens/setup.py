@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Label, Static, TextArea
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import RunRecord
@@ -22,6 +22,7 @@ from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.training import draft as drafts
 from arkor_tui.training.draft import FORM, FormField, RunDraft
+from arkor_tui.training.draft_source import to_source
 from arkor_tui.training.loading import load_trainer
 from arkor_tui.training.preview import DatasetPreview, preview
 from arkor_tui.training.trainer import Trainer
@@ -47,6 +48,34 @@ class FieldInput(Input):
         self.cursor_blink = False
 
 
+class LinesArea(TextArea):
+    """A field of several lines; up and down leave it at its edges."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "previous field", show=False, priority=True),
+    ]
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__(id=f"field-{field.name}", placeholder=field.hint, compact=True)
+        self.field = field
+        self.cursor_blink = False
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """To the field above from the first line."""
+        if self.cursor_location[0] == 0 and not select:
+            self.screen.focus_previous()
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """To the field below from the last line."""
+        if self.cursor_location[0] == self.document.line_count - 1 and not select:
+            self.screen.focus_next()
+        else:
+            super().action_cursor_down(select)
+
+
 class SetupScreen(BaseScreen):
     """Type, see what is wrong beside the field, look at data and request, start."""
 
@@ -60,6 +89,9 @@ class SetupScreen(BaseScreen):
     SetupScreen.-narrow.-previews #previews { display: block; border-left: none; }
     SetupScreen.-narrow.-previews #form { display: none; }
     SetupScreen .row { height: 1; }
+    SetupScreen .row.-lines { height: 4; }
+    SetupScreen LinesArea { width: 1fr; height: 4; padding: 0 1; background: $surface; }
+    SetupScreen LinesArea:focus { background: $panel; }
     SetupScreen .row Label { width: 16; padding-left: 2; color: $muted; }
     SetupScreen FieldInput {
         width: 1fr; max-width: 40; height: 1; border: none; padding: 0 1; background: $surface;
@@ -73,6 +105,14 @@ class SetupScreen(BaseScreen):
         Binding("ctrl+t", "dry_run", "dry run", id="setup.dry-run", priority=True),
         Binding("ctrl+o", "source", "open from…", id="setup.source", priority=True),
         Binding("ctrl+w", "save", "save file", id="setup.save", priority=True),
+        Binding(
+            "ctrl+n",
+            "test_notify",
+            "test notices",
+            id="setup.test-notify",
+            priority=True,
+            show=False,
+        ),
         Binding("ctrl+e", "previews", "preview", id="setup.preview", priority=True),
         Binding("escape", "leave", "back", id="setup.back"),
     ]
@@ -96,9 +136,10 @@ class SetupScreen(BaseScreen):
                 for title, fields in FORM:
                     yield Static(f" {title}", classes="pane-title", markup=False)
                     for field in fields:
-                        with Horizontal(classes="row"):
+                        lines = field.kind == "lines"
+                        with Horizontal(classes="row -lines" if lines else "row"):
                             yield Label(field.label, markup=False)
-                            yield FieldInput(field)
+                            yield LinesArea(field) if lines else FieldInput(field)
                             yield Static("", id=f"wrong-{field.name}", classes="wrong",
                                          markup=False)  # fmt: skip
             with VerticalScroll(id="previews"):
@@ -133,6 +174,8 @@ class SetupScreen(BaseScreen):
         self._filling = True
         for field in self.query(FieldInput):
             field.value = texts.get(field.field.name, "")
+        for area in self.query(LinesArea):
+            area.text = texts.get(area.field.name, "")
         self._filling = False
         self._check()
         first = self.query(FieldInput).first()
@@ -143,6 +186,24 @@ class SetupScreen(BaseScreen):
         """An earlier run, under a name of its own."""
         texts = drafts.from_config(_next_name(record.name), record.config)
         self.fill(texts, f"run {record.name}")
+        self._recall_recipes(record, texts)
+
+    @work(group="fill", exclusive=True)
+    async def _recall_recipes(self, record: RunRecord, texts: dict[str, str]) -> None:
+        """What watched over the earlier run: the callbacks of its file, and the form's."""
+        texts = {**texts, **await self.session.watchers.recalled(record)}
+        trainer = None
+        if record.trainer_file and record.recipes:
+            try:
+                trainer = await asyncio.to_thread(load_trainer, record.trainer_file)
+            except ArkorTuiError as error:
+                self.notify(
+                    plain(f"Without its callbacks: {error.message}", limit=300),
+                    severity="warning",
+                    markup=False,
+                )
+        self.fill(texts, record.trainer_file or f"run {record.name}", trainer)
+        self._loaded = {}  # the form counts, whatever the file says
 
     async def _fill_from_file(self, path: Path) -> None:
         try:
@@ -203,16 +264,19 @@ class SetupScreen(BaseScreen):
     # checking
 
     def _texts(self) -> dict[str, str]:
-        return {field.field.name: field.value for field in self.query(FieldInput)}
+        texts = {field.field.name: field.value for field in self.query(FieldInput)}
+        return texts | {area.field.name: area.text for area in self.query(LinesArea)}
 
     @on(Input.Changed)
+    @on(TextArea.Changed)
     def _changed(self) -> None:
         if not self._filling:
             self._check()
 
     def _check(self) -> None:
         self._draft, self._wrong = drafts.check(self._texts())
-        for field in self.query(FieldInput):
+        for field in self.query("FieldInput, LinesArea"):
+            assert isinstance(field, FieldInput | LinesArea)
             wrong = self._wrong.get(field.field.name, "")
             mark = self.query_one(f"#wrong-{field.field.name}", Static)
             mark.update(Content(wrong))
@@ -295,8 +359,12 @@ class SetupScreen(BaseScreen):
         if dry_run and trainer.settings is not None:
             trainer.settings = trainer.settings.changed(dry_run=True)
         file = self._origin if self._trainer is not None else None
-        if await self.arkor.start_run(trainer, trainer_file=file) and self._trainer is not None:
-            await self._fill_from_file(Path(self._origin))  # its callbacks belong to one run
+        source = to_source(self._draft) if self._draft.has_recipes else None
+        texts = self._texts()
+        if await self.arkor.start_run(trainer, trainer_file=file, recipe_source=source) and file:
+            await self._fill_from_file(Path(file))  # its callbacks belong to one run
+            if self._trainer is not None and texts != self._loaded:
+                self.fill(texts, file, self._trainer)
 
     @work(group="save", exclusive=True)
     async def action_save(self) -> None:
@@ -310,7 +378,7 @@ class SetupScreen(BaseScreen):
         )  # fmt: skip
         if not path:
             return
-        source = drafts.to_source(self._draft).encode()
+        source = to_source(self._draft).encode()
         try:
             written = await asyncio.to_thread(write_new, _path(path), source)
         except ArkorTuiError as error:
@@ -320,6 +388,21 @@ class SetupScreen(BaseScreen):
         self.notify(
             plain(text, limit=300), markup=False, severity="information" if written else "error"
         )
+
+    @work(group="notify", exclusive=True)
+    async def action_test_notify(self) -> None:
+        """Send a test message to what is named under Notifications."""
+        names = self._texts().get("notify", "").replace(",", " ").split()
+        if not names:
+            self.notify("Name a service under Notifications first.", severity="warning")
+            return
+        for name, ok, text in await self.session.watchers.test_notify(names):
+            self.notify(
+                plain(f"{name}: {text}", limit=300, newlines=False),
+                severity="information" if ok else "error",
+                markup=False,
+                timeout=8,
+            )
 
     def action_previews(self) -> None:
         """Data and request, in place of the form where both do not fit."""
