@@ -6,8 +6,8 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,8 @@ def judged(form: Form[Any] | None, text: str, finish: str | None) -> tuple[int, 
     """The exit code of a reply, and its ``verdict`` and ``value`` for JSON; says what is wrong."""
     if form is None:
         return 0, {"verdict": None, "value": None}
-    reply = form.read(text, finish)
+    with _printing_to_stderr():  # a model class may hold code of its own
+        reply = form.read(text, finish)
     verdict = reply.verdict
     if verdict.passed is False:
         note(f"The reply is not what was asked for: {verdict.text}.")
@@ -143,17 +144,14 @@ async def converse(
     """
     from arkor_tui.api.errors import ApiError
 
-    from .output import CallbackOutput
-
     out = sys.stdout
-    printed = CallbackOutput(note)
 
     def tell(call: ToolCall) -> None:
         with redirect_stdout(out):
             _tell(call, as_json=args.json)
 
     try:
-        with redirect_stdout(printed):
+        with _printing_to_stderr():
             reply = await infer.with_tools(
                 messages,
                 tools,
@@ -173,8 +171,6 @@ async def converse(
             f"{tools[0].name}, or say --tool-choice required: automatic choice needs an endpoint "
             "that was configured for it.",
         ) from error
-    finally:
-        printed.finish()
     if reply.problem is not None:
         note(f"There is no whole answer: {reply.problem}.")
     passed = reply.problem is None
@@ -208,6 +204,19 @@ def _tell(call: ToolCall, *, as_json: bool) -> None:
         emit(kind, fields)
 
 
+@contextmanager
+def _printing_to_stderr() -> Iterator[None]:
+    """Stdout is the reply's alone; what the user's code prints goes beside it, sanitised."""
+    from .output import CallbackOutput
+
+    printed = CallbackOutput(note)
+    try:
+        with redirect_stdout(printed):
+            yield
+    finally:
+        printed.finish()
+
+
 def _read(path: Path) -> str:
     from arkor_tui.errors import UsageError
 
@@ -237,16 +246,11 @@ def _run_file(path: Path) -> Mapping[str, Any]:
     from arkor_tui.errors import UsageError
     from arkor_tui.training.loading import _run as run_file
 
-    from .output import CallbackOutput
-
     file = path.expanduser().absolute()
     if not file.is_file():
         raise UsageError(f"There is no file {file}.", hint="Check the path.")
-    printed = CallbackOutput(note)
-    with redirect_stdout(printed):
-        variables = vars(run_file(file))
-    printed.finish()
-    return variables
+    with _printing_to_stderr():
+        return vars(run_file(file))
 
 
 def _find_class(text: str) -> Any:
@@ -267,7 +271,8 @@ def _find_class(text: str) -> Any:
         here = str(Path.cwd())
         sys.path.insert(0, here)
         try:
-            variables = vars(importlib.import_module(module))
+            with _printing_to_stderr():
+                variables = vars(importlib.import_module(module))
         except Exception as error:  # the module is the user's, and may raise anything
             raise UsageError(
                 f"The module {module} cannot be imported: {type(error).__name__}: {error}.",
