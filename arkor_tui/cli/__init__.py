@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "attach": "follow a run that is already going",
     "cancel": "stop a run on the backend",
     "chat": "send one prompt to a checkpoint, the final adapter or the base model",
+    "probe": "ask golden prompts of any checkpoint, and judge the answers",
+    "bisect": "find the checkpoint from which on an answer is right, or wrong",
     "what-if": "try other guard settings on an archived run",
     "runs": "list, show, export, import or delete archived runs",
     "replay": "play a recorded run into the app",

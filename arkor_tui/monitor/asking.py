@@ -9,11 +9,11 @@ from typing import Any
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import Exchange, now
+from arkor_tui.recipes.verdict import Constraint, judge
 from arkor_tui.training.infer import InferOptions
 
 from .session import Session
 from .updates import Target
-from .verdict import Constraint, judge
 
 
 @dataclass(frozen=True, slots=True)

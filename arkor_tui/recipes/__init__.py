@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .assertions import Expect as Expect
     from .early_stopping import EarlyStopping as EarlyStopping
     from .guards import SampleRule as SampleRule
     from .notify import AppriseNotifier as AppriseNotifier
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from .notify import DiscordNotifier as DiscordNotifier
     from .notify import SlackNotifier as SlackNotifier
     from .notify import WebhookNotifier as WebhookNotifier
+    from .probe import PromptProbe as PromptProbe
+    from .prompts import Golden as Golden
 
 _HOMES = {
+    "Expect": "assertions",
     "EarlyStopping": "early_stopping",
     "SampleRule": "guards",
     "AppriseNotifier": "notify",
@@ -22,6 +26,8 @@ _HOMES = {
     "DiscordNotifier": "notify",
     "SlackNotifier": "notify",
     "WebhookNotifier": "notify",
+    "PromptProbe": "probe",
+    "Golden": "prompts",
 }
 
 __all__ = [*_HOMES]

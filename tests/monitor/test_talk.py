@@ -15,7 +15,7 @@ from arkor_tui.history.records import RunIdentity, RunRecord
 from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target
-from arkor_tui.monitor.verdict import Constraint, judge
+from arkor_tui.recipes.verdict import Constraint, judge
 from tests.history.material import job
 from tests.training.scripted import Answer as Reply
 from tests.training.scripted import Server, running_server, stream

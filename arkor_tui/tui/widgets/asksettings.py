@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static, TextArea
 
 from arkor_tui.monitor.asking import settings_from
-from arkor_tui.monitor.verdict import KINDS
+from arkor_tui.recipes.verdict import KINDS
 
 FIELDS = (
     ("temperature", "temperature", "0 always the likeliest, up to 2"),

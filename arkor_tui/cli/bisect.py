@@ -1,0 +1,137 @@
+"""``arkor-tui bisect``: from which checkpoint on an answer is right, or wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .backend import add_backend_option
+from .interaction import emit, note, say
+
+if TYPE_CHECKING:
+    from arkor_tui.monitor.updates import Target
+    from arkor_tui.recipes.probe import GoldenAnswer
+    from arkor_tui.recipes.prompts import Golden
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = (
+        "Find by binary search over base model, checkpoints and final adapter where one assertion "
+        "began to hold, or ceased to. One change is assumed. Exit code: 0 found, 1 there is none "
+        "or a target could not be asked."
+    )
+    parser.add_argument("run", metavar="RUN", help="a job id, its beginning, a name, or latest")
+    parser.add_argument("--prompt", required=True, metavar="TEXT", help="what is asked")
+    parser.add_argument("--system", metavar="TEXT", help="a system prompt")
+    parser.add_argument("--max-tokens", type=int, default=200, metavar="N")
+    want = parser.add_argument_group("the answer has to (give at least one)")
+    want.add_argument("--contains", action="append", default=[], metavar="TEXT")
+    want.add_argument("--not-contains", action="append", default=[], metavar="TEXT")
+    want.add_argument("--regex", metavar="PATTERN", help="somewhere in the answer")
+    want.add_argument("--schema", type=Path, metavar="FILE", help="be JSON of this JSON schema")
+    want.add_argument(
+        "--equals", action="append", default=[], metavar="FIELD=VALUE",
+        help="be JSON with this field; VALUE is JSON, or else a text",
+    )  # fmt: skip
+    parser.add_argument("--no-base", action="store_true", help="leave the base model out")
+    add_backend_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search.
+
+    Raises:
+        ArkorTuiError: there is no such run, or nothing is expected of the answer.
+    """
+    from arkor_tui.recipes.prompts import Golden
+
+    prompt = Golden(args.prompt, args.system, expect_from(args), max_tokens=args.max_tokens)
+    return asyncio.run(_bisect(args, prompt))
+
+
+def expect_from(args: argparse.Namespace) -> Any:
+    """What the options ask of the answer.
+
+    Raises:
+        UsageError: nothing, or something that cannot be used.
+    """
+    from arkor_tui.errors import UsageError
+    from arkor_tui.recipes.assertions import Expect
+
+    schema = None
+    if args.schema is not None:
+        try:
+            schema = json.loads(args.schema.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{args.schema} is no JSON schema: {error}") from error
+        if not isinstance(schema, dict):
+            raise UsageError(f"{args.schema} is no JSON schema: it is no object.")
+    equals: dict[str, Any] = {}
+    for pair in args.equals:
+        name, found, value = pair.partition("=")
+        if not (found and name):
+            raise UsageError(f"--equals {pair!r} is not of the form FIELD=VALUE.")
+        try:
+            equals[name] = json.loads(value)
+        except ValueError:
+            equals[name] = value
+    expect = Expect(
+        contains=args.contains,
+        not_contains=args.not_contains,
+        regex=args.regex,
+        equals=equals or None,
+        schema=schema,
+    )
+    if expect.is_empty:
+        raise UsageError(
+            "Nothing is expected of the answer.",
+            hint="Give --contains, --not-contains, --regex, --schema or --equals.",
+        )
+    return expect
+
+
+async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
+    from arkor_tui.monitor.probing import bisect_run
+    from arkor_tui.monitor.session import Session
+
+    from .probe import all_targets, find_run
+
+    def tell(target: Target, answer: GoldenAnswer) -> None:
+        verdict = answer.verdict
+        if args.json:
+            emit(
+                "asked",
+                {
+                    "target": target.kind, "step": target.step, "passed": verdict.passed,
+                    "verdict": verdict.text, "reply": answer.reply,
+                },
+            )  # fmt: skip
+            return
+        mark = {True: "pass", False: "FAIL", None: " -- "}[verdict.passed]
+        reply = " ".join(answer.reply.split())[:100]
+        say(f"{mark}  {target.label:>9}  {reply}")
+
+    async with Session.open(Path.cwd(), args.backend) as session:
+        record = await find_run(session, args.run)
+        targets = await all_targets(session, record)
+        if args.no_base:
+            targets = [target for target in targets if target.kind != "base"]
+        if not targets:
+            note("There is no checkpoint to ask.")
+            return 1
+        found = await bisect_run(session, targets, prompt, tell)
+    if args.json:
+        emit(
+            "bisect",
+            {
+                "result": found.flip, "first": found.first, "before": found.before,
+                "asked": len(found.asked), "targets": len(targets),
+            },
+        )  # fmt: skip
+    else:
+        say(found.text)
+    return 0 if found.first is not None else 1

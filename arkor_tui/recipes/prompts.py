@@ -1,0 +1,178 @@
+"""Golden prompts, in Python or in a file that a whole team can edit."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from arkor_tui.api.wire import mistakes
+from arkor_tui.errors import UsageError
+from arkor_tui.plain import plain
+from arkor_tui.training.infer import InferOptions
+from arkor_tui.workspace.atomic import reason_of
+
+from .assertions import Expect
+
+MOST_PROMPTS = 1_000
+
+
+class PromptFileError(UsageError):
+    """A prompt file cannot be used; the message names the file and the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """One golden prompt: what is asked, how, and what the answer should be.
+
+    ``schema`` (a pydantic model class or a JSON schema), ``choice`` and ``regex`` have the backend
+    decode nothing else. ``max_tokens`` counts tokens.
+    """
+
+    text: str
+    system: str | None = None
+    expect: Expect = field(default_factory=Expect)
+    schema: type[BaseModel] | Mapping[str, Any] | None = None
+    choice: Sequence[str] = ()
+    regex: str | None = None
+    temperature: float = 0.0
+    max_tokens: int = 200
+    seed: int | None = 0
+    name: str = ""
+
+    def messages(self) -> list[dict[str, Any]]:
+        """As a chat."""
+        messages: list[dict[str, Any]] = [{"role": "user", "content": self.text}]
+        if self.system:
+            messages.insert(0, {"role": "system", "content": self.system})
+        return messages
+
+    def options(self) -> InferOptions:
+        """Sampling settings and constraint."""
+        options: InferOptions = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        if self.seed is not None:
+            options["seed"] = self.seed
+        if self.schema is not None:
+            options["structured_outputs"] = {"json": schema_of(self.schema)}
+        elif self.choice:
+            options["structured_outputs"] = {"choice": list(self.choice)}
+        elif self.regex is not None:
+            options["structured_outputs"] = {"regex": self.regex}
+        return options
+
+
+def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema, from a model class where one is given."""
+    if isinstance(schema, type):
+        from arkor_tui.training.strict import strict_schema
+
+        return strict_schema(schema.model_json_schema())
+    return dict(schema)
+
+
+def golden(prompt: str | Golden, **usual: Any) -> Golden:
+    """A golden prompt of its own, or a text with the usual settings."""
+    return prompt if isinstance(prompt, Golden) else Golden(prompt, **usual)
+
+
+class _Expect(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    contains: str | list[str] = []
+    not_contains: str | list[str] = []
+    regex: str | None = None
+    equals: dict[str, Any] | None = None
+    json_schema: dict[str, Any] | None = None
+    valid_json: bool = False
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Annotated[str, Field(min_length=1)]
+    system: str | None = None
+    name: str = ""
+    expect: _Expect = Field(default_factory=_Expect)
+    json_schema: dict[str, Any] | None = None
+    choice: list[str] = []
+    regex: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] = 0.0
+    max_tokens: Annotated[int, Field(ge=1)] = 200
+    seed: int | None = 0
+
+
+def read_prompts(path: str | Path) -> list[Golden]:
+    """The golden prompts of a TOML file (``[[prompt]]`` tables) or of a JSONL file.
+
+    Raises:
+        PromptFileError: it cannot be read, or an entry cannot be used.
+    """
+    file = Path(path).expanduser()
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PromptFileError(f"{file} cannot be read: {reason}.") from error
+    entries = _toml(file, text) if file.suffix == ".toml" else _lines(file, text)
+    if not entries:
+        raise PromptFileError(
+            f"{file} holds no prompts.",
+            hint="TOML: a [[prompt]] table with text = … for each. JSONL: one object a line.",
+        )
+    if len(entries) > MOST_PROMPTS:
+        raise PromptFileError(f"{file} holds {len(entries):,} prompts, more than {MOST_PROMPTS:,}.")
+    return [_entry(file, where, raw) for where, raw in entries]
+
+
+def _toml(file: Path, text: str) -> list[tuple[str, Any]]:
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise PromptFileError(f"{file} is not TOML: {plain(error, limit=200)}") from error
+    unknown = set(raw) - {"prompt"}
+    prompts = raw.get("prompt", [])
+    if unknown or not isinstance(prompts, list):
+        raise PromptFileError(
+            f"{file}: only [[prompt]] tables belong here.",
+            hint="Each prompt begins with a line [[prompt]].",
+        )
+    return [(f"prompt {number}", entry) for number, entry in enumerate(prompts, 1)]
+
+
+def _lines(file: Path, text: str) -> list[tuple[str, Any]]:
+    entries = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise PromptFileError(f"{file}, line {number}: not JSON: {error}") from error
+        entries.append((f"line {number}", {"text": value} if isinstance(value, str) else value))
+    return entries
+
+
+def _entry(file: Path, where: str, raw: Any) -> Golden:
+    try:
+        entry = _Entry.model_validate(raw)
+        expect = Expect(
+            contains=entry.expect.contains,
+            not_contains=entry.expect.not_contains,
+            regex=entry.expect.regex,
+            equals=entry.expect.equals,
+            schema=entry.expect.json_schema,
+            valid_json=entry.expect.valid_json,
+        )
+    except ValidationError as error:
+        raise PromptFileError(f"{file}, {where}: {mistakes(error)}") from error
+    except UsageError as error:
+        raise PromptFileError(f"{file}, {where}: {error.message}") from error
+    return Golden(
+        entry.text, entry.system, expect, entry.json_schema, entry.choice, entry.regex,
+        entry.temperature, entry.max_tokens, entry.seed, entry.name,
+    )  # fmt: skip
