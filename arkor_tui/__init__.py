@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from .training.runner import RunFailedError as RunFailedError
     from .training.runner import run_trainer as run_trainer
     from .training.runner import run_trainer_async as run_trainer_async
+    from .training.tools import tool as tool
     from .training.trainer import Trainer as Trainer
     from .training.trainer import TrainingResult as TrainingResult
+    from .training.typed import ReplyError as ReplyError
+    from .training.typed import TypedReply as TypedReply
 
 _HOMES = {
     "ApiError": "api.errors",
@@ -68,8 +71,11 @@ _HOMES = {
     "RunFailedError": "training.runner",
     "run_trainer": "training.runner",
     "run_trainer_async": "training.runner",
+    "tool": "training.tools",
     "Trainer": "training.trainer",
     "TrainingResult": "training.trainer",
+    "ReplyError": "training.typed",
+    "TypedReply": "training.typed",
 }
 
 __all__ = ["__version__", *_HOMES]

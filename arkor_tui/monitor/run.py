@@ -49,6 +49,19 @@ def _page(key: int, after: int, archive: Archive) -> list[LogRow]:
     return archive.log(key, after=after, limit=_PAGE)
 
 
+def _append(
+    key: int, batch: Sequence[NewEvent], last_seq: int, archive: Archive
+) -> tuple[LogRow, ...]:
+    """Archive a batch; gives everything after ``last_seq``, whichever process wrote it."""
+    added = archive.append(key, batch).added
+    if len(added) == len(batch) and added[0].seq == last_seq + 1:
+        return added
+    rows: list[LogRow] = []
+    while page := archive.log(key, after=rows[-1].seq if rows else last_seq, limit=_PAGE):
+        rows += page
+    return tuple(rows)
+
+
 def _events(rows: Sequence[LogRow]) -> Iterator[StreamEvent]:
     for row in rows:
         with suppress(MalformedEventError):
@@ -94,6 +107,8 @@ class RunMonitor:
         self._missing = 0
         self._gaps = 0
         self._last_counted: int | None = None
+        self._last_seq = 0
+        """Of the last archived event that subscribers were told."""
         self._told_errors = 0
 
     @property
@@ -179,6 +194,7 @@ class RunMonitor:
 
     async def _read(self, key: int) -> None:
         self.record = await self.archive.read(lambda a: a.run(key))
+        self._last_seq = self.record.events if self.record is not None else 0
         self.series = await self.archive.read(lambda a: a.load_series(key))
 
     async def follow(self) -> None:
@@ -257,22 +273,21 @@ class RunMonitor:
             await asyncio.sleep(UPDATE_SECONDS)
 
     async def _write_pending(self) -> None:
-        batch, key = list(self._pending), self.key
-        result = await self.archive.write(lambda a: a.append(key, batch))
+        batch = list(self._pending)
+        rows = await self.archive.write(partial(_append, self.key, batch, self._last_seq))
         del self._pending[: len(batch)]
         self._room.set()
         if not self._pending:
             self._drained.set()
-        if not result.added:
+        if not rows:
             return
-        self._take_points(result.added)
+        self._last_seq = rows[-1].seq
+        self._take_points(rows)
         await self._refresh_record()
         checkpoints = tuple(
-            row.step
-            for row in result.added
-            if row.kind == "checkpoint.saved" and row.step is not None
+            row.step for row in rows if row.kind == "checkpoint.saved" and row.step is not None
         )
-        self.tell(Update(result.added, checkpoints))
+        self.tell(Update(rows, checkpoints))
 
     async def _retry_later(self, error: Exception) -> bool:
         """Say that the archive cannot be written, and whether to try again."""

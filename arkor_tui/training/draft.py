@@ -32,6 +32,15 @@ def _yes(value: object) -> object:
     return value
 
 
+def _or(default: str) -> BeforeValidator:
+    """An empty field of the form means the usual choice."""
+
+    def fill(value: object) -> object:
+        return default if _blank_is_none(value) is None else value
+
+    return BeforeValidator(fill)
+
+
 _Blank = BeforeValidator(_blank_is_none)
 _Whole = Annotated[int | None, _Blank]
 _Count = Annotated[Annotated[int, Field(ge=1)] | None, _Blank]
@@ -82,9 +91,9 @@ class RunDraft(BaseModel):
     guard_ceiling: _Loss = None
     guard_window: _Count = None
     guard_patience: _Count = None
-    guard_metric: Literal["loss", "eval_loss"] = "loss"
+    guard_metric: Annotated[Literal["loss", "eval_loss"], _or("loss")] = "loss"
     guard_non_finite: _Yes = False
-    guard_action: Literal["now", "checkpoint"] = "now"
+    guard_action: Annotated[Literal["now", "checkpoint"], _or("now")] = "now"
     prompts: str = ""
     notify: str = ""
 
@@ -218,7 +227,7 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
             FormField("guard_window", "window", "judge the ceiling by the mean of 10", "number"),
             FormField("guard_patience", "patience", "stop after 30 logs without a better loss",
                       "number"),
-            FormField("guard_metric", "of", "what patience and ceiling look at", "choice",
+            FormField("guard_metric", "metric", "what ceiling and patience look at", "choice",
                       ("loss", "eval_loss")),
             FormField("guard_non_finite", "non-finite", "yes: stop when the loss is no number",
                       "bool"),
@@ -309,6 +318,8 @@ def _plainly(item: Mapping[str, Any]) -> str:
     }
     if kind in simple:
         return simple[kind]
+    if kind == "literal_error":
+        return f"one of: {ctx.get('expected', '')}".replace("'", "")
     for name, words in (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below")):
         if name in ctx:
             return f"{words} {ctx[name]:g}"

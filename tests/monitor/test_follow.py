@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from arkor_tui import Callback, LogContext, ReconnectPolicy
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.history.records import RunRecord
+from arkor_tui.history.records import NewEvent, RunRecord
 from arkor_tui.monitor import run as run_module
 from arkor_tui.monitor.monitors import Monitors
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Update
+from arkor_tui.training.callbacks import RunHandle
+from arkor_tui.training.findings import Finding
 from tests.training.frames import BARE_END, END, checkpoint, completed, failed, log, started
 from tests.training.runs import a_trainer, attached
 from tests.training.scripted import DROP, JOB, Answer, Server, running_server, stream
@@ -165,7 +168,7 @@ async def test_a_refusal_for_good_is_told_and_ends_following(
 async def test_a_callback_that_raises_is_told_and_loses_nothing(
     server: Server, archive: AsyncArchive
 ) -> None:
-    from arkor_tui import Callback, LogContext
+    from arkor_tui import Callback
 
     class Broken(Callback):
         def on_log(self, ctx: LogContext) -> None:
@@ -260,3 +263,84 @@ async def test_leaving_follows_nothing_on_and_cancels_no_run(
         await server.asked_for("/events/stream")
     assert not monitor.following
     assert server.cancellations == []
+
+
+async def test_what_another_process_wrote_first_is_told_too(
+    server: Server, archive: AsyncArchive, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    frames = (log(5, "2"), checkpoint(5, "3"), log(6, "4"), completed("5"))
+    server.script(stream(started(), go_on, *frames, END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    heard: list[Update] = []
+    first = asyncio.Event()
+    monitor.subscribe(heard.append)
+    monitor.subscribe(lambda update: first.set() if update.rows else None)
+    await monitor.open()
+    following = asyncio.create_task(monitor.follow())
+    await first.wait()
+    with Archive.open(tmp_path / "history.db") as other:  # a supervisor that was faster
+        other.append(
+            monitor.key,
+            [
+                NewEvent("2", "training.log", 5, None, '{"type":"training.log","step":5,"loss":1}'),
+                NewEvent("3", "checkpoint.saved", 5, None, '{"type":"checkpoint.saved","step":5}'),
+            ],
+        )
+    go_on.set()
+    await following
+    assert [row.id for update in heard for row in update.rows] == ["1", "2", "3", "4", "5"]
+    assert [step for update in heard for step in update.checkpoints] == [5]
+    assert await ids(archive, monitor.key) == ["1", "2", "3", "4", "5"]
+    assert list(monitor.series["loss"].steps) == [5, 6]
+
+
+async def test_findings_are_archived_and_told(server: Server, archive: AsyncArchive) -> None:
+    class Finder(Callback):
+        def attached(self, run: RunHandle) -> None:
+            self.run = run
+
+        async def on_log(self, ctx: LogContext) -> None:
+            assert await self.run.first_time(f"seen {ctx.step}")
+            await self.run.keep(Finding("guard", "Finder", ctx.step, {"phase": "armed"}))
+            sample = {"prompt": 0, "text": "hi", "target": "checkpoint", "reply": "ho"}
+            await self.run.keep(Finding("sample", "Finder", ctx.step, sample))
+
+    server.script(stream(started(), log(1), completed(), END))
+    monitor = RunMonitor(archive, a_trainer(server, Finder()))
+    heard: list[Update] = []
+    monitor.subscribe(heard.append)
+    record = await followed(monitor)
+    assert [f.kind for update in heard for f in update.findings] == ["guard", "sample"]
+    found = await archive.read(lambda a: a.findings(record.key))
+    assert [(f.kind, f.step, f.data) for f in found] == [("guard", 1, {"phase": "armed"})]
+    samples = await archive.read(lambda a: a.samples(record.key))
+    assert [(s.text, s.reply, s.step) for s in samples] == [("hi", "ho", 1)]
+    assert await archive.read(lambda a: a.is_marked(record.key, "seen 1"))
+
+
+async def test_recipes_are_told_the_archived_past(server: Server, archive: AsyncArchive) -> None:
+    server.script(stream(started(), log(1), log(2), DROP))
+    server.job = {**JOB, "status": "running"}
+    first = RunMonitor(archive, attached(server, policy=ReconnectPolicy(max_attempts=0)))
+    await first.follow()
+    assert first.record is not None
+    past: list[object] = []
+    live: list[int] = []
+
+    class Memory(Callback):
+        def on_replayed(self, ctx: object) -> None:
+            past.append(ctx)
+
+        def on_log(self, ctx: LogContext) -> None:
+            live.append(ctx.step)
+
+    server.streams.clear()
+    server.script(stream(log(3), completed(), END))
+    trainer = attached(server, Memory())
+    second = RunMonitor(archive, trainer, record=first.record)
+    await second.load()
+    await second.follow()
+    assert [getattr(ctx, "step", None) for ctx in past] == [None, 1, 2]
+    assert live == [3]
+    assert server.openings[-1].headers["last-event-id"] == "3"

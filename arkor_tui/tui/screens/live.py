@@ -155,6 +155,8 @@ class LiveScreen(BaseScreen):
             chart.refresh_data()
         if update.checkpoints:
             self._load_checkpoints()
+        if update.ended or update.findings:
+            self._show_guards()
         recent = time.monotonic() - self._headed_at < HEADER_SECONDS
         if not (update.rows and recent and monitor.following):  # else the next tick shows it
             self._show_numbers()
