@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 from .backend import add_backend_option, add_run_argument
 
 if TYPE_CHECKING:
+    from arkor_tui.api.jobs import Job
+    from arkor_tui.training.connection import Connection
+    from arkor_tui.training.trainer import Trainer
+
     from .follow import View
 
 
@@ -19,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "0 completed, 1 failed or cancelled, 130 interrupted (the job then goes on)."
     )
     add_run_argument(parser)
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="run the callbacks of the run's trainer file here, in place of its supervisor",
+    )
     add_backend_option(parser)
 
 
@@ -46,4 +55,36 @@ async def _attach(view: View, args: argparse.Namespace) -> int:
     except BaseException:
         await connection.aclose()
         raise
-    return await follow(Trainer.attach(detail.job.id), connection, view, args, attached=True)
+    trainer = Trainer.attach(detail.job.id)
+    if args.take_over:
+        try:
+            await _take_over(trainer, connection, detail.job)
+        except BaseException:
+            await connection.aclose()
+            raise
+    return await follow(trainer, connection, view, args, attached=True)
+
+
+async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None:
+    """Give the trainer the callbacks of its run, once whoever had them has let go."""
+    from arkor_tui.errors import UsageError
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.monitor.run import identity_of
+    from arkor_tui.monitor.supervisor import stop_supervisor, watch_of
+    from arkor_tui.monitor.watcher import AlreadyWatchedError, load_recipes, recipe_files
+
+    with Archive.open() as archive:
+        known = archive.run(archive.register(identity_of(connection, job.id), job))
+    assert known is not None
+    files = recipe_files(known)
+    if not files:
+        raise UsageError(
+            "The run has no trainer file here that its callbacks could come from.",
+            hint="Without --take-over it is followed as it is.",
+        )
+    if not await stop_supervisor(known):
+        state = watch_of(known)
+        if state is not None:
+            raise AlreadyWatchedError(state)
+    trainer.file = files[0]
+    trainer.callbacks.extend(load_recipes(files))

@@ -14,7 +14,7 @@ from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import NewEvent, RunRecord
 from arkor_tui.training.trainer import Trainer
 
-from .keeping import ArchiveKeeper
+from .keeping import ArchiveKeeper, tell_past
 from .run import identity_of
 from .watcher import take, telling
 
@@ -85,6 +85,9 @@ async def headless(
             watch = await take(run.record)
             await stack.enter_async_context(telling(watch, trainer, "command"))
         trainer.hooks.keeper = ArchiveKeeper(archive, run.record.key)
+        if trainer.callbacks and run.record.last_event_id:
+            trainer.resume_after(run.record.last_event_id)
+            await tell_past(archive, run.record.key, trainer)
         trainer.on_event = _archiving(run, note)
         yield run
         await run.keep_end()

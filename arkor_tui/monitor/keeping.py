@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 
+from arkor_tui.api.events import MalformedEventError, parse_event
+from arkor_tui.api.stream import StreamEvent
+from arkor_tui.history.archive import Archive
 from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.history.records import Sample
+from arkor_tui.history.records import LogRow, Sample
 from arkor_tui.training.findings import Finding
+from arkor_tui.training.trainer import Trainer
+
+PAGE = 1_000
+"""Archived events that are read at a time."""
 
 
 class ArchiveKeeper:
@@ -58,3 +67,27 @@ def sample_of(key: int, finding: Finding) -> Sample:
         text=str(data.get("text", "")),
         seconds=data.get("seconds"),
     )
+
+
+async def tell_past(archive: AsyncArchive, key: int, trainer: Trainer) -> None:
+    """Tell a trainer's recipes what was archived of its run before this process watched it.
+
+    Raises:
+        ArkorTuiError: the job cannot be asked for.
+        CallbackError: a recipe raised (unless errors are only reported).
+    """
+    await trainer.start()
+    after = 0
+    while rows := await archive.read(partial(_page, key, after)):
+        trainer.replay(_events(rows))
+        after = rows[-1].seq
+
+
+def _page(key: int, after: int, archive: Archive) -> list[LogRow]:
+    return archive.log(key, after=after, limit=PAGE)
+
+
+def _events(rows: Sequence[LogRow]) -> Iterator[StreamEvent]:
+    for row in rows:
+        with suppress(MalformedEventError):
+            yield StreamEvent(row.id, parse_event(row.data), row.data)

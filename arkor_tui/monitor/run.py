@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from arkor_tui.api.events import MalformedEventError, TrainingLog, is_finite, parse_event
+from arkor_tui.api.events import TrainingLog, is_finite
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
@@ -23,7 +22,7 @@ from arkor_tui.training.connection import Connection
 from arkor_tui.training.findings import Finding
 from arkor_tui.training.trainer import Trainer
 
-from .keeping import ArchiveKeeper
+from .keeping import PAGE, ArchiveKeeper, tell_past
 from .updates import Problem, StreamHealth, Update
 
 UPDATE_SECONDS = 0.05
@@ -32,9 +31,6 @@ MOST_WAITING = 5_000
 """Events in memory that are not on disk yet; beyond it the stream has to wait."""
 RETRY_SECONDS = 5.0
 """Between attempts to write to an archive that cannot be written."""
-
-_PAGE = 1_000
-"""Archived events that are told to recipes at a time after a restart."""
 
 Subscriber = Callable[[Update], None]
 
@@ -45,10 +41,6 @@ def identity_of(connection: Connection, job_id: str) -> RunIdentity:
     return RunIdentity(backend, connection.scope.org_slug, connection.scope.project_slug, job_id)
 
 
-def _page(key: int, after: int, archive: Archive) -> list[LogRow]:
-    return archive.log(key, after=after, limit=_PAGE)
-
-
 def _append(
     key: int, batch: Sequence[NewEvent], last_seq: int, archive: Archive
 ) -> tuple[LogRow, ...]:
@@ -57,15 +49,9 @@ def _append(
     if len(added) == len(batch) and added[0].seq == last_seq + 1:
         return added
     rows: list[LogRow] = []
-    while page := archive.log(key, after=rows[-1].seq if rows else last_seq, limit=_PAGE):
+    while page := archive.log(key, after=rows[-1].seq if rows else last_seq, limit=PAGE):
         rows += page
     return tuple(rows)
-
-
-def _events(rows: Sequence[LogRow]) -> Iterator[StreamEvent]:
-    for row in rows:
-        with suppress(MalformedEventError):
-            yield StreamEvent(row.id, parse_event(row.data), row.data)
 
 
 class RunMonitor:
@@ -181,13 +167,8 @@ class RunMonitor:
         hooks.keeper = ArchiveKeeper(self.archive, key, self._tell_finding)
         last = self.record.last_event_id
         self.trainer.resume_after(last)
-        if not (hooks.callbacks and last):
-            return
-        await self.trainer.start()
-        after = 0
-        while rows := await self.archive.read(partial(_page, key, after)):
-            self.trainer.replay(_events(rows))
-            after = rows[-1].seq
+        if hooks.callbacks and last:
+            await tell_past(self.archive, key, self.trainer)
 
     def _tell_finding(self, finding: Finding) -> None:
         self.tell(Update(findings=(finding,)))

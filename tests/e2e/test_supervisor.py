@@ -170,3 +170,23 @@ async def test_after_a_kill_another_goes_on_with_the_next_event(
     # was seen by callbacks and not yet by the disk
     assert len(numbers_of(first, "event")) >= len(replayed) > 0
     await asyncio.to_thread(command, "cancel", str(told["jobId"]), folder=folder)
+
+
+async def test_a_command_takes_the_callbacks_over(backend: Backend, folder: Path) -> None:
+    write_trainer(folder, 150)
+    told = start_detached(folder)
+    pid = int(str(told["pid"]))
+    await until_lines(folder, 5)
+    done = await asyncio.to_thread(
+        command, "attach", str(told["jobId"]), "--take-over", folder=folder
+    )
+    assert json.loads(done.splitlines()[-1])["status"] == "completed"
+    await until_gone(pid)
+    lines = diary(folder)
+    assert {line[0] for line in lines} != {str(pid)}
+    mine = [line for line in lines if line[0] != str(pid)]
+    past, events = numbers_of(mine, "replayed"), numbers_of(mine, "event")
+    assert past == list(range(1, len(past) + 1))
+    assert events == list(range(past[-1] + 1, past[-1] + 1 + len(events)))
+    assert mine[-1][-1] == "completed"
+    assert watch_of(archived(told["jobId"])) is None
