@@ -3,8 +3,8 @@
 The points are noise around a falling curve. Before each measured frame a point is added, so that
 nothing is taken from an earlier frame that a live run would not find there. Nothing is written to
 a terminal. Targets: a frame of 1,000 points in at most 15 ms and of 1,000,000 in at most 1.3 times
-that; twenty series of 50,000 points opened in at most 500 ms, a frame of them in at most 13 ms;
-100 events on 100,000 points in at most 4.5 ms of own work.
+that; twenty series of 50,000 points opened in at most 500 ms, a frame of them in at most 13 ms
+whether one of them grows or all do; 100 events on 100,000 points in at most 4.5 ms of own work.
 """
 
 from __future__ import annotations
@@ -64,6 +64,15 @@ def frames(picture: ChartSpec, growing: Sequence[Series], count: int) -> float:
     return statistics.median(times)
 
 
+def moved_on(picture: ChartSpec, growing: Sequence[Series]) -> float:
+    """A frame after the points ran out of the room on the x axis, so that all is drawn anew."""
+    shown = draw(picture).x_range
+    assert shown is not None
+    for one in growing:
+        one.put(shown[1] + 1, 1.0)
+    return milliseconds(lambda: draw(picture))
+
+
 def measure(count: int) -> dict[str, float]:
     """Every figure, in milliseconds where the name does not say otherwise."""
     short, long = Series(*numbers(1_000)), Series(*numbers(1_000_000))
@@ -83,6 +92,7 @@ def measure(count: int) -> dict[str, float]:
     opening = milliseconds(open_many)
     many = frames(spec(*opened), opened[:1], count)
     all_new = frames(spec(*opened), opened, count)
+    moved = [moved_on(spec(*opened), opened) for _ in range(3)]
     live = Series(*numbers(100_000))
     edges = [0.0, 100_000.0]
 
@@ -101,6 +111,7 @@ def measure(count: int) -> dict[str, float]:
         "open_20x50000": opening,
         "frame_20x50000": many,
         "frame_20x50000_all_grow": all_new,
+        "frame_20x50000_range_grows": statistics.median(moved),
         "live_100_on_100000": statistics.median(milliseconds(batch) for _ in range(count)),
     }
 
@@ -118,6 +129,7 @@ def main() -> int:
         and ratio <= RATIO
         and found["open_20x50000"] <= OPEN_MS
         and found["frame_20x50000"] <= MANY_MS
+        and found["frame_20x50000_all_grow"] <= MANY_MS
         and found["live_100_on_100000"] <= LIVE_MS
     )
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -131,7 +143,9 @@ def main() -> int:
         f"its first {found['first_frame_1000000']:.0f} ms; "
         f"20 x 50,000: open {found['open_20x50000']:.0f} ms (target {OPEN_MS:g}), "
         f"frame {found['frame_20x50000']:.1f} ms (target {MANY_MS:g}), "
-        f"all twenty growing {found['frame_20x50000_all_grow']:.1f} ms; "
+        f"all twenty growing {found['frame_20x50000_all_grow']:.1f} ms (target {MANY_MS:g}), "
+        f"the seldom one that makes room on the x axis "
+        f"{found['frame_20x50000_range_grows']:.0f} ms; "
         f"100 events on 100,000: {found['live_100_on_100000']:.2f} ms (target {LIVE_MS:g}); "
         f"{machine}"
     )

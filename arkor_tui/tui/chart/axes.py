@@ -31,7 +31,8 @@ def nice_ticks(lo: float, hi: float, count: int, *, whole: bool = False) -> list
         return [Tick(lo, short(lo, 1.0))]
     if whole:
         step = max(step, 1.0)
-    ticks = [Tick(at, short(at, step)) for at in _multiples(lo, hi, step)]
+    # of large numbers close together, a multiple of the step is rounded to just outside
+    ticks = [Tick(min(max(at, lo), hi), short(at, step)) for at in _multiples(lo, hi, step)]
     if len({tick.label for tick in ticks}) < len(ticks):  # too close for a short label
         ticks = [Tick(at, repr(at)) for at in dict.fromkeys(tick.at for tick in ticks)]
     return ticks or [Tick(lo, short(lo, step))]
@@ -48,6 +49,7 @@ def nice_step(span: float, count: int) -> float | None:
 
 def log_ticks(lo: float, hi: float, count: int) -> list[Tick]:
     """Ticks of a log axis; ``lo`` and ``hi`` are logarithms to base 10."""
+    hi = min(hi, _HIGHEST)  # a margin above the largest values has no powers of ten
     decades = range(max(math.ceil(lo - 1e-9), _LOWEST_DECADE), math.floor(hi + 1e-9) + 1)
     if len(decades) >= max(count, 2):
         every = -(-len(decades) // max(count, 1))
@@ -59,7 +61,7 @@ def log_ticks(lo: float, hi: float, count: int) -> list[Tick]:
     for decade in range(math.floor(lo), math.ceil(hi) + 1):
         for times in (1, 2, 5) if hi - lo < 2 else (1, 3):
             at = decade + math.log10(times)
-            if lo - 1e-9 <= at <= min(hi + 1e-9, _HIGHEST):
+            if lo - 1e-9 <= at <= hi + 1e-9:
                 ticks.append(Tick(at, power(decade) if times == 1 else _times(times, decade)))
     return ticks
 

@@ -18,12 +18,12 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 from arkor_tui.history.series import Series
 
 from .axes import nice_step
-from .raster import DOTS, Cells, LineStyle, Symbols, rasterise
+from .kept import glyphs
+from .raster import DOTS, Cells, LineStyle, Symbols
 from .scale import Axis, Range, XScale, YScale, y_scale
 
 __all__ = [
@@ -38,9 +38,7 @@ MIN_WIDTH = 16
 MIN_HEIGHT = 4
 _ASCII = str.maketrans("┌┐└┘─│┤┬├┴┼▲×", "++++-|+++++^x")
 _GAPS_SHOWN = 2000
-_KEPT = 3
 _ROOM = 20  # the view grows by at most about a twentieth at a time
-_kept: WeakKeyDictionary[Series, dict[object, Cells]] = WeakKeyDictionary()
 _plotext_lock = threading.Lock()
 
 
@@ -218,12 +216,12 @@ def _cells(spec: ChartSpec, x: XScale, y: YScale, size: tuple[int, int]) -> tupl
     width, height = size
     edges = x.edges(width * DOTS[spec.symbols].across)
     cells: Cells = {}
-    roles = ["axis"] * (width * height)
+    covered: dict[int, str] = {}
     if spec.cursor is not None and 0 <= x.part(spec.cursor) <= 1:
         column = min(int(x.part(spec.cursor) * width), width - 1)
         for place in range(column, width * height, width):
             cells[place] = "│"
-            roles[place] = "cursor"
+            covered[place] = "cursor"
     for line in spec.lines:
         layers = [(line.series, line.role)]
         if line.smoothing:
@@ -233,30 +231,10 @@ def _cells(spec: ChartSpec, x: XScale, y: YScale, size: tuple[int, int]) -> tupl
             ]
         for series, role in layers:
             found = series.positive() if spec.log_y else series
-            glyphs = _glyphs(found, edges, x, y, (size, line.style, spec.symbols))
-            cells.update(glyphs)
-            for place in glyphs:
-                roles[place] = role
-    return cells, roles
-
-
-def _glyphs(
-    series: Series,
-    edges: Sequence[float],
-    x: XScale,
-    y: YScale,
-    look: tuple[tuple[int, int], LineStyle, Symbols],
-) -> Cells:
-    """The glyphs of one series; kept until it changes, for a cursor that moves and for lines that
-    stay as they are while another one grows."""
-    known = _kept.setdefault(series, {})
-    key = (series.version, x.key, y.key, look)
-    glyphs = known.get(key)
-    if glyphs is None:
-        if len(known) >= _KEPT:
-            known.clear()
-        glyphs = known[key] = rasterise(series.columns_between(edges), y, *look)
-    return glyphs
+            drawn = glyphs(found, edges, y, (size, line.style, spec.symbols))
+            cells.update(drawn)
+            covered.update(dict.fromkeys(drawn, role))
+    return cells, [covered.get(place, "axis") for place in range(width * height)]
 
 
 def _plotext(

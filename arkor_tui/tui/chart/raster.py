@@ -20,6 +20,8 @@ Cells = dict[int, str]
 """Glyphs by cell: row (0 at the top) times the width, plus column."""
 
 _Draw = Callable[[int, int, int], None]
+_End = tuple[int, int, int, int]
+"""A column: its number, its top and low row of dots, and where its last value is."""
 
 _DASH = 4
 
@@ -68,41 +70,85 @@ def rasterise(
     symbols: Symbols,
 ) -> Cells:
     """Draw ``columns``, numbered in columns of dots, into ``size`` (width, height) cells."""
-    dots = DOTS[symbols]
-    width, height = size
-    masks: dict[int, int] = {}
-    bottom = height * dots.down - 1
-    draw = _drawer(masks, width, style, symbols)
-    part, cuts, joined = scale.part, scale.cuts, style != "dots"
-    before: tuple[int, int, int, int] | None = None  # column, its top and low, where it ended
-    points: list[int] = []
-    for column in columns:
-        at = column.number
-        over, under = part(column.high), part(column.low)
-        if cuts and (over < 0 or under > 1):
-            before = None
-            continue
-        top, low = _row(over, bottom), _row(under, bottom)
-        begin = end = low
-        if top != low:
-            begin, end = _row(part(column.first), bottom), _row(part(column.last), bottom)
-        points.append(end // dots.down * width + at // dots.across)
-        span_top, span_low = top, low
-        if before is not None and joined and not column.gap:
-            came, last_top, last_low, ended = before
-            if at > came + 1:
-                _join(draw, came, ended, at, begin)
-            elif top > last_low + 1:  # neighbours are stretched until they touch
-                span_top = last_low + 1
-            elif low < last_top - 1:
-                span_low = last_top - 1
-        draw(at, span_top, span_low)
-        before = (at, top, low, end)
-    glyphs = dots.glyphs
-    cells = {place: glyphs[bits] for place, bits in masks.items()}
-    if len(columns) == 1 or (style != "solid" and len(points) * 4 <= width):
-        cells.update(dict.fromkeys(points, dots.point))
-    return cells
+    return Raster(scale, size, style, symbols).cells(columns, len(columns))
+
+
+class Raster:
+    """A line that grows at its end: columns that are settled are drawn once."""
+
+    __slots__ = (
+        "_before", "_bottom", "_cells", "_done", "_dots", "_draw", "_drawn", "_masks", "_points",
+        "_scale", "_style", "_width",
+    )  # fmt: skip
+
+    def __init__(
+        self, scale: YScale, size: tuple[int, int], style: LineStyle, symbols: Symbols
+    ) -> None:
+        self._width, height = size
+        self._scale, self._style = scale, style
+        self._dots = DOTS[symbols]
+        self._bottom = height * self._dots.down - 1
+        self._drawn: dict[int, int] = {}  # by the columns since it was last emptied
+        self._draw = _drawer(self._drawn, self._width, style, symbols)
+        # of the settled columns
+        self._done = 0
+        self._before: _End | None = None
+        self._masks: dict[int, int] = {}
+        self._cells: Cells = {}
+        self._points: list[int] = []
+
+    def cells(self, columns: Sequence[Column], settled: int) -> Cells:
+        """The glyphs of ``columns``. The first ``settled`` of them are the same in every later
+        call, which may settle more."""
+        drawn, masks, kept, points = self._drawn, self._masks, self._cells, self._points
+        glyphs = self._dots.glyphs
+        drawn.clear()
+        self._before = self._lay(columns[self._done : settled], self._before, points)
+        self._done = settled
+        for place, bits in drawn.items():
+            bits = masks[place] = masks.get(place, 0) | bits
+            kept[place] = glyphs[bits]
+        drawn.clear()
+        last: list[int] = []
+        self._lay(columns[settled:], self._before, last)
+        cells = kept.copy()
+        for place, bits in drawn.items():
+            cells[place] = glyphs[masks.get(place, 0) | bits]
+        few = len(points) + len(last)
+        if len(columns) == 1 or (self._style != "solid" and few * 4 <= self._width):
+            cells.update(dict.fromkeys(points + last, self._dots.point))
+        return cells
+
+    def _lay(
+        self, columns: Sequence[Column], before: _End | None, points: list[int]
+    ) -> _End | None:
+        """Draw columns after the one that ended in ``before``, add the cells of their last values
+        to ``points`` and say where the last one ended. Only dots after ``before`` are touched."""
+        draw, bottom, dots, width = self._draw, self._bottom, self._dots, self._width
+        part, cuts, joined = self._scale.part, self._scale.cuts, self._style != "dots"
+        for column in columns:
+            at = column.number
+            over, under = part(column.high), part(column.low)
+            if cuts and (over < 0 or under > 1):
+                before = None
+                continue
+            top, low = _row(over, bottom), _row(under, bottom)
+            begin = end = low
+            if top != low:
+                begin, end = _row(part(column.first), bottom), _row(part(column.last), bottom)
+            points.append(end // dots.down * width + at // dots.across)
+            span_top, span_low = top, low
+            if before is not None and joined and not column.gap:
+                came, last_top, last_low, ended = before
+                if at > came + 1:
+                    _join(draw, came, ended, at, begin)
+                elif top > last_low + 1:  # neighbours are stretched until they touch
+                    span_top = last_low + 1
+                elif low < last_top - 1:
+                    span_low = last_top - 1
+            draw(at, span_top, span_low)
+            before = (at, top, low, end)
+        return before
 
 
 def _row(part: float, bottom: int) -> int:

@@ -37,11 +37,6 @@ class XScale:
                 if axis == "time":
                     self._start, self._ticks = found.values[0], time_ticks
 
-    @property
-    def key(self) -> object:
-        """Equal for scales that put every step in the same place."""
-        return self.steps, self._lo, self._hi, self._map and (id(self._map), self._map.version)
-
     def part(self, step: float) -> float:
         """Where a step is: 0 at the left edge, 1 at the right one."""
         at = step
@@ -58,7 +53,7 @@ class XScale:
         found = self._map.step_at(at)
         return at if found is None else found
 
-    def edges(self, count: int) -> list[float]:
+    def edges(self, count: int) -> tuple[float, ...]:
         """The edges of ``count`` columns of equal width, in steps, ascending."""
         lo, hi = self.steps
         if self._map is None:
@@ -70,7 +65,7 @@ class XScale:
         for edge in inner:
             edges.append(min(max(edge, edges[-1]), hi))
         edges.append(hi)
-        return edges
+        return tuple(edges)
 
     def ticks(self, count: int) -> list[tuple[float, str]]:
         """Parts of the width, and what stands there."""
@@ -93,8 +88,8 @@ class YScale:
 
     @property
     def key(self) -> object:
-        """Equal for scales that put every value in the same place."""
-        return self._lo, self._hi, self.log
+        """Equal for scales that show the same values in the same places."""
+        return self._lo, self._hi, self.log, self.cuts
 
     def part(self, value: float) -> float:
         """Where a value is: 0 at the bottom, 1 at the top. On a log axis it is above zero."""

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arkor_tui.history.series import Series
@@ -92,6 +92,8 @@ def test_odd_numbers_are_drawn(series: Series, log_y: bool) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example([710970944748.0, 1.4065272391064214e308], True, 16, 18)
+@example([8e307, 1.7e308], True, 40, 18)
 @given(
     st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), max_size=60),
     st.booleans(),
@@ -248,6 +250,7 @@ def test_short_labels(value: float, step: float, expected: str) -> None:
     assert short(value, step) == expected
 
 
+@example(1374390.0, 6.103515625e-05, 7)
 @given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12), st.integers(1, 20))
 def test_ticks_are_inside_and_told_apart(lo: float, span: float, count: int) -> None:
     ticks = nice_ticks(lo, lo + span, count)
