@@ -129,6 +129,8 @@ class ConsoleScreen(BaseScreen):
                 show=False),
         Binding("ctrl+f", "transcripts", "transcripts", id="console.search", priority=True,
                 show=False),
+        Binding("f5", "blind", "blind A/B", id="console.blind", priority=True, show=False),
+        Binding("f6", "bisect", "bisect", id="console.bisect", priority=True, show=False),
         Binding("ctrl+x", "export", "export", id="console.export", priority=True, show=False),
         Binding("ctrl+y", "copy", "copy reply", id="console.copy", priority=True, show=False),
         Binding("ctrl+n", "clear", "new talk", id="console.clear", priority=True, show=False),
@@ -322,6 +324,47 @@ class ConsoleScreen(BaseScreen):
         if self._ask_again:
             self._ask_again = False
             self.call_later(self._send, prompt)
+
+    # looking for differences
+
+    def _prompt_at_hand(self) -> str:
+        return self.query_one(PromptArea).text.strip() or self._last_prompt
+
+    def action_blind(self) -> None:
+        """Compare two targets without knowing whose answer is whose."""
+        from .blind import BlindScreen
+
+        targets = self.query_one(TargetList)
+        pair = targets.asked()
+        if len(pair) != 2 and targets.current is not None:
+            base = [target for target in targets.targets if target.kind == "base"]
+            pair = [*base, targets.current]
+        if self.run is None or len(pair) != 2 or pair[0].label == pair[1].label:
+            self.notify("Mark two targets with space, or choose a checkpoint.", timeout=4)
+            return
+        two = (pair[0], pair[1])
+        self.app.push_screen(
+            BlindScreen(self.session, self.run, two, self._prompt_at_hand(), self._settings)
+        )
+
+    @work(group="bisect", exclusive=True)
+    async def action_bisect(self) -> None:
+        """Find the checkpoint from which on an answer holds a text."""
+        from .bisect import BisectScreen
+
+        targets = self.query_one(TargetList)
+        if self.run is None or len(targets.targets) < 2:
+            self.notify("There is nothing to search: the run has no checkpoint.", timeout=4)
+            return
+        found = await self.app.push_screen_wait(
+            BisectScreen(
+                self.session, self.run, list(targets.targets), self._prompt_at_hand(),
+                self._settings,
+            )
+        )  # fmt: skip
+        if found is not None:
+            targets.select(found.kind, found.step)
+            self._show_head()
 
     def _history(self, single: bool) -> list[dict[str, Any]]:
         system = self._settings.system
