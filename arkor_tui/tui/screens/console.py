@@ -411,7 +411,11 @@ class ConsoleScreen(BaseScreen):
         options = [
             (
                 str(place),
-                f"{target.label}  {plain(target.run.name, limit=40) if target.run else ''}",
+                plain(
+                    f"{target.label}  {target.run.name if target.run else ''}",
+                    limit=60,
+                    newlines=False,
+                ),
             )
             for place, target in enumerate(targets.targets)
         ]
@@ -484,10 +488,10 @@ class ConsoleScreen(BaseScreen):
         found = next((p for p in prompts if str(p.id) == choice), None)
         if found is not None:
             area = self.query_one(PromptArea)
-            area.load_text(found.prompt)
+            area.load_text(plain(found.prompt))
             area.move_cursor(area.document.end)
             if found.system:
-                self._keep_settings({**self._texts, "system": found.system})
+                self._keep_settings({**self._texts, "system": plain(found.system)})
             area.focus()
             self._show_head()
 

@@ -170,6 +170,7 @@ class SetupScreen(BaseScreen):
 
     def fill(self, texts: dict[str, str], origin: str, trainer: Trainer | None = None) -> None:
         """Put these texts into the form."""
+        texts = {name: _shown(name, text) for name, text in texts.items()}
         self._origin, self._trainer, self._loaded = origin, trainer, texts
         self._filling = True
         for field in self.query(FieldInput):
@@ -279,7 +280,7 @@ class SetupScreen(BaseScreen):
             assert isinstance(field, FieldInput | LinesArea)
             wrong = self._wrong.get(field.field.name, "")
             mark = self.query_one(f"#wrong-{field.field.name}", Static)
-            mark.update(Content(wrong))
+            mark.update(Content(plain(wrong, limit=120, newlines=False)))
             field.set_class(bool(wrong), "-wrong")
         count = len(self._wrong)
         state = "ready: ctrl+s starts it" if not count else f"{count} to correct"
@@ -351,9 +352,10 @@ class SetupScreen(BaseScreen):
     async def _start(self, dry_run: bool) -> None:
         if self._draft is None:
             name = next(iter(self._wrong))
-            self.query_one(f"#field-{name}", FieldInput).focus()
+            self.query_one(f"#field-{name}").focus()
             label = drafts.FIELDS[name].label
-            self.notify(f"{label}: {self._wrong[name]}", severity="warning", markup=False)
+            text = plain(f"{label}: {self._wrong[name]}", limit=200, newlines=False)
+            self.notify(text, severity="warning", markup=False)
             return
         trainer = self._make()
         if dry_run and trainer.settings is not None:
@@ -422,6 +424,12 @@ def _next_name(name: str) -> str:
     if head and tail.isdecimal() and len(tail) < 6:
         return f"{head}-{int(tail) + 1}"
     return f"{name}-2"
+
+
+def _shown(name: str, text: str) -> str:
+    """What stands in the field, and is sent from there: never more than one can see."""
+    lines = name in drafts.FIELDS and drafts.FIELDS[name].kind == "lines"
+    return plain(text, newlines=lines)
 
 
 def _path(text: str) -> Path:

@@ -15,6 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from arkor_tui.plain import plain
+
 _CSS = """
 {name} {{ align: center middle; background: $background 60%; }}
 {name} > Vertical {{
@@ -105,6 +107,7 @@ class Ask(ModalScreen[str | None]):
     ) -> None:
         super().__init__()
         self._title, self._body, self._value = title, body, value
+        self._shown = plain(value, newlines=False)
         self._placeholder, self._check = placeholder, check
 
     def compose(self) -> ComposeResult:
@@ -113,16 +116,18 @@ class Ask(ModalScreen[str | None]):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             if self._body:
                 yield Static(Content(self._body), classes="dialog-body", markup=False)
-            field = Input(self._value, placeholder=self._placeholder)
+            field = Input(self._shown, placeholder=self._placeholder)
             field.cursor_blink = False
             yield field
             yield Static("", classes="dialog-note", markup=False)
 
     @on(Input.Submitted)
     def _submitted(self, message: Input.Submitted) -> None:
-        wrong = self._check(message.value)
+        # whoever changes nothing means the value itself, such as a path, not how it is shown
+        value = self._value if message.value == self._shown else message.value
+        wrong = self._check(value)
         if wrong is None:
-            self.dismiss(message.value)
+            self.dismiss(value)
         else:
             self.query_one(".dialog-note", Static).update(Content(wrong))
 

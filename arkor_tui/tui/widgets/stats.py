@@ -10,6 +10,7 @@ from textual.widgets import Static
 from arkor_tui.history.series import Series
 from arkor_tui.history.statistics import summary
 from arkor_tui.monitor.updates import StreamHealth
+from arkor_tui.plain import plain
 
 RETAINED = 2_000
 """Points that are counted, the newest ones; as many as Arkor's Studio keeps."""
@@ -34,7 +35,8 @@ class StatisticsPanel(Static):
         lines: list[Content] = []
         for name, one in series:
             found = summary(one.values[-RETAINED:])
-            lines.append(Content.styled(_NAMES.get(name, name), "bold"))
+            shown = _NAMES.get(name) or plain(name, limit=40, newlines=False)
+            lines.append(Content.styled(shown, "bold"))
             if not found.n:
                 lines.append(Content("  no data yet"))
                 continue
