@@ -10,7 +10,7 @@ from .interaction import emit, say
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from arkor_tui.starters import STARTERS
+    from arkor_tui.starters import TEMPLATES
 
     parser.description = (
         "Write a starter project: a trainer.py to edit, a README and a small dataset. Whatever "
@@ -19,10 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="default: here")
     parser.add_argument(
         "--template",
-        choices=sorted(STARTERS),
+        choices=sorted(TEMPLATES),
         default="triage",
         help="what to train: "
-        + "; ".join(f"{starter.id}: {starter.title}" for starter in STARTERS.values())
+        + "; ".join(f"{id}: {text.partition('.')[0]}" for id, text in TEMPLATES.items())
         + " (default: triage)",
     )
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: a file or folder could not be written.
     """
-    from arkor_tui.starters import STARTERS
+    from arkor_tui.starters import TEMPLATES
     from arkor_tui.starters.write import write_starter
 
     folder = Path(args.folder)
@@ -50,12 +50,15 @@ def run(args: argparse.Namespace) -> int:
             },
         )
         return 0
-    starter = STARTERS[args.template]
-    say(f"{starter.title}: {starter.description}")
+    say(TEMPLATES[args.template])
     for name in done.written:
         say(f"  wrote {folder / name}")
     for name in done.kept:
         say(f"  kept  {folder / name} (it exists)")
+    if not done.written:
+        say("Nothing was written: all of it exists already.")
+    elif "trainer.py" in done.written:
+        say(f"Edit {folder / 'trainer.py'}: settings, data and callbacks are all in it.")
     go = "" if folder.absolute() == Path.cwd() else f"cd {args.folder} && "
     say(f"Next: {go}arkor-tui start --backend local")
     return 0

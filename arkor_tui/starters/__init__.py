@@ -11,7 +11,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-__all__ = ["STARTERS", "Starter", "starter_files"]
+__all__ = ["BLANK", "STARTERS", "TEMPLATES", "Starter", "starter_files"]
+
+BLANK = "blank"
+"""The template without a subject: a commented trainer and two rows of data."""
 
 # Everything a project gets, relative to its folder.
 _FILES: tuple[str, ...] = (
@@ -94,7 +97,15 @@ STARTERS: dict[str, Starter] = {
 }
 
 
+TEMPLATES: dict[str, str] = {
+    **{starter.id: f"{starter.title}. {starter.description}" for starter in STARTERS.values()},
+    BLANK: "A trainer of your own. Comments say what to change; two rows show the data's format.",
+}
+"""What can be written, and a sentence about each."""
+
+
 def starter_files(id: str) -> dict[str, Traversable]:
-    """The files of one starter by the path they get in a project. KeyError for an unknown id."""
-    folder = files(__name__) / STARTERS[id].id
-    return {name: folder.joinpath(*name.split("/")) for name in _FILES}
+    """The files of a template by the path they get in a project. KeyError for an unknown id."""
+    names = [name for name in _FILES if id != BLANK or "heldout" not in name]
+    folder = files(__name__) / (BLANK if id == BLANK else STARTERS[id].id)
+    return {name: folder.joinpath(*name.split("/")) for name in names}

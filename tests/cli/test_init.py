@@ -55,3 +55,19 @@ def test_a_folder_that_cannot_be_made_says_so(
 def test_it_says_what_to_do_next(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["init", "demo"])
     assert "Next: cd demo && arkor-tui start --backend local" in capsys.readouterr().out
+
+
+def test_a_blank_trainer_loads_and_says_where_to_begin(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--template", "blank"]) == 0
+    out = capsys.readouterr().out
+    assert "A trainer of your own" in out
+    assert "Edit trainer.py" in out
+    request = load_trainer(project).request().to_wire()
+    assert request["name"] == "my-run"
+    rows = (project / "data" / "train.jsonl").read_text().splitlines()
+    assert len(rows) == 2
+    assert (project / "trainer.py").read_text().count(">>>") >= 4
+    main(["init", "--template", "blank"])
+    assert "Nothing was written" in capsys.readouterr().out

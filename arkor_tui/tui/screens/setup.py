@@ -18,7 +18,7 @@ from textual.widgets import Input, Label, Static, TextArea
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import RunRecord
 from arkor_tui.plain import plain
-from arkor_tui.starters import STARTERS
+from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.training import draft as drafts
 from arkor_tui.training.draft import FORM, FormField, RunDraft
@@ -220,8 +220,7 @@ class SetupScreen(BaseScreen):
     @work(group="fill", exclusive=True)
     async def action_source(self) -> None:
         """Choose where the settings come from."""
-        options = [(f"starter:{s.id}", f"starter: {s.title}. {s.description}")
-                   for s in STARTERS.values()]  # fmt: skip
+        options = [(f"starter:{id}", f"starter: {text}") for id, text in TEMPLATES.items()]
         options += [(f"preset:{name}", f"preset: {name}") for name in drafts.PRESETS]
         options += [("file", "a trainer file …"), ("blank", "blank")]
         runs = await self.session.archive.read(lambda a: a.runs(limit=20))
