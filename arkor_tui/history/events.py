@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .points import load_one, metric_points, series_names, values_before, write_points
 from .records import AppendResult, CheckpointRow, LogRow, NewEvent
 from .schema import transaction
-from .series import Series
 from .summary import Summary
 from .text import clean
+
+if TYPE_CHECKING:
+    from .series import Series
 
 _ROW = "seq, id, kind, step, at, data"
 # SQLite would otherwise read a million log events to find the few others
@@ -212,6 +213,8 @@ def _stored_id(event: NewEvent) -> str:
     if event.id:
         own = clean(event.id)
         return _NO_ID + own if own.startswith(_NO_ID) else own
+    import hashlib  # the list of runs does without, and events nearly always have an id
+
     content = f"{event.kind}\n{event.data}".encode("utf-8", "surrogatepass")
     return f"{_NO_ID}#{hashlib.blake2b(content, digest_size=16).hexdigest()}"
 

@@ -13,9 +13,12 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from .records import unix_time
-from .series import Series
+
+if TYPE_CHECKING:
+    from .series import Series
 
 CHUNK = 512
 MOST_SERIES = 100
@@ -151,6 +154,8 @@ def _neighbours(
 
 def load_one(db: sqlite3.Connection, run: int, name: str) -> Series:
     """A whole series; empty where there is none."""
+    from .series import Series  # the list of runs does without
+
     steps, values, gaps = array("d"), array("d"), array("d")
     rows = db.execute(
         "SELECT gaps, steps, vals FROM points WHERE run = ? AND name = ? ORDER BY first",
@@ -185,6 +190,8 @@ def values_before(
     db: sqlite3.Connection, run: int, name: str, steps: Sequence[int]
 ) -> list[float | None]:
     """For each of ascending ``steps`` the last value that is not after it."""
+    from .series import Series  # the list of runs does without
+
     firsts = [
         row[0]
         for row in db.execute(
@@ -209,6 +216,8 @@ def values_before(
 
 
 def _chunk(db: sqlite3.Connection, run: int, name: str, first: float) -> Series:
+    from .series import Series  # the list of runs does without
+
     steps, values = db.execute(
         "SELECT steps, vals FROM points WHERE run = ? AND name = ? AND first = ?",
         (run, name, first),

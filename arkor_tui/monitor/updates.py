@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LogRow, RunRecord
-from arkor_tui.training.findings import Finding
+
+if TYPE_CHECKING:
+    from arkor_tui.training.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.reactive import Initialize, Reactive
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
@@ -25,16 +26,15 @@ from arkor_tui.plain import plain
 from arkor_tui.terminal import Capabilities, osc9, osc52, title
 from arkor_tui.workspace.settings import Settings
 
-from .keymap import action_ids, clashes, unknown_actions
 from .screens.base import BaseScreen
 from .text import MARKS, duration, number, percent
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
-from .widgets.progress import eta_seconds, stream_text
 from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
     from textual.command import Provider
     from textual.screen import Screen
+    from textual.theme import Theme
 
     from arkor_tui.monitor.run import RunMonitor
     from arkor_tui.training.trainer import Trainer
@@ -81,7 +81,7 @@ class ArkorApp(App[None]):
     MODES = dict(zip(VIEWS, (_runs, _setup, _live, _console), strict=True))  # noqa: RUF012
     DEFAULT_MODE = "runs"
     TITLE = "arkor-tui"
-    COMMANDS = App.COMMANDS | {_action_commands}
+    COMMANDS = {_action_commands}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
         Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
@@ -104,9 +104,12 @@ class ArkorApp(App[None]):
         capabilities: Capabilities | None = None,
         settings: Settings | None = None,
     ) -> None:
-        super().__init__()
         self.settings = settings or Settings()
         wishes = self.settings.app
+        # known before the styles are made: another theme afterwards would have them made again
+        self._themes = load_themes()
+        self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
+        super().__init__()
         self.session = session
         self.capabilities = capabilities or Capabilities.detect(os.environ)
         self.redraws_per_second = wishes.redraws_per_second or self.capabilities.redraws_per_second
@@ -121,17 +124,21 @@ class ArkorApp(App[None]):
         """What trainer files printed, newest last."""
         self._first_run = run
         self._view, self._last_view = "runs", "runs"
-        self._themes = load_themes()
-        for one in self._themes.themes.values():
-            self.register_theme(one)
-        self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
-        known = self._wanted_theme in self._themes.themes
-        self.theme = self._wanted_theme if known else DEFAULT_THEME
         self._titled = ""
         self._unfinished = ""
         self._offered: set[tuple[int, int]] = set()
         session.monitors.on_update = self._updated
         session.on_report = self._report
+
+    def _first_theme(self) -> str:
+        return self._wanted_theme if self._wanted_theme in self._themes.themes else DEFAULT_THEME
+
+    theme: Reactive[str] = Reactive(Initialize(_first_theme))
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Textual's themes, ours and the user's, by name."""
+        return {**super().available_themes, **self._themes.themes}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own variables, for themes that do not set them."""
@@ -165,6 +172,8 @@ class ArkorApp(App[None]):
         keys = self.settings.keys
         if not keys:
             return
+        from .keymap import action_ids, clashes, unknown_actions  # few have keys of their own
+
         places = bound_places()
         wrong = unknown_actions(keys, action_ids(places)) + clashes(keys, places)
         for text in wrong:
@@ -431,6 +440,8 @@ class ArkorApp(App[None]):
         monitor = self.current if self.current in live else (live[0] if live else None)
         stream, mood, running = "", "", ""
         if monitor is not None and monitor.record is not None:
+            from .widgets.progress import stream_text  # the first screen comes without it
+
             if self._view != "live" or monitor is not self.current:  # Live says it itself
                 stream, mood = stream_text(monitor, time.monotonic())
                 running = _running_text(monitor.record)
@@ -535,6 +546,8 @@ def bound_places() -> list[type[DOMNode]]:
 
 
 def _running_text(record: RunRecord) -> str:
+    from .widgets.progress import eta_seconds  # the first screen comes without it
+
     name = plain(record.name, limit=24, newlines=False)
     steps = f"{record.last_step or 0}" + (f"/{record.max_steps}" if record.max_steps else "")
     text = f"{MARKS.get(record.status, '')} {name} {steps} loss {number(record.last_loss)}"

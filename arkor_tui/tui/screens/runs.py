@@ -101,7 +101,8 @@ class RunsScreen(BaseScreen):
     """The archive and the backend's list, merged."""
 
     ABOUT = "Every run that was seen, on disk. Enter opens one; space marks runs to compare."
-    CSS = """
+    # the first screen: with CSS instead, Textual would parse every style once more
+    DEFAULT_CSS = """
     RunsScreen #runs { height: 1fr; }
     RunsScreen #runs-head { height: 1; background: $panel; color: $muted; }
     RunsScreen #filter { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
