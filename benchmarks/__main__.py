@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "help_time", "event_stream", "training_step", "first_token", "archive", "chart", "first_paint",
-    "live",
+    "live", "recipes",
 )  # fmt: skip
 
 

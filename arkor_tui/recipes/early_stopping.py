@@ -8,7 +8,7 @@ from typing import Literal
 
 from arkor_tui.errors import UsageError
 from arkor_tui.training.abort import AbortSignal
-from arkor_tui.training.callbacks import Callback, RunHandle
+from arkor_tui.training.callbacks import Callback, Outcome, RunHandle
 from arkor_tui.training.contexts import (
     CheckpointContext,
     CompletedContext,
@@ -18,7 +18,7 @@ from arkor_tui.training.contexts import (
 )
 from arkor_tui.training.findings import Finding, Gauge
 
-from .guards import Metric, Predicate, SampleRule, guards_of, observation_of
+from .guards import GuardSet, Metric, Predicate, SampleRule, guards_of, is_odd
 
 Action = Literal["now", "checkpoint"]
 ACTIONS: tuple[Action, ...] = ("now", "checkpoint")
@@ -62,13 +62,15 @@ class EarlyStopping(Callback):
     ) -> None:
         if action not in ACTIONS:
             raise UsageError(f"The action is {action!r}, but must be one of: {', '.join(ACTIONS)}.")
-        self.guards = guards_of(
-            ceiling=ceiling,
-            window=window,
-            patience=patience,
-            min_delta=min_delta,
-            non_finite=non_finite,
-            metric=metric,
+        self._guards = GuardSet(
+            guards_of(
+                ceiling=ceiling,
+                window=window,
+                patience=patience,
+                min_delta=min_delta,
+                non_finite=non_finite,
+                metric=metric,
+            )
         )
         self.predicate = Predicate(predicate) if predicate is not None else None
         self.samples = samples
@@ -121,17 +123,17 @@ class EarlyStopping(Callback):
         elif isinstance(ctx, CompletedContext | FailedContext):
             self._end()
 
-    async def on_log(self, ctx: LogContext) -> None:
+    def on_log(self, ctx: LogContext) -> Outcome:
         """Feed the guards; stop, or wait for a checkpoint to stop at."""
         self._step = ctx.step
         if self._state == "watching":
             found = self._judge(ctx)
-            if found is not None:
-                await self._fire(*found)
-        elif self._state == "due":  # since before a restart, or the first try was not confirmed
-            await self._stop()
-        elif self._state == "armed" and self._limit is None:
+            return self._fire(*found) if found is not None else None
+        if self._state == "due":  # since before a restart, or the first try was not confirmed
+            return self._stop()
+        if self._state == "armed" and self._limit is None:
             self._wait_for_checkpoint()
+        return None
 
     async def on_checkpoint(self, ctx: CheckpointContext) -> None:
         """Stop here if that is what was waited for."""
@@ -156,7 +158,7 @@ class EarlyStopping(Callback):
 
     def gauges(self) -> Sequence[Gauge]:
         """Each guard; the one that fired says what is being done about it."""
-        gauges = [guard.gauge() for guard in self.guards]
+        gauges = self._guards.gauges()
         if self.predicate is not None:
             gauges.append(self.predicate.gauge())
         if self.samples is not None:
@@ -170,12 +172,8 @@ class EarlyStopping(Callback):
 
     def _judge(self, ctx: LogContext) -> tuple[str, str] | None:
         """Which guard fires with this event, and why. All of them see it."""
-        seen = observation_of(ctx)
-        found: tuple[str, str] | None = None
-        for guard in self.guards:
-            reason = guard.see(seen)
-            if reason is not None and found is None:
-                found = guard.name, reason
+        odd = bool(ctx.non_finite) and is_odd(ctx)
+        found = self._guards.take(ctx.step, ctx.loss, ctx.eval_loss, odd)
         if self.predicate is not None:
             reason = self.predicate.check(ctx)
             if reason is not None and found is None:
@@ -219,7 +217,7 @@ class EarlyStopping(Callback):
 
     async def _tell(self, phase: str, message: str = "") -> None:
         assert self._run is not None
-        gauge = next((g.gauge() for g in self.guards if g.name == self._fired_by), None)
+        gauge = next((g for g in self._guards.gauges() if g.name == self._fired_by), None)
         data = {
             "guard": self._fired_by,
             "reason": self.reason,

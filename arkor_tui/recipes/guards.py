@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -21,9 +21,11 @@ from arkor_tui.training.findings import Finding, Gauge
 
 Metric = Literal["loss", "eval_loss"]
 METRICS: tuple[Metric, ...] = ("loss", "eval_loss")
-_LARGEST = 1e290
+LARGEST = 1e290
 """What larger values count as, so that a sum of them stays finite."""
-_DRIFT = 16 * sys.float_info.epsilon
+PUT_ASIDE = 64
+"""Ordinary events that are taken in together."""
+PLENTY = 1_000_000
 _WORDS = {"loss": "loss", "eval_loss": "eval loss"}
 
 
@@ -39,10 +41,9 @@ class Observation(NamedTuple):
     non_finite: bool = False
 
 
-def observation_of(ctx: LogContext) -> Observation:
-    """What guards see of a log event."""
-    named = any(name in ctx.non_finite for name in ("loss", "evalLoss"))
-    return Observation(ctx.step, ctx.loss, ctx.eval_loss, named)
+def is_odd(ctx: LogContext) -> bool:
+    """Whether the backend named a loss that is no number."""
+    return "loss" in ctx.non_finite or "evalLoss" in ctx.non_finite
 
 
 class Guard(Protocol):
@@ -55,6 +56,15 @@ class Guard(Protocol):
 
     def gauge(self) -> Gauge:
         """How far it is from firing."""
+
+    def cap(self) -> float:
+        """A loss up to this is an ordinary one to this guard."""
+
+    def room(self) -> int:
+        """How many ordinary events in a row cannot make it fire."""
+
+    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Take in ordinary events, no more than there is :meth:`room` for, without an eval loss."""
 
 
 @dataclass(slots=True)
@@ -87,6 +97,19 @@ class Ceiling:
         text = f"{words} {last:.4g} of {self.limit:g}"
         return Gauge(self.name, last, self.limit, _share(last, self.limit), text)
 
+    def cap(self) -> float:
+        """The limit itself."""
+        return self.limit if self.metric == "loss" else math.inf
+
+    def room(self) -> int:
+        """It has no memory."""
+        return PLENTY
+
+    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Only the last one is told by the gauge."""
+        if self.metric == "loss":
+            self._last = losses[-1]
+
 
 @dataclass(slots=True)
 class Smoothed:
@@ -96,39 +119,41 @@ class Smoothed:
     window: int = 10
     metric: Metric = "loss"
     name: str = field(default="smoothed", init=False)
-    _values: deque[float] = field(default_factory=deque, init=False, repr=False)
-    _sum: float = field(default=0.0, init=False, repr=False)
-    _peak: float = field(default=0.0, init=False, repr=False)
-    _count: int = field(default=0, init=False, repr=False)
+    _values: deque[float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive("ceiling", self.limit)
         _positive("window", self.window)
+        self._values = deque(maxlen=self.window)
 
     def see(self, seen: Observation) -> str | None:
         """Why it fires with this event; never before the window is full."""
         value = seen.loss if self.metric == "loss" else seen.eval_loss
         if value is None or not math.isfinite(value):
             return None
-        value = min(max(value, -_LARGEST), _LARGEST)
         values = self._values
-        values.append(value)
-        self._sum += value
-        if len(values) > self.window:
-            self._sum -= values.popleft()
-        self._count += 1
-        self._peak = max(self._peak, abs(self._sum) + abs(value))
-        if self._count % self.window == 0:
-            self._sum = math.fsum(values)
-            self._peak = abs(self._sum)
-        # the running sum drifts, so it only says when it is worth computing the exact one
-        drift = _DRIFT * self.window * self._peak
-        if len(values) == self.window and self._sum + drift >= self.limit * self.window:
+        values.append(min(max(value, -LARGEST), LARGEST))
+        if len(values) == self.window:
             mean = math.fsum(values) / self.window
             if mean > self.limit:
                 what = f"the mean {_WORDS[self.metric]} of the last {self.window}"
                 return f"{what}, {mean:.4g}, is above {self.limit:g}"
         return None
+
+    def cap(self) -> float:
+        """The limit itself."""
+        return self.limit if self.metric == "loss" else math.inf
+
+    def room(self) -> int:
+        """A mean is above the limit only if some value is."""
+        if self.metric == "loss" and any(value > self.limit for value in self._values):
+            return 0
+        return PLENTY
+
+    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """The window moves on."""
+        if self.metric == "loss":
+            self._values.extend(losses)
 
     def gauge(self) -> Gauge:
         """The mean as a share of the limit, or how full the window is."""
@@ -184,6 +209,30 @@ class Patience:
             text += f" than {self._best:.4g}"
         return Gauge(self.name, self._since, self.logs, min(self._since / self.logs, 1.0), text)
 
+    def cap(self) -> float:
+        """Any loss will do."""
+        return math.inf
+
+    def room(self) -> int:
+        """What is left of its patience, less the event that ends it."""
+        return self.logs - self._since - 1 if self.metric == "loss" else PLENTY
+
+    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Find the best one among many."""
+        if self.metric != "loss":
+            return
+        if self.min_delta:
+            for step, loss in zip(steps, losses, strict=True):
+                self.see(Observation(step, loss))
+            return
+        lowest = min(losses)
+        if lowest < self._best:
+            place = losses.index(lowest)
+            self._best, self._best_step = lowest, steps[place]
+            self._since = len(losses) - 1 - place
+        else:
+            self._since += len(losses)
+
 
 @dataclass(slots=True)
 class NonFinite:
@@ -220,6 +269,74 @@ class NonFinite:
         """How many events in a row carry no loss."""
         text = f"{self._row} of {self.missing} without a loss" if self._row else "losses are finite"
         return Gauge(self.name, self._row, self.missing, min(self._row / self.missing, 1.0), text)
+
+    def cap(self) -> float:
+        """The largest number that there is."""
+        return sys.float_info.max
+
+    def room(self) -> int:
+        """An event with a loss is no sign, however many come."""
+        return PLENTY
+
+    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """A loss came."""
+        self._row = 0
+
+
+class GuardSet:
+    """Several guards over one stream of events, at little cost for each ordinary event.
+
+    An event whose loss is below every ceiling, and whose turn cannot end anybody's patience, is put
+    aside; guards take in what was put aside together. What fires, and when, is what would have been
+    found by showing every event to every guard.
+    """
+
+    __slots__ = ("_cap", "_losses", "_room", "_steps", "guards")
+
+    def __init__(self, guards: Sequence[Guard]) -> None:
+        self.guards = list(guards)
+        self._cap = min([LARGEST, *(guard.cap() for guard in guards)])
+        self._room = 0
+        self._steps: list[int] = []
+        self._losses: list[float] = []
+
+    def take(
+        self, step: int, loss: float | None, eval_loss: float | None, odd: bool
+    ) -> tuple[str, str] | None:
+        """Which guard fires with this event, and why; the first one of several."""
+        if (
+            self._room
+            and loss is not None
+            and eval_loss is None
+            and not odd
+            and -LARGEST < loss <= self._cap
+        ):
+            self._room -= 1
+            self._steps.append(step)
+            self._losses.append(loss)
+            return None
+        self.settle()
+        seen = Observation(step, loss, eval_loss, odd)
+        found: tuple[str, str] | None = None
+        for guard in self.guards:
+            reason = guard.see(seen)
+            if reason is not None and found is None:
+                found = guard.name, reason
+        self._room = max(min([PUT_ASIDE, *(guard.room() for guard in self.guards)]), 0)
+        return found
+
+    def settle(self) -> None:
+        """Have the guards take in what was put aside."""
+        if self._losses:
+            for guard in self.guards:
+                guard.skim(self._steps, self._losses)
+            self._steps.clear()
+            self._losses.clear()
+
+    def gauges(self) -> list[Gauge]:
+        """How far each is from firing, everything taken in."""
+        self.settle()
+        return [guard.gauge() for guard in self.guards]
 
 
 @dataclass(slots=True)

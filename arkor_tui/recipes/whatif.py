@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from arkor_tui.errors import UsageError
 
-from .guards import METRICS, Metric, Observation, guards_of
+from .guards import METRICS, GuardSet, Metric, Observation, guards_of
 
 T = TypeVar("T")
 
@@ -84,36 +85,35 @@ def what_if(observations: Iterable[Observation], settings: GuardSettings) -> Wha
     Raises:
         UsageError: a setting has no meaning.
     """
-    guards = guards_of(
-        ceiling=settings.ceiling,
-        window=settings.window,
-        patience=settings.patience,
-        min_delta=settings.min_delta,
-        non_finite=settings.non_finite,
-        metric=settings.metric,
+    guards = GuardSet(
+        guards_of(
+            ceiling=settings.ceiling,
+            window=settings.window,
+            patience=settings.patience,
+            min_delta=settings.min_delta,
+            non_finite=settings.non_finite,
+            metric=settings.metric,
+        )
     )
-    sees = [guard.see for guard in guards]
     on_loss = settings.metric == "loss"
-    step: int | None = None
-    guard = reason = None
-    best = [float("inf"), float("inf")]  # before the stop, after it
-    last_step = events = after = 0
-    for seen in observations:
+    found: tuple[str, str] | None = None
+    stopped_at: int | None = None
+    best = [math.inf, math.inf]  # before the stop, after it
+    lowest = math.inf
+    step = events = 0
+    for step, loss, eval_loss, odd in observations:
         events += 1
-        last_step = seen.step
-        value = seen.loss if on_loss else seen.eval_loss
-        if value is not None and value < best[after]:
-            best[after] = value
-        if after:
-            continue
-        for place, see in enumerate(sees):
-            why = see(seen)
-            if why is not None and not after:
-                step, guard, reason, after = seen.step, guards[place].name, why, 1
-    return WhatIf(
-        step, guard, reason, last_step, events,
-        *(None if value == float("inf") else value for value in best),
-    )  # fmt: skip
+        value = loss if on_loss else eval_loss
+        if value is not None and value < lowest:
+            lowest = value
+        if found is None:
+            found = guards.take(step, loss, eval_loss, odd)
+            if found is not None:
+                stopped_at, best[0], lowest = step, lowest, math.inf
+    best[found is not None] = lowest
+    guard, reason = found or (None, None)
+    before, after = (value if value < math.inf else None for value in best)
+    return WhatIf(stopped_at, guard, reason, step, events, before, after)
 
 
 def settings_of(texts: Mapping[str, str]) -> GuardSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
@@ -181,28 +181,49 @@ def attach(callbacks: Sequence[Callback], run: RunHandle) -> list[CallbackError]
     return errors
 
 
-async def fire(callbacks: Sequence[Callback], ctx: Context, event: str) -> list[CallbackError]:
-    """Call every callback with ``ctx``, one after another; what they raised, in order."""
-    return await _call(callbacks, _METHODS[type(ctx)], ctx, event)
+Handlers = list[tuple[Callback, Callable[[Any], Outcome]]]
+
+
+def handlers_of(callbacks: Sequence[Callback], method: str) -> Handlers:
+    """The methods that somebody wrote: those of the base class do nothing."""
+    base = getattr(Callback, method)
+    found = [(callback, getattr(callback, method)) for callback in callbacks]
+    return [pair for pair in found if getattr(pair[1], "__func__", pair[1]) is not base]
+
+
+METHODS = tuple(_METHODS.values())
+
+
+def method_of(ctx: Context) -> str:
+    """Which method of a callback is told of this."""
+    return _METHODS[type(ctx)]
+
+
+async def fire(handlers: Handlers, ctx: Context, event: str) -> list[CallbackError]:
+    """Call every handler with ``ctx``, one after another; what they raised, in order."""
+    errors: list[CallbackError] = []
+    for callback, handler in handlers:
+        try:
+            outcome = handler(ctx)
+            if outcome is not None and inspect.isawaitable(outcome):
+                await outcome
+        except Exception as error:
+            name = _name_of(callback, handler, method_of(ctx))
+            errors.append(CallbackError(name, event, error))
+    return errors
 
 
 async def tell_finding(callbacks: Sequence[Callback], finding: Finding) -> list[CallbackError]:
     """Call every callback's ``on_finding``; what they raised, in order."""
-    return await _call(callbacks, "on_finding", finding, f"a {finding.kind} of {finding.name}")
-
-
-async def _call(
-    callbacks: Sequence[Callback], method: str, told: Any, event: str
-) -> list[CallbackError]:
     errors: list[CallbackError] = []
     for callback in callbacks:
-        handler = cast("Callable[[Any], Outcome]", getattr(callback, method))
         try:
-            outcome = handler(told)
+            outcome = callback.on_finding(finding)
             if outcome is not None and inspect.isawaitable(outcome):
                 await outcome
         except Exception as error:
-            errors.append(CallbackError(_name_of(callback, handler, method), event, error))
+            name = _name_of(callback, callback.on_finding, "on_finding")
+            errors.append(CallbackError(name, f"a {finding.kind} of {finding.name}", error))
     return errors
 
 

@@ -9,7 +9,19 @@ from typing import Any, Literal, Protocol
 from arkor_tui.api.reconnect import StreamState
 
 from .background import Background
-from .callbacks import Callback, CallbackError, RunHandle, attach, fire, tell, tell_finding
+from .callbacks import (
+    METHODS,
+    Callback,
+    CallbackError,
+    Handlers,
+    RunHandle,
+    attach,
+    fire,
+    handlers_of,
+    method_of,
+    tell,
+    tell_finding,
+)
 from .contexts import Context
 from .findings import Finding, Gauge
 
@@ -42,6 +54,8 @@ class Hooks:
         self.errors: list[CallbackError] = []
         self.findings: list[Finding] = []
         self._attached = False
+        self._handlers: dict[str, Handlers] = {}
+        self._looked_up = -1
         self._firing = asyncio.Lock()
         self._untold: list[Finding] = []
         self._marks: set[str] = set()
@@ -60,8 +74,19 @@ class Hooks:
     async def fire(self, ctx: Context | None, event: str) -> list[CallbackError]:
         """Tell an event, and what was found with it; gives what was raised to :meth:`take`."""
         async with self._firing:
-            errors = await fire(self.callbacks, ctx, event) if ctx is not None else []
-            return errors + await self._tell_findings()
+            errors = []
+            if ctx is not None and (handlers := self._handlers_for(method_of(ctx))):
+                errors = await fire(handlers, ctx, event)
+            if self._untold:
+                errors += await self._tell_findings()
+            return errors
+
+    def _handlers_for(self, method: str) -> Handlers:
+        """Looked up once: most callbacks leave most events alone."""
+        if self._looked_up != len(self.callbacks):
+            self._looked_up = len(self.callbacks)
+            self._handlers = {m: handlers_of(self.callbacks, m) for m in METHODS}
+        return self._handlers[method]
 
     def take(self, errors: list[CallbackError]) -> None:
         """Raise what callbacks raised, here or in the background, or only remember it.
@@ -69,7 +94,8 @@ class Hooks:
         Raises:
             CallbackError: the first one, with the others in it.
         """
-        errors = [*self._background.take(), *errors]
+        if self._background.errors:
+            errors = [*self._background.take(), *errors]
         if errors:
             self.errors += errors
             if self.on_error == "raise":

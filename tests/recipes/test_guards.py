@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes.guards import (
     Ceiling,
     Guard,
+    GuardSet,
     NonFinite,
     Observation,
     Patience,
@@ -187,3 +189,43 @@ def test_settings_without_a_meaning_are_refused(settings: dict[str, object]) -> 
     }  # fmt: skip
     with pytest.raises(UsageError):
         guards_of(**{**usual, **settings})  # type: ignore[arg-type]
+
+
+ORDINARY = st.floats(0, 4)
+EVENTS = st.lists(
+    st.tuples(
+        st.one_of(
+            ORDINARY, ORDINARY, ORDINARY, ORDINARY, st.floats(0, 12), st.none(),
+            st.just(math.inf), st.floats(-1e300, 1e300),
+        ),
+        st.one_of(st.none(), st.none(), st.none(), st.floats(0, 12)),
+        st.sampled_from([False] * 30 + [True]),
+    ),
+    max_size=400,
+)  # fmt: skip
+SETTINGS = st.fixed_dictionaries(
+    {
+        "ceiling": st.one_of(st.none(), st.floats(3, 9)),
+        "window": st.one_of(st.none(), st.integers(1, 12)),
+        "patience": st.one_of(st.none(), st.integers(1, 100)),
+        "min_delta": st.sampled_from([0.0, 0.0, 0.01]),
+        "non_finite": st.booleans(),
+        "metric": st.sampled_from(["loss", "eval_loss"]),
+    }
+)
+
+
+@settings(max_examples=300)
+@given(EVENTS, SETTINGS)
+def test_putting_events_aside_changes_nothing(
+    events: list[tuple[float | None, float | None, bool]], chosen: dict[str, Any]
+) -> None:
+    if chosen["ceiling"] is None:
+        chosen["window"] = None
+    together, alone = GuardSet(guards_of(**chosen)), guards_of(**chosen)
+    for step, (loss, eval_loss, odd) in enumerate(events):
+        seen = Observation(step, loss, eval_loss, odd)
+        found = [(g.name, why) for g in alone if (why := g.see(seen)) is not None]
+        assert together.take(step, loss, eval_loss, odd) == (found[0] if found else None)
+        if step % 37 == 0:
+            assert together.gauges() == [guard.gauge() for guard in alone]
