@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 
 from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import NewEvent, RunIdentity
+from arkor_tui.history.records import LIVE_STATUSES, NewEvent, RunIdentity
 from arkor_tui.monitor.session import Session
 from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
@@ -73,7 +73,7 @@ def add_run(
         {
             "id": job_id, "orgId": "o", "projectId": "p", "name": name, "status": status,
             "config": {**CONFIG, **config}, "createdAt": time_of(0), "startedAt": time_of(1),
-            "completedAt": time_of(100),
+            "completedAt": None if status in LIVE_STATUSES else time_of(100),
         }
     )  # fmt: skip
     key = archive.register(RunIdentity(backend, "local", "demo-project", job_id), job)

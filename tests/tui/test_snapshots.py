@@ -1,14 +1,11 @@
-"""Every screen at three sizes, and in every theme, as it was when somebody last looked at it.
+"""Every view at three sizes, and in every theme, as it was when somebody last looked at it.
 
-A snapshot is what the terminal would show: the text, row by row, and for themes the styles of each
-row. An SVG would hold the same in a form that changes with every release of Textual.
-
-``pytest tests/tui --update-snapshots`` rewrites them; look at the difference before you commit it.
+``pytest tests/tui/test_snapshots.py --update-snapshots`` rewrites the pictures; look at those that
+changed before you commit them.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -16,80 +13,69 @@ from textual.pilot import Pilot
 
 from arkor_tui.tui.app import ArkorApp
 
-from .recorded import app_on, fill, press, screen_text, settled
+from .pictures import difference, picture
+from .recorded import app_on, settled
+from .views import VIEWS, fill_archive, freeze
 
 FOLDER = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 36), (200, 50))
-THEMES = ("arkor-dark", "arkor-light", "high-contrast", "colour-blind", "terminal-16")
-SCREENS = ("welcome", "runs", "live", "setup", "console", "help", "compare", "chart")
-
-
-@pytest.fixture(autouse=True)
-def fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times of day as recorded, whatever zone and year it is here."""
-    monkeypatch.setattr("arkor_tui.tui.screens.runs.when", lambda text: str(text)[5:16])
-    monkeypatch.setattr("arkor_tui.tui.widgets.eventlog.clock", lambda text: str(text)[11:19])
-    monkeypatch.setattr("arkor_tui.tui.widgets.checkpoints.clock", lambda text: str(text)[11:19])
-
-
-async def go_to(name: str, app: ArkorApp, pilot: Pilot[None]) -> None:
-    """Press the keys that lead to a screen."""
-    if name in ("live", "console", "chart"):
-        await press(app, pilot, "slash", *"triage-run", "enter", "enter")
-    if name == "console":
-        await press(app, pilot, "i")
-    elif name == "chart":
-        app.screen.query_one("#chart").focus()
-        await press(app, pilot, "z", "s", "right_square_bracket", "right_square_bracket")
-    elif name == "setup":
-        await press(app, pilot, "slash", *"triage-run", "enter", "e")
-    elif name == "help":
-        await press(app, pilot, "question_mark")
-    elif name == "compare":
-        await press(app, pilot, "slash", *"-run", "enter", "space", "space", "c")
-    app.clear_notifications()
-    for _ in range(3):
-        await settled(app, pilot)
-
-
-def styles_of(app: ArkorApp) -> str:
-    """The styles of each row as runs of cells."""
-    rows = []
-    for strip in app.screen._compositor.render_strips():
-        cells = [str(segment.style) for segment in strip for _ in segment.text]
-        rows.append(" | ".join(f"{len(list(run))}×{style}" for style, run in groupby(cells)))
-    return "\n".join(rows)
-
-
-def compare(request: pytest.FixtureRequest, name: str, found: str) -> None:
-    """Against the file, or into it."""
-    file = FOLDER / f"{name}.txt"
-    found = "\n".join(line.rstrip() for line in found.split("\n")) + "\n"
-    if request.config.getoption("--update-snapshots"):
-        FOLDER.mkdir(exist_ok=True)
-        file.write_text(found, encoding="utf-8")
-    assert file.exists(), f"there is no snapshot {name}; --update-snapshots makes it"
-    assert found == file.read_text(encoding="utf-8"), f"{name} looks different"
+THEMES = ("arkor-light", "high-contrast", "colour-blind", "terminal-16")
+"""Besides the usual one; at the middle size."""
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("screen", SCREENS)
-async def test_screen(
-    request: pytest.FixtureRequest, tmp_path: Path, screen: str, size: tuple[int, int]
+@pytest.mark.parametrize("view", VIEWS)
+async def test_view(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    view: str,
+    size: tuple[int, int],
 ) -> None:
-    if screen != "welcome":
-        fill(tmp_path / "history.db")
+    freeze(monkeypatch)
+    if view != "welcome":
+        fill_archive(tmp_path / "history.db")
+    found: dict[str, str] = {}
     async with app_on(tmp_path / "history.db", size=size) as (app, pilot):
-        await go_to(screen, app, pilot)
-        compare(request, f"{screen}-{size[0]}x{size[1]}", screen_text(app))
+        await VIEWS[view](app, pilot)
+        await settled(app, pilot)
+        found[f"{view}-{size[0]}x{size[1]}"] = picture(app)
+        for theme in THEMES if size == SIZES[1] else ():
+            await switch(app, pilot, theme)
+            found[f"{view}-{theme}"] = picture(app)
+    update = request.config.getoption("--update-snapshots")
+    wrong = [text for name, svg in found.items() if (text := compare(name, svg, tmp_path, update))]
+    assert not wrong, "\n\n".join(wrong)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("screen", ["runs", "live", "setup", "console"])
-async def test_theme(
-    request: pytest.FixtureRequest, tmp_path: Path, screen: str, theme: str
-) -> None:
-    fill(tmp_path / "history.db")
-    async with app_on(tmp_path / "history.db", theme=theme) as (app, pilot):
-        await go_to(screen, app, pilot)
-        compare(request, f"{screen}-{theme}", styles_of(app))
+async def switch(app: ArkorApp, pilot: Pilot[None], theme: str) -> None:
+    """Another theme, as the palette would choose it."""
+    app.theme = theme
+    await settled(app, pilot)
+
+
+def compare(name: str, svg: str, folder: Path, update: bool) -> str:
+    """What is different from the picture that is kept, in words; or keep this one."""
+    file = FOLDER / f"{name}.svg"
+    if update:
+        FOLDER.mkdir(exist_ok=True)
+        file.write_text(svg, encoding="utf-8")
+    if not file.exists():
+        return f"there is no snapshot {name}; --update-snapshots makes it"
+    expected = file.read_text(encoding="utf-8")
+    if svg == expected:
+        return ""
+    actual = folder / file.name
+    actual.write_text(svg, encoding="utf-8")
+    return f"{name} looks different: {actual}\n{difference(expected, svg)}"
+
+
+def test_every_theme_has_its_pictures() -> None:
+    kept = {path.stem for path in (Path(__file__).parents[2] / "themes").glob("*.toml")}
+    assert kept == {*THEMES, "arkor-dark"}
+
+
+def test_no_picture_is_left_of_a_view_that_is_gone() -> None:
+    sizes = [f"{width}x{height}" for width, height in SIZES]
+    wanted = {f"{view}-{end}" for view in VIEWS for end in (*sizes, *THEMES)}
+    assert {path.stem for path in FOLDER.glob("*")} == wanted

@@ -1,0 +1,159 @@
+"""The way to every view, over an archive that is always the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.command import CommandPalette
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from arkor_tui.api.reconnect import StreamState
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import Prompt, RunRecord
+from arkor_tui.monitor.asking import Answer
+from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.tui.app import ArkorApp
+from arkor_tui.tui.screens.setup import FieldInput
+
+from .recorded import add_run, fill, press, settled, triage_events
+
+Go = Callable[[ArkorApp, Pilot[None]], Awaitable[None]]
+
+REPLIES = {
+    "base": "I'm not sure what you mean. Could you tell me more about your account?",
+    "step 25": '{"category": "account", "urgency": "low"}',
+    "step 50": '{"category": "account", "urgency": "high"}',
+    "step 75": '{"category": "account", "urgency": "high", "summary": "Cannot log in."}',
+}
+
+
+def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times of day as recorded, durations and replies that are always the same, no waiting."""
+    short = "arkor_tui.tui.screens.runs.when", "arkor_tui.tui.widgets.eventdetail.when"
+    for name in short:
+        monkeypatch.setattr(name, lambda text: str(text)[5:16])
+    for name in ("eventlog", "checkpoints", "guardpanel"):
+        monkeypatch.setattr(f"arkor_tui.tui.widgets.{name}.clock", lambda text: str(text)[11:19])
+    monkeypatch.setattr(RunRecord, "duration", property(_duration))
+    monkeypatch.setattr("arkor_tui.tui.widgets.progress.IDLE_SECONDS", float("inf"))
+    monkeypatch.setattr("arkor_tui.tui.screens.setup.PREVIEW_DELAY", 0.0)
+    monkeypatch.setattr(Input, "cursor_blink", False)
+    for screen in ("console", "timemachine"):
+        monkeypatch.setattr(f"arkor_tui.tui.screens.{screen}.ask", _reply)
+
+
+def _duration(record: RunRecord) -> float:
+    return 99.0 if record.is_terminal else 61.0
+
+
+async def _reply(session: object, answer: Answer, *args: object, **options: Any) -> None:
+    answer.text = REPLIES.get(answer.target.label, REPLIES["step 75"])
+    answer.first_token_s, answer.total_s, answer.tokens = 0.12, 1.32, 25
+    answer.finish_reason = "stop"
+    if "on_change" in options:
+        options["on_change"](answer)
+
+
+def fill_archive(path: Path) -> None:
+    """Good, failed, cancelled, running; and two prompts in the library."""
+    fill(path)
+    with Archive.open(path) as archive:
+        add_run(archive, "support-bot-v2", triage_events()[:16], status="running", maxSteps=200)
+        archive.save_prompt(Prompt("log in", "I can't log in to my account.", ""))
+        archive.save_prompt(Prompt("refund", "I was charged twice. Where is my money?", "Triage."))
+
+
+def keys(*pressed: str) -> Go:
+    async def go(app: ArkorApp, pilot: Pilot[None]) -> None:
+        await press(app, pilot, *pressed)
+
+    return go
+
+
+def opened(name: str, *pressed: str) -> Go:
+    """Open a run, and press more keys."""
+
+    async def go(app: ArkorApp, pilot: Pilot[None]) -> None:
+        runs = await app.session.archive.read(lambda a: a.runs())
+        await app.open_run(next(run for run in runs if name in run.name))
+        await settled(app, pilot)
+        await press(app, pilot, *pressed)
+
+    return go
+
+
+async def _live(app: ArkorApp, pilot: Pilot[None]) -> None:
+    """A run that trains, as far as the app can tell."""
+
+    async def follow(monitor: RunMonitor) -> None:
+        monitor.following, monitor.state = True, StreamState("live")
+        monitor.state_since = time.monotonic()
+
+    app.session.follow = follow  # type: ignore[method-assign]
+    await opened("support-bot")(app, pilot)
+
+
+async def _quit(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await _live(app, pilot)
+    await press(app, pilot, "q")
+
+
+async def _setup(app: ArkorApp, pilot: Pilot[None]) -> None:
+    runs = await app.session.archive.read(lambda a: a.runs())
+    app.set_up_from(next(run for run in runs if run.name == "triage-run"))
+    await settled(app, pilot)
+
+
+async def _setup_errors(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await _setup(app, pilot)
+    for name, text in (("name", ""), ("dataset", "http://x"), ("lora_r", "0"), ("test_size", "2")):
+        app.screen.query_one(f"#field-{name}", FieldInput).value = text
+    await settled(app, pilot)
+
+
+async def _chart(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await opened("triage-run")(app, pilot)
+    app.screen.query_one("#chart").focus()
+    await press(app, pilot, "z", "s", "right_square_bracket", "right_square_bracket")
+
+
+async def _asked(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await opened("triage-run", "i", "ctrl+b", "enter")(app, pilot)
+
+
+async def _palette(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await pilot.press("ctrl+p")
+    await pilot.pause()
+    while not (isinstance(app.screen, CommandPalette) and _listed(app)):
+        await pilot.pause()
+
+
+def _listed(app: ArkorApp) -> bool:
+    found = app.screen.query_one(OptionList).option_count
+    return bool(found) and all(worker.is_finished for worker in app.workers)
+
+
+VIEWS: dict[str, Go] = {
+    "welcome": keys(),
+    "runs": keys(),
+    "compare": keys("space", "space", "c"),
+    "setup": _setup,
+    "setup-errors": _setup_errors,
+    "live-running": _live,
+    "live-failed": opened("evil"),
+    "live-event": opened("triage-run", "enter"),
+    "live-side": opened("triage-run", "t"),
+    "chart": _chart,
+    "console": opened("triage-run", "i"),
+    "console-compare": _asked,
+    "time-machine": opened("triage-run", "i", "ctrl+t"),
+    "help": opened("triage-run", "question_mark"),
+    "palette": _palette,
+    "quit": _quit,
+    "library": opened("triage-run", "i", "ctrl+l"),
+}
