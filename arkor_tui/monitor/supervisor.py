@@ -22,6 +22,7 @@ from arkor_tui.workspace.watching import WatchState, read_watch
 
 from .run import RunMonitor
 from .session import Session
+from .updates import Update
 from .watcher import (
     AlreadyWatchedError,
     load_recipes,
@@ -100,6 +101,15 @@ async def _watch(session: Session, monitor: RunMonitor, record: RunRecord) -> No
         except ArkorTuiError as error:
             print(f"no connection yet: {error.message}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
+    told = 0
+
+    def tell(_update: Update) -> None:
+        nonlocal told
+        for problem in monitor.problems[told:]:
+            print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
+        told = len(monitor.problems)
+
+    monitor.subscribe(tell)
     await monitor.load()
     async with asyncio.TaskGroup() as group:
         waking = group.create_task(_keep_awake(monitor), name="wake the backend")
@@ -107,8 +117,6 @@ async def _watch(session: Session, monitor: RunMonitor, record: RunRecord) -> No
             await monitor.follow()
         finally:
             waking.cancel()
-    for problem in monitor.problems:
-        print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
 
 
 async def _keep_awake(monitor: RunMonitor) -> None:
