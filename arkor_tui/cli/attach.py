@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from .backend import add_backend_option, add_run_argument
+from .backend import add_backend_option, add_run_argument, add_signal_option
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import Job
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the callbacks of the run's trainer file here, in place of its supervisor",
     )
+    add_signal_option(parser)
     add_backend_option(parser)
 
 

@@ -22,6 +22,17 @@ def add_backend_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_signal_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what Ctrl-C and SIGTERM mean."""
+    parser.add_argument(
+        "--on-signal",
+        choices=("ask", "leave", "cancel"),
+        default="ask",
+        help="what Ctrl-C and SIGTERM do: ask on a terminal and else leave the job running "
+        "(default), leave it running, or cancel it on the backend",
+    )
+
+
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
     """``RUN``."""
     parser.add_argument(

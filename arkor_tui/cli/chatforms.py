@@ -87,22 +87,15 @@ def tools_from(args: argparse.Namespace) -> list[Tool]:
         UsageError: the file does not run, or holds no tool.
     """
     from arkor_tui.errors import UsageError
-    from arkor_tui.training.tools import Tool
 
     if args.tools is None:
         if args.tool_choice is not None or args.max_rounds is not None:
             raise UsageError("--tool-choice and --max-rounds go with --tools.")
         return []
-    found: list[Tool] = []
-    for value in _run_file(args.tools).values():
-        if isinstance(value, Tool) and value not in found:
-            found.append(value)
-    if not found:
-        raise UsageError(
-            f"{args.tools} marks no function with @tool.",
-            hint="from arkor_tui.training.tools import tool; then @tool above a function.",
-        )
-    return found
+    from arkor_tui.training.loading import load_tools
+
+    with _printing_to_stderr():
+        return load_tools(args.tools)
 
 
 def judged(form: Form[Any] | None, text: str, finish: str | None) -> tuple[int, dict[str, Any]]:
@@ -244,7 +237,7 @@ def _run_file(path: Path) -> Mapping[str, Any]:
         UsageError: it is not there, or does not run.
     """
     from arkor_tui.errors import UsageError
-    from arkor_tui.training.loading import _run as run_file
+    from arkor_tui.training.loading import run_file
 
     file = path.expanduser().absolute()
     if not file.is_file():

@@ -59,8 +59,8 @@ async def follow(
 ) -> int:
     """Submit or attach, then show everything until the end; returns the exit code.
 
-    The first Ctrl-C asks what to do on a terminal, and stops following anywhere else; the job goes
-    on unless the answer is to cancel it.
+    Ctrl-C and SIGTERM ask what to do on a terminal, and stop following anywhere else, where
+    ``args.on_signal`` does not say what to do; the job goes on unless it is to be cancelled.
 
     Raises:
         ArkorTuiError: the job could not be submitted, or its stream was refused for good.
@@ -135,19 +135,17 @@ async def _decide(
     if job_id is None:
         presenter.note("Interrupted before the job was submitted.")
         return EXIT_INTERRUPTED
-    answer = ""
-    if view.interactive:
+    answer = {"leave": "l", "cancel": "c"}.get(args.on_signal, "")
+    if not answer and view.interactive:
         presenter.note(f"\n{trainer.name} is still going ({job_id}).")
         answer = await _answer(_QUESTION, interrupts)
     if answer.startswith("s"):
         return None
     if answer.startswith("c"):
-        try:
-            await trainer.cancel()
-        except ArkorTuiError as error:
-            presenter.note(f"error: it could not be cancelled: {error.message}")
-            return None
         presenter.note("Cancelling; waiting for the backend to say so …")
+        state = await trainer.stop("cancelled by hand")
+        if not state.confirmed:
+            presenter.note(f"error: it could not be cancelled: {state.message} {state.hint}")
         return None
     backend = f" --backend {args.backend}" if args.backend else ""
     presenter.note(

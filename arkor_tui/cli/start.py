@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from .backend import add_backend_option
+from .backend import add_backend_option, add_signal_option
 
 if TYPE_CHECKING:
     from arkor_tui.training.connection import Connection
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="submit the job, hand it with its callbacks to a process of its own, and return",
     )
+    add_signal_option(parser)
     add_backend_option(parser)
 
 

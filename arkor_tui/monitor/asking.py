@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Any
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import Exchange, now
 from arkor_tui.recipes.verdict import Constraint, judge
-from arkor_tui.training.infer import InferOptions
+from arkor_tui.training.infer import Infer, InferOptions
+from arkor_tui.training.tools import ToolCall
 
 from .session import Session
 from .updates import Target
@@ -27,6 +29,9 @@ class AskSettings:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     constraint: Constraint = field(default_factory=Constraint)
+    tools: str = ""
+    """A Python file whose functions, marked with ``@tool``, the model may call."""
+    tool_choice: str = "auto"
 
     def options(self) -> InferOptions:
         """As keyword arguments of a prompt."""
@@ -63,6 +68,8 @@ class Answer:
     verdict: str | None = None
     passed: bool | None = None
     stopped: bool = False
+    calls: list[ToolCall] = field(default_factory=list)
+    """What the model had functions do, in order."""
 
     @property
     def done(self) -> bool:
@@ -95,6 +102,9 @@ async def ask(
     began = time.perf_counter()
     try:
         infer = session.infer(answer.target)
+        if settings.tools:
+            await _with_tools(infer, answer, messages, settings, on_change)
+            return answer
         async with infer.stream(list(messages), **settings.options()) as deltas:
             async for delta in deltas:
                 if delta.text:
@@ -120,6 +130,36 @@ async def ask(
             lambda a: a.save_exchange(_record(answer, messages, settings, group))
         )
     return answer
+
+
+async def _with_tools(
+    infer: Infer,
+    answer: Answer,
+    messages: Sequence[Mapping[str, Any]],
+    settings: AskSettings,
+    on_change: Callable[[Answer], None],
+) -> None:
+    """The whole round trip: each call and its result, then the answer."""
+    from arkor_tui.training.loading import load_tools
+
+    tools = await asyncio.to_thread(load_tools, settings.tools)
+
+    def heard(call: ToolCall) -> None:
+        if answer.calls and answer.calls[-1].id == call.id:
+            answer.calls[-1] = call
+        else:
+            answer.calls.append(call)
+        on_change(answer)
+
+    options: Any = settings.options()
+    options.pop("structured_outputs", None)  # the wire allows one of the two
+    choice = settings.tool_choice or "auto"
+    reply = await infer.with_tools(
+        list(messages), tools, tool_choice=choice, on_call=heard, **options
+    )
+    answer.text, answer.finish_reason = reply.text, reply.reply.finish_reason
+    if reply.problem:
+        answer.verdict, answer.passed = reply.problem, False
 
 
 def _record(
@@ -174,6 +214,8 @@ def settings_from(texts: Mapping[str, str]) -> tuple[AskSettings | None, dict[st
         top_p=read("top_p", float, 0, 1),
         max_tokens=read("max_tokens", int, 1, 100_000),
         seed=read("seed", int, 0, 2**31),
+        tools=texts.get("tools", "").strip(),
+        tool_choice=texts.get("tool_choice", "").strip() or "auto",
         stop=tuple(word for word in texts.get("stop", "").split("|") if word),
         constraint=constraint,
     )

@@ -14,6 +14,7 @@ from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.plain import plain
 
 from .manifest import is_arkor, is_trainer
+from .tools import Tool
 from .trainer import Trainer
 
 DEFAULT_ENTRY = "trainer.py"
@@ -40,7 +41,7 @@ def load_trainer(path: str | Path = DEFAULT_ENTRY) -> Trainer:
             f"There is no trainer file {file}.",
             hint="`arkor-tui init` writes a starter project; or name the file to use.",
         )
-    trainer = find_trainer(_run(file), file)
+    trainer = find_trainer(run_file(file), file)
     if isinstance(trainer, Trainer):
         trainer.file, trainer.folder = file, file.parent
     return trainer
@@ -71,7 +72,31 @@ def find_trainer(module: ModuleType, file: Path) -> Trainer:
     )
 
 
-def _run(file: Path) -> ModuleType:
+def load_tools(path: str | Path) -> list[Tool]:
+    """Run the file and return its functions that are marked with ``@tool``, in their order.
+
+    Raises:
+        TrainerFileError: the file is missing, does not run, or marks no function.
+    """
+    file = Path(path).expanduser().absolute()
+    if not file.is_file():
+        raise TrainerFileError(f"There is no file {file}.", hint="Check its name.")
+    values = vars(run_file(file)).values()
+    found = list({id(value): value for value in values if isinstance(value, Tool)}.values())
+    if not found:
+        raise TrainerFileError(
+            f"{file} marks no function with @tool.",
+            hint="from arkor_tui import tool; then @tool above a function.",
+        )
+    return found
+
+
+def run_file(file: Path) -> ModuleType:
+    """Run a Python file as a module of its own; its folder can be imported from meanwhile.
+
+    Raises:
+        TrainerFileError: with the line of the file that is to blame, where there is one.
+    """
     name = f"arkor_trainer_{abs(hash(str(file))):x}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

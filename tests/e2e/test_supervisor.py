@@ -16,8 +16,11 @@ import pytest
 
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import RunRecord
+from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.supervisor import start_supervisor, stop_supervisor, watch_of
 from arkor_tui.monitor.watcher import AlreadyWatchedError
+from arkor_tui.terminal import Capabilities
+from arkor_tui.tui.app import ArkorApp
 
 from .conftest import Backend
 
@@ -107,6 +110,11 @@ async def until_gone(pid: int) -> None:
     await asyncio.to_thread(until, lambda: not is_running(pid))
 
 
+async def until_free(record: RunRecord) -> None:
+    """Until nobody holds the lock: threads of a killed process may live a moment longer."""
+    await asyncio.to_thread(until, lambda: watch_of(record) is None)
+
+
 async def until_lines(folder: Path, count: int) -> None:
     await asyncio.to_thread(until, lambda: len(diary(folder)) >= count)
 
@@ -148,8 +156,7 @@ async def test_after_a_kill_another_goes_on_with_the_next_event(
         await start_supervisor(record, Archive.open().path)
 
     os.kill(pid, signal.SIGKILL)
-    await until_gone(pid)
-    assert watch_of(record) is None
+    await until_free(record)
     before = diary(folder)
     next_pid = (await start_supervisor(record, Archive.open().path)).pid
     assert next_pid != pid
@@ -190,3 +197,51 @@ async def test_a_command_takes_the_callbacks_over(backend: Backend, folder: Path
     assert events == list(range(past[-1] + 1, past[-1] + 1 + len(events)))
     assert mine[-1][-1] == "completed"
     assert watch_of(archived(told["jobId"])) is None
+
+
+async def test_the_app_takes_up_what_lost_its_process(backend: Backend, folder: Path) -> None:
+    write_trainer(folder, 400)
+    told = start_detached(folder)
+    pid = int(str(told["pid"]))
+    await until_lines(folder, 5)
+    record = archived(told["jobId"])
+    os.kill(pid, signal.SIGKILL)
+    await until_free(record)
+
+    async with Session.open(folder, "local") as session:
+        app = ArkorApp(session, capabilities=Capabilities())
+        said: list[str] = []
+        app.notify = lambda text, **_: said.append(text)  # type: ignore[method-assign, assignment]
+        async with app.run_test(size=(100, 30)):
+            await app.refresh_runs()
+            state = watch_of(record)
+            assert state is not None
+            assert state.pid != pid
+            assert any("had lost the process with its guards" in text for text in said)
+            # asking again starts no second one
+            await app.refresh_runs()
+            again = watch_of(record)
+            assert again is not None
+            assert again.pid == state.pid
+    # the app is gone, and the watching goes on
+    assert is_running(state.pid)
+    await asyncio.to_thread(command, "cancel", str(told["jobId"]), folder=folder)
+    await until_gone(state.pid)
+    lines = diary(folder)
+    assert lines[-1][0] == str(state.pid)
+    assert lines[-1][-1] == "failed"
+
+
+def test_a_signal_may_cancel(backend: Backend, folder: Path) -> None:
+    write_trainer(folder, 5_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "arkor_tui", "start", "--json", "--on-signal", "cancel"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+    )  # fmt: skip
+    until(lambda: len(diary(folder)) > 3)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    result = json.loads(out.splitlines()[-1])
+    assert process.returncode == 1, err
+    assert (result["status"], result["reason"]) == ("cancelled", "cancelled by hand")
+    assert archived(result["jobId"]).reason == "cancelled by hand"

@@ -178,3 +178,42 @@ async def test_exports_are_new_files(server: Server, session: Session, tmp_path:
     session.folder = tmp_path / "nowhere"
     with pytest.raises(ArkorTuiError, match="Cannot write"):
         await session.export(run, "csv")
+
+
+async def test_functions_that_the_model_calls_are_told(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.py"
+    file.write_text(
+        "from arkor_tui import tool\n\n\n@tool\ndef get_order(order_id: str) -> str:\n"
+        '    """Look an order up."""\n    return f"{order_id} was shipped"\n'
+    )
+    call = {
+        "id": "call-1",
+        "type": "function",
+        "function": {"name": "get_order", "arguments": '{"order_id": "4711"}'},
+    }
+    first = {"role": "assistant", "content": None, "tool_calls": [call]}
+    second = {"role": "assistant", "content": "It was shipped."}
+    server.answers[CHAT] = [
+        Reply(200, {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": first}]}),
+        Reply(200, {"choices": [{"index": 0, "finish_reason": "stop", "message": second}]}),
+    ]
+    settings = AskSettings(tools=str(file), tool_choice="get_order")
+    answer = Answer(Target(None, "base", model="m"))
+    await ask(session, answer, [{"role": "user", "content": "where is 4711?"}], settings)
+    assert answer.text == "It was shipped."
+    assert [(c.name, c.result) for c in answer.calls] == [("get_order", "4711 was shipped")]
+    sent = server.asked("POST", "/v1/inference/chat")
+    assert sent[0].json["toolChoice"]["function"]["name"] == "get_order"
+    assert sent[1].json["messages"][-1]["role"] == "tool"
+
+
+async def test_a_tools_file_that_cannot_be_used_is_told(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    answer = Answer(Target(None, "base", model="m"))
+    settings = AskSettings(tools=str(tmp_path / "none.py"))
+    await ask(session, answer, [{"role": "user", "content": "hi"}], settings)
+    assert answer.error is not None
+    assert "There is no file" in answer.error

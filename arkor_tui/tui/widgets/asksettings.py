@@ -23,11 +23,13 @@ FIELDS = (
     ("seed", "seed", "the same seed, the same reply"),
     ("stop", "stop words", "apart by |"),
     ("history", "remember", "yes: earlier turns are sent along, to one target"),
+    ("tools", "tools file", "a .py file whose functions, marked @tool, may be called"),
+    ("tool_choice", "tool choice", "auto, required, none, or the name of a function"),
     ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; with ? only judged"),
 )
 DEFAULTS: dict[str, str] = {
     "system": "", "temperature": "0", "top_p": "", "max_tokens": "200", "seed": "", "stop": "",
-    "history": "", "constraint_kind": "", "constraint": "",
+    "history": "", "tools": "", "tool_choice": "", "constraint_kind": "", "constraint": "",
 }  # fmt: skip
 
 

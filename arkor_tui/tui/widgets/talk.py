@@ -14,6 +14,7 @@ from textual.widgets import Static, TextArea
 
 from arkor_tui.monitor.asking import Answer
 from arkor_tui.plain import plain
+from arkor_tui.training.tools import ToolCall
 
 LONGEST = 40_000
 """Characters of a reply that are shown; all of it is archived."""
@@ -118,7 +119,7 @@ class AnswerView(Static):
             body = Content.styled("…", "$muted")
         elif not answer.text and answer.done and answer.error is None:
             body = Content.styled("(an empty reply)", "$muted")
-        parts = [head, body]
+        parts = [head, *(_call(call) for call in answer.calls), body]
         if answer.error is not None:
             text = plain(answer.error, limit=600)
             hint = plain(answer.hint, limit=300)
@@ -130,6 +131,17 @@ class AnswerView(Static):
         self.update(Content("\n").join(parts))
         self.set_class(not answer.done, "-asking")
         self.set_class(answer.error is not None, "-failed")
+
+
+def _call(call: ToolCall) -> Content:
+    """A function that the model called, and what came of it."""
+    name = plain(call.name, limit=60, newlines=False)
+    arguments = plain(call.arguments, limit=200, newlines=False)
+    line = Content.assemble(("→ ", "$accent"), f"{name}({arguments})")
+    if call.result is None:
+        return line + Content.styled(" …", "$muted")
+    result = plain(call.result, limit=300, newlines=False)
+    return line + Content.styled(f"\n← {result}", "$error" if call.failed else "$muted")
 
 
 class ExchangeView(Vertical):
