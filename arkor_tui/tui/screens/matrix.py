@@ -28,7 +28,7 @@ REFRESH_SECONDS = 2.0
 class MatrixScreen(ModalScreen[None]):
     """Arrows go through the answers; words that changed since the one before are marked."""
 
-    ABOUT = "✓ passed, ✗ failed, ● answered but not judged, · not asked."
+    ABOUT = "✓ passed  ✗ failed  ● not judged  · not asked"
     DEFAULT_CSS = """
     MatrixScreen { background: $background; }
     MatrixScreen #matrix-head { height: 1; background: $panel; padding: 0 1; }
@@ -118,7 +118,7 @@ class MatrixScreen(ModalScreen[None]):
     def _show(self) -> None:
         if not self.is_mounted:
             return
-        name = plain(self._record.name, limit=60, newlines=False)
+        name = _cut(plain(self._record.name, newlines=False), 24)
         head = Content.assemble((f"Samples of {name}", "bold"), ("   " + self.ABOUT, "$muted"))
         self.query_one("#matrix-head", Static).update(head)
         grid = self.query_one("#matrix-grid", Static)
@@ -149,7 +149,7 @@ class MatrixScreen(ModalScreen[None]):
         more = "‹" if first else " "
         lines = [Content.styled(f"{'':{name}}{more}{labels}", "$muted")]
         for row in range(top, min(top + high, len(matrix.rows))):
-            text = plain(matrix.rows[row].text, limit=name - 1, newlines=False)
+            text = _cut(plain(matrix.rows[row].text, newlines=False), name - 1)
             here = row == self._row
             parts: list[Content] = [Content.styled(f"{text:{name}} ", "bold" if here else "")]
             for column in shown:
@@ -184,6 +184,10 @@ class MatrixScreen(ModalScreen[None]):
         facts = f"\n\n{mark} {plain(sample.verdict, limit=300)}" if sample.verdict else ""
         took = f"   {sample.seconds:.1f} s" if sample.seconds is not None else ""
         return head + body + Content.styled(facts, style) + Content.styled(took, "$muted")
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _mark(sample: Sample | None) -> tuple[str, str]:

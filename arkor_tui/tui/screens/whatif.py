@@ -25,7 +25,7 @@ FIELDS = (
     ("window", "window", "mean of so many losses"),
     ("patience", "patience", "logs without a better loss"),
     ("min_delta", "min delta", "by how much a minimum counts"),
-    ("metric", "of", "loss or eval_loss"),
+    ("metric", "metric", "loss or eval_loss"),
 )
 USUAL = {"ceiling": "5", "patience": "30", "metric": "loss"}
 TYPING_SECONDS = 0.3
