@@ -140,7 +140,7 @@ class RunDraft(BaseModel):
     @classmethod
     def _an_address_is_https(cls, value: str) -> str:
         if value.startswith("http://"):
-            raise ValueError("an address must begin with https://")
+            raise ValueError("must begin with https://")
         return value
 
 
@@ -246,7 +246,7 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
     (
         "Notifications",
         (
-            FormField("notify", "tell", "slack, discord, webhook, apprise, bell: see settings",
+            FormField("notify", "tell", "slack, discord, webhook, apprise, bell",
                       choices=SERVICES),
         ),
     ),

@@ -36,7 +36,7 @@ def good(**texts: str) -> drafts.RunDraft:
         ("learning_rate", "nan", "a finite number"),
         ("test_size", "1", "below 1"),
         ("name", " ", "must not be empty"),
-        ("dataset", "http://example.com/x.jsonl", "an address must begin with https://"),
+        ("dataset", "http://example.com/x.jsonl", "must begin with https://"),
     ],
 )
 def test_a_mistake_is_named_at_its_field(field: str, text: str, told: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from arkor_tui.tui.app import ArkorApp
@@ -42,6 +43,8 @@ async def test_view(
         found[f"{view}-{size[0]}x{size[1]}"] = picture(app)
         for theme in THEMES if size == SIZES[1] else ():
             await switch(app, pilot, theme)
+            if view == "palette":  # it closes when a theme is chosen in it
+                await VIEWS[view](app, pilot)
             found[f"{view}-{theme}"] = picture(app)
     update = request.config.getoption("--update-snapshots")
     wrong = [text for name, svg in found.items() if (text := compare(name, svg, tmp_path, update))]
@@ -50,6 +53,8 @@ async def test_view(
 
 async def switch(app: ArkorApp, pilot: Pilot[None], theme: str) -> None:
     """Another theme, as the palette would choose it."""
+    if isinstance(app.screen, CommandPalette):
+        await pilot.press("escape")
     app.theme = theme
     await settled(app, pilot)
 

@@ -43,8 +43,8 @@ class ChartCanvas(Widget):
     DEFAULT_CSS = """
     ChartCanvas { height: 1fr; min-height: 6; }
     ChartCanvas .chart--axis { color: $muted; }
-    ChartCanvas .chart--legend { color: $text; }
-    ChartCanvas .chart--value { color: $text; text-style: bold; }
+    ChartCanvas .chart--legend { color: $foreground; }
+    ChartCanvas .chart--value { color: $foreground; text-style: bold; }
     ChartCanvas .chart--cursor { color: $chart-cursor; }
     ChartCanvas .chart--mark { color: $chart-mark; }
     ChartCanvas .chart--gap { color: $error; }

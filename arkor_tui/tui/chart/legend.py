@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from arkor_tui.history.series import Series
 from arkor_tui.plain import plain
-from arkor_tui.tui.text import duration, number
+from arkor_tui.tui.text import duration, fit, number
 
 from .frame import ChartFrame, ChartSpec, LineSpec, LineStyle, Reading, Run, Symbols
 
@@ -21,26 +21,48 @@ def legend(
     spec: ChartSpec, frame: ChartFrame, extras: Mapping[str, Series], *, following: bool
 ) -> list[Run]:
     """One row: the cursor's position, each line with its sign and value, further values at the
-    cursor, and whatever is not as usual about the picture."""
+    cursor, and whatever is not as usual about the picture.
+
+    Where it is narrow, names are shortened and further values left out: half a number would be
+    a wrong one.
+    """
     dot = " | " if spec.symbols == "ascii" else " · "
     runs: list[Run] = []
     if spec.cursor is not None:
         runs.append((f"{_position(spec, spec.cursor, dot)} ", "cursor"))
-    for place, line in enumerate(spec.lines):
-        space = "  " if place or runs else ""
+    found = _facts(spec, frame, following)
+    facts: list[Run] = [(dot + dot.join(found), "axis")] if found else []
+    values = [_value(line, spec, frame.readout) for line in spec.lines]
+    taken = _length(runs) + _length(facts) + sum(len(value) + 6 for value in values)
+    names = _shortened([line.name for line in spec.lines], spec.width - taken)
+    for line, name, value in zip(spec.lines, names, values, strict=True):
+        space = "  " if runs else ""
         runs.append((f"{space}{_STROKES[spec.symbols][line.style]} ", line.role))
-        runs.append((f"{plain(line.name, limit=40, newlines=False)} ", "legend"))
-        runs.append((_value(line, spec, frame.readout), "value"))
+        runs.append((f"{name} ", "legend"))
+        runs.append((value, "value"))
     if spec.cursor is not None:
         for name, series in extras.items():
             point = series.nearest(spec.cursor)
-            if point is not None:
-                runs.append((f"{dot}{plain(name, limit=40, newlines=False)} ", "axis"))
-                runs.append((number(point[1]), "value"))
-    facts = _facts(spec, frame, following)
-    if facts:
-        runs.append((dot + dot.join(facts), "axis"))
-    return runs
+            if point is None:
+                continue
+            label = f"{dot}{plain(name, limit=40, newlines=False)} "
+            extra = [(label, "axis"), (number(point[1]), "value")]
+            if _length([*runs, *extra, *facts]) <= spec.width:
+                runs += extra
+    return runs + facts
+
+
+def _length(runs: Sequence[Run]) -> int:
+    return sum(len(text) for text, _ in runs)
+
+
+def _shortened(names: Sequence[str], room: int) -> list[str]:
+    """Names that take ``room`` cells together, the longest ones cut first; none below 4."""
+    shown = [plain(name, limit=40, newlines=False) for name in names]
+    longest = max(map(len, shown), default=0)
+    while longest > 4 and sum(min(len(name), longest) for name in shown) > room:
+        longest -= 1
+    return [fit(name, longest) if len(name) > longest else name for name in shown]
 
 
 def _facts(spec: ChartSpec, frame: ChartFrame, following: bool) -> list[str]:

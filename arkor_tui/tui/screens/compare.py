@@ -75,13 +75,17 @@ class CompareScreen(ModalScreen[None]):
         """Chart, table."""
         yield LossChart(id="compare-chart")
         with VerticalScroll():
-            yield Static(self._table(), markup=False)
+            yield Static(self._table(), id="compare-table", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
         """The curves."""
         self._show()
         self.query_one(LossChart).focus()
+
+    def on_resize(self) -> None:
+        """Narrow columns rather than columns that nobody sees."""
+        self.query_one("#compare-table", Static).update(self._table())
 
     def action_values(self) -> None:
         """Train loss, or eval loss."""
@@ -101,9 +105,10 @@ class CompareScreen(ModalScreen[None]):
         self.query_one(LossChart).show(lines, (), {})
 
     def _table(self) -> Content:
-        cells = 22
+        room = (self.app.size.width - 28) // max(len(self._runs), 1)
+        cells = min(max(room, 8), 40)
         head = "".join(
-            fit(f"{place}: {plain(run.name, limit=60, newlines=False)}", cells)
+            fit(f"{place}: {plain(run.name, limit=60, newlines=False)}", cells - 1) + " "
             for place, run in enumerate(self._runs, 1)
         )
         lines = [Content.styled(fit("", 26) + head, "bold")]

@@ -94,10 +94,11 @@ class SetupScreen(BaseScreen):
     SetupScreen LinesArea:focus { background: $panel; }
     SetupScreen .row Label { width: 16; padding-left: 2; color: $muted; }
     SetupScreen FieldInput {
-        width: 1fr; max-width: 40; height: 1; border: none; padding: 0 1; background: $surface;
+        width: 1fr; max-width: 44; height: 1; border: none; padding: 0 1; background: $surface;
     }
     SetupScreen FieldInput:focus { background: $panel; text-style: bold; border: none; }
     SetupScreen FieldInput.-wrong { background: $error 20%; }
+    SetupScreen FieldInput.-wrong:ansi { background: ansi_default; text-style: underline; }
     SetupScreen .wrong { width: auto; max-width: 30; color: $error; padding-left: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -386,6 +387,8 @@ class SetupScreen(BaseScreen):
             self.arkor.tell_problem(error)
             return
         text = f"Wrote {path}" if written else f"{path} exists already; nothing was written."
+        if written and self._trainer is not None and self._trainer.callbacks:
+            text += f". The callbacks of {self._origin} are not in it: copy them over."
         self.notify(
             plain(text, limit=300), markup=False, severity="information" if written else "error"
         )

@@ -63,6 +63,8 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
     PagedList .paged--warn { color: $warning; }
     PagedList .paged--accent { color: $accent; }
     PagedList .paged--match { text-style: reverse; }
+    PagedList:ansi .paged--cursor { background: ansi_default; text-style: underline; }
+    PagedList:ansi:focus .paged--cursor { background: ansi_default; text-style: bold reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", id="list.up", show=False),
