@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import Prompt, RunRecord
+from arkor_tui.history.records import Prompt, RunRecord, Sample
 from arkor_tui.monitor.asking import Answer
 from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.monitor.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.setup import FieldInput
 
-from .recorded import add_run, fill, press, settled, triage_events
+from .recorded import add_run, fill, press, settled, time_of, triage_events
 
 Go = Callable[[ArkorApp, Pilot[None]], Awaitable[None]]
 
@@ -43,7 +44,8 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("arkor_tui.tui.widgets.progress.IDLE_SECONDS", float("inf"))
     monkeypatch.setattr("arkor_tui.tui.screens.setup.PREVIEW_DELAY", 0.0)
     monkeypatch.setattr(Input, "cursor_blink", False)
-    for screen in ("console", "timemachine"):
+    monkeypatch.setattr("random.sample", lambda items, count: list(items)[:count])
+    for screen in ("blind", "console", "timemachine"):
         monkeypatch.setattr(f"arkor_tui.tui.screens.{screen}.ask", _reply)
 
 
@@ -64,8 +66,30 @@ def fill_archive(path: Path) -> None:
     fill(path)
     with Archive.open(path) as archive:
         add_run(archive, "support-bot-v2", triage_events()[:16], status="running", maxSteps=200)
+        _watch_over(archive)
         archive.save_prompt(Prompt("log in", "I can't log in to my account.", ""))
         archive.save_prompt(Prompt("refund", "I was charged twice. Where is my money?", "Triage."))
+
+
+def _watch_over(archive: Archive) -> None:
+    """Samples of golden prompts with the good run, and what a guard did in the cancelled one."""
+    runs = {run.name: run.key for run in archive.runs()}
+    good, cancelled = runs["triage-run"], runs["other-run"]
+    prompts = ("I can't log in to my account.", "Please cancel my plan at the end of the month.")
+    for number, prompt in enumerate(prompts):
+        for step, label in ((None, "base"), (25, "step 25"), (50, "step 50"), (75, "step 75")):
+            passed = step is not None and step > 25 * (number + 1)
+            verdict = "as expected" if passed else "lacks 'high'"
+            archive.save_sample(
+                Sample(good, "probe", number, step, REPLIES[label], passed, verdict,
+                       time_of(step or 0), text=prompt, seconds=0.4)
+            )  # fmt: skip
+    data = {"guard": "ceiling", "reason": "the loss 7.1 is above 5", "phase": "stopped"}
+    archive.save_finding(cancelled, "guard", "EarlyStopping", 25, data)
+    notice = {"service": "Slack", "event": "guard", "ok": True, "error": None}
+    archive.save_finding(cancelled, "notice", "SlackNotifier", None, notice)
+    with archive.db:
+        archive.db.execute("UPDATE findings SET created_at = ?", (time_of(26),))
 
 
 def keys(*pressed: str) -> Go:
@@ -126,6 +150,38 @@ async def _asked(app: ArkorApp, pilot: Pilot[None]) -> None:
     await opened("triage-run", "i", "ctrl+b", "enter")(app, pilot)
 
 
+async def _what_if(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await opened("triage-run", "w", "enter")(app, pilot)
+    app.screen.query_one("#whatif-ceiling", Input).value = "3"
+    found = app.screen.query_one("#whatif-found", Static)
+    while "step 5" not in str(found.content):
+        await pilot.pause()
+
+
+async def _blind(app: ArkorApp, pilot: Pilot[None]) -> None:
+    await opened("triage-run", "i", "f5")(app, pilot)
+    while not app.screen.query_one("#blind-pane-1").has_focus:
+        await pilot.pause()
+
+
+async def _bisect(app: ArkorApp, pilot: Pilot[None]) -> None:
+    app.session.infer = _Talker  # type: ignore[method-assign, assignment]
+    await opened("triage-run", "i", "f6", *"high", "enter")(app, pilot)
+    found = app.screen.query_one("#bisect-found", Static)
+    while "began" not in str(found.content):
+        await pilot.pause()
+
+
+class _Talker:
+    """A target that answers as :data:`REPLIES` say."""
+
+    def __init__(self, target: Target) -> None:
+        self.text = REPLIES.get(target.label, REPLIES["step 75"])
+
+    async def __call__(self, *args: object, **options: object) -> _Talker:
+        return self
+
+
 async def _palette(app: ArkorApp, pilot: Pilot[None]) -> None:
     await pilot.press("ctrl+p")
     await pilot.pause()
@@ -152,6 +208,11 @@ VIEWS: dict[str, Go] = {
     "console": opened("triage-run", "i"),
     "console-compare": _asked,
     "time-machine": opened("triage-run", "i", "ctrl+t"),
+    "live-guards": opened("other-run", "t"),
+    "samples": opened("triage-run", "e", "left"),
+    "what-if": _what_if,
+    "blind": _blind,
+    "bisect": _bisect,
     "help": opened("triage-run", "question_mark"),
     "palette": _palette,
     "quit": _quit,
