@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arkor_tui.api.wire import read_json
 from arkor_tui.errors import UsageError
+from arkor_tui.plain import plain
 
+from .patterns import PatternError, matches
 from .verdict import Constraint, Verdict, judge
 
-LONGEST_SEARCHED = 10_000
-"""Characters of a reply that a regular expression looks at: a pattern can take very long."""
+_LONGEST_VERDICT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,10 @@ class Expect:
     """All of these must hold; nothing given passes whatever comes.
 
     ``contains`` and ``not_contains`` are texts (upper and lower case differ), ``regex`` is searched
-    for in the first 10,000 characters, ``equals`` names fields of the JSON reply (``a.b`` for a
-    field of a field) and their values, ``schema`` is a JSON schema, ``valid_json`` wants any JSON,
-    ``check`` is a function of the reply that returns True, False, or a text that says what is
-    wrong.
+    for in the first 10,000 characters, for 5 s at most, ``equals`` names fields of the JSON reply
+    (``a.b`` for a field of a field) and their values, ``schema`` is a JSON schema, ``valid_json``
+    wants any JSON, ``check`` is a function of the reply that returns True, False, or a text that
+    says what is wrong.
 
     Raises:
         UsageError: a pattern is none.
@@ -54,13 +56,19 @@ class Expect:
         )  # fmt: skip
 
     def judge(self, reply: str) -> Verdict:
-        """Whether a reply keeps all of it; the first part that fails is named."""
+        """Whether a reply keeps all of it; the first part that fails is named, in one line.
+
+        Blocks where there is a pattern or a check of one's own: call it in a thread.
+        """
         if self.is_empty:
             return Verdict()
         for part in (self._texts, self._pattern, self._json, self._function):
-            wrong = part(reply)
+            try:
+                wrong = part(reply)
+            except PatternError as error:
+                return Verdict(None, _line(f"could not be judged: {error}"))
             if wrong is not None:
-                return Verdict(False, wrong)
+                return Verdict(False, _line(wrong))
         return Verdict(True, "as expected")
 
     def _texts(self, reply: str) -> str | None:
@@ -73,7 +81,7 @@ class Expect:
         return None
 
     def _pattern(self, reply: str) -> str | None:
-        if self.regex is None or re.search(self.regex, reply[:LONGEST_SEARCHED]):
+        if self.regex is None or matches(self.regex, reply):
             return None
         return f"nothing matches {self.regex!r}"
 
@@ -85,12 +93,12 @@ class Expect:
         if not (self.valid_json or self.equals):
             return None
         try:
-            value = json.loads(reply)
+            value = read_json(reply)
         except (ValueError, RecursionError):
             return "is not JSON"
         for path, wanted in (self.equals or {}).items():
             found_value = _field(value, path)
-            if found_value != wanted:
+            if not _same(found_value, wanted):
                 return f"{path} is {_short(found_value)}, not {_short(wanted)}"
         return None
 
@@ -120,6 +128,21 @@ def _field(value: Any, path: str) -> Any:
         else:
             return _MISSING
     return value
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Equal as JSON is: ``true`` is not 1, though Python says so."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        return found.keys() == wanted.keys() and all(_same(found[k], wanted[k]) for k in found)
+    if isinstance(found, list) and isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
+    return bool(found == wanted)
+
+
+def _line(text: str) -> str:
+    return plain(text, limit=_LONGEST_VERDICT, newlines=False)
 
 
 def _short(value: Any) -> str:

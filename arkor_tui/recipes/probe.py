@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.plain import plain
 from arkor_tui.training.callbacks import Callback, RunHandle
-from arkor_tui.training.contexts import CheckpointContext, CompletedContext, StartedContext
+from arkor_tui.training.contexts import (
+    CheckpointContext,
+    CompletedContext,
+    Context,
+    StartedContext,
+)
 from arkor_tui.training.findings import Finding
 from arkor_tui.training.infer import Infer
 
@@ -27,7 +35,9 @@ class PromptProbe(Callback):
     ``schema`` and ``max_tokens`` are for those that are plain texts. ``baseline`` asks the base
     model once, ``final`` the final adapter. The log goes on meanwhile, and the prompts of one
     checkpoint are finished before those of the next begin. An answer that cannot be had is kept as
-    one without a verdict; it never ends the run. ``name`` tells several probes of a run apart.
+    one without a verdict; it never ends the run. What a restart or a change of process cut short is
+    asked afterwards, and nothing twice. ``name`` is what answers are kept under; a second probe of
+    that name in one run gets a number.
 
     Raises:
         UsageError: there are no prompts.
@@ -56,73 +66,121 @@ class PromptProbe(Callback):
         self.final = final
         self.name = name
         self._run: RunHandle | None = None
+        self._kept_as = name
         self._turn = asyncio.Lock()
+        self._past: list[tuple[Infer, str, int | None]] = []
 
     def attached(self, run: RunHandle) -> None:
         """Remember the run."""
         self._run = run
+        # samples and marks are kept by name: those of two probes must not get mixed
+        namesakes = [
+            other
+            for other in getattr(run, "callbacks", ())
+            if isinstance(other, PromptProbe) and other.name == self.name
+        ]
+        place = next((i for i, other in enumerate(namesakes, 1) if other is self), 1)
+        self._kept_as = self.name if place == 1 else f"{self.name} {place}"
+
+    def on_replayed(self, ctx: Context) -> None:
+        """Remember what was to be asked; some of it may not have been."""
+        asked = self._asked_at(ctx)
+        if asked is not None:
+            self._past.append(asked)
+
+    def on_connection(self, state: StreamState) -> None:
+        """Ask what an earlier process did not come to."""
+        if state.phase == "live":
+            past, self._past = self._past, []
+            for asked in past:
+                self._begin(*asked)
+
+    def _asked_at(self, ctx: Context) -> tuple[Infer, str, int | None] | None:
+        if isinstance(ctx, StartedContext) and self.baseline:
+            return ctx.infer, "base", None
+        if isinstance(ctx, CheckpointContext):
+            return ctx.infer, "checkpoint", ctx.step
+        if isinstance(ctx, CompletedContext) and self.final:
+            return ctx.infer, "final", None
+        return None
 
     def on_started(self, ctx: StartedContext) -> None:
         """Have the base model answer, once for the run."""
-        if self.baseline:
-            self._begin(ctx.infer, "base", None)
+        self._ask_at(ctx)
 
     def on_checkpoint(self, ctx: CheckpointContext) -> None:
         """Ask exactly this checkpoint."""
-        self._begin(ctx.infer, "checkpoint", ctx.step)
+        self._ask_at(ctx)
 
     def on_completed(self, ctx: CompletedContext) -> None:
         """Ask the final adapter."""
-        if self.final:
-            self._begin(ctx.infer, "final", None)
+        self._ask_at(ctx)
+
+    def _ask_at(self, ctx: Context) -> None:
+        asked = self._asked_at(ctx)
+        if asked is not None:
+            self._begin(*asked)
 
     def _begin(self, infer: Infer, target: str, step: int | None) -> None:
         run = self._run
         assert run is not None
         at = f" {step}" if step is not None else ""
-        run.background(self._ask_all(run, infer, target, step), name=f"{self.name} at {target}{at}")
+        name = f"{self._kept_as} at {target}{at}"
+        run.background(self._ask_all(run, infer, target, step), name=name)
 
     async def _ask_all(self, run: RunHandle, infer: Infer, target: str, step: int | None) -> None:
         # tasks get the lock in the order in which they asked for it: that of the checkpoints
         async with self._turn:
             for number, prompt in enumerate(self.prompts):
-                mark = f"probe:{self.name}:{target}:{step}:{number}"
+                mark = f"probe:{self._kept_as}:{target}:{step}:{number}"
                 if await run.was_marked(mark):
                     continue  # before a restart
                 answer = await ask_golden(infer, prompt)
-                await run.keep(finding_of(self.name, number, prompt, target, step, answer))
+                await run.keep(finding_of(self._kept_as, number, prompt, target, step, answer))
                 await run.first_time(mark)
 
 
+@dataclass(frozen=True, slots=True)
 class GoldenAnswer:
-    """What a golden prompt was answered; ``error`` is why there is no answer."""
+    """What a golden prompt was answered; ``seconds`` until the whole reply was there.
 
-    __slots__ = ("error", "reply", "seconds", "verdict")
+    ``error`` is why there is no answer, or no verdict although something was expected.
+    """
 
-    def __init__(self, reply: str, verdict: Verdict, seconds: float, error: str | None) -> None:
-        self.reply, self.verdict, self.seconds, self.error = reply, verdict, seconds, error
+    reply: str
+    verdict: Verdict
+    seconds: float
+    error: str | None = None
 
 
 async def ask_golden(infer: Infer, prompt: Golden) -> GoldenAnswer:
-    """Ask once and judge. A refusal or a lost connection becomes an answer without a verdict."""
+    """Ask once and judge. Whatever goes wrong becomes an answer without a verdict."""
     began = time.perf_counter()
     try:
         reply = await infer(prompt.messages(), **prompt.options())
-        text = reply.text
-    except ArkorTuiError as error:
+    except Exception as error:
         took = time.perf_counter() - began
-        return GoldenAnswer("", Verdict(None, f"could not be asked: {error}"), took, str(error))
+        why = f"could not be asked: {_words(error)}"
+        return GoldenAnswer("", Verdict(None, why), took, why)
     took = time.perf_counter() - began
-    # a check or a pattern of one's own may take a while
-    verdict = await asyncio.to_thread(_judged, prompt, text)
-    return GoldenAnswer(text, verdict, took, None)
+    verdict = await asyncio.to_thread(_judged, prompt, reply.text)
+    if verdict.passed is False and reply.finish_reason == "length":
+        cut = f"{verdict.text} (the reply was cut at {prompt.max_tokens} tokens)"
+        verdict = Verdict(False, cut)
+    unjudged = verdict.passed is None and verdict.text
+    return GoldenAnswer(reply.text, verdict, took, verdict.text if unjudged else None)
 
 
 def _judged(prompt: Golden, reply: str) -> Verdict:
     try:
-        return prompt.expect.judge(reply)
+        return prompt.judge(reply)
     except Exception as error:  # of a function of the user's own
-        return Verdict(None, f"could not be judged: {type(error).__name__}: {error}")
+        return Verdict(None, f"could not be judged: {_words(error)}")
+
+
+def _words(error: Exception) -> str:
+    text = str(error) if isinstance(error, ArkorTuiError) else f"{type(error).__name__}: {error}"
+    return plain(text, limit=300, newlines=False)
 
 
 def finding_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from arkor_tui.training.infer import InferOptions
 from arkor_tui.workspace.atomic import reason_of
 
 from .assertions import Expect
+from .patterns import PatternError, matches
+from .verdict import Constraint, Verdict, judge
 
 MOST_PROMPTS = 1_000
 
@@ -31,7 +34,8 @@ class Golden:
     """One golden prompt: what is asked, how, and what the answer should be.
 
     ``schema`` (a pydantic model class or a JSON schema), ``choice`` and ``regex`` have the backend
-    decode nothing else. ``max_tokens`` counts tokens.
+    decode nothing else, and a reply that is something else fails: one that was cut, say.
+    ``max_tokens`` counts tokens.
     """
 
     text: str
@@ -65,6 +69,39 @@ class Golden:
             options["structured_outputs"] = {"regex": self.regex}
         return options
 
+    def judge(self, reply: str) -> Verdict:
+        """Whether a reply has the form that was asked for, and is what is expected.
+
+        Blocks as :meth:`Expect.judge` does.
+        """
+        form = self._form(reply)
+        if self.expect.is_empty or form.passed is False:
+            return form
+        return self.expect.judge(reply)
+
+    def _form(self, reply: str) -> Verdict:
+        if self.schema is not None:
+            return judge(reply, Constraint("schema", json.dumps(schema_of(self.schema))))
+        if self.choice:
+            known = reply.strip() in self.choice
+            return Verdict(known, "one of the choices" if known else "none of the choices")
+        if self.regex is not None and _is_pattern_here(self.regex):
+            try:
+                fits = matches(self.regex, reply, whole=True)
+            except PatternError as error:
+                return Verdict(None, f"could not be judged: {error}")
+            return Verdict(fits, "matches the pattern" if fits else "does not match the pattern")
+        return Verdict()
+
+
+def _is_pattern_here(pattern: str) -> bool:
+    """A backend may understand patterns that Python does not; those are left to it."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
 
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
     """A JSON schema, from a model class where one is given."""
@@ -81,24 +118,24 @@ def golden(prompt: str | Golden, **usual: Any) -> Golden:
 
 
 class _Expect(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
     contains: str | list[str] = []
     not_contains: str | list[str] = []
     regex: str | None = None
     equals: dict[str, Any] | None = None
-    json_schema: dict[str, Any] | None = None
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     valid_json: bool = False
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
     text: Annotated[str, Field(min_length=1)]
     system: str | None = None
     name: str = ""
     expect: _Expect = Field(default_factory=_Expect)
-    json_schema: dict[str, Any] | None = None
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     choice: list[str] = []
     regex: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2, strict=False)] = 0.0
@@ -114,7 +151,7 @@ def read_prompts(path: str | Path) -> list[Golden]:
     """
     file = Path(path).expanduser()
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PromptFileError(f"{file} cannot be read: {reason}.") from error

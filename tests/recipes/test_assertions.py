@@ -1,20 +1,14 @@
-"""What an answer should be: each part alone, all together, and files of golden prompts."""
+"""What an answer should be: each part alone, and all together."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from arkor_tui.errors import UsageError
-from arkor_tui.recipes import Expect, Golden
-from arkor_tui.recipes.prompts import PromptFileError, read_prompts
-from arkor_tui.recipes.signtest import p_value
+from arkor_tui.recipes import Expect
+from arkor_tui.recipes.patterns import PatternError, matches
 
 SCHEMA = {
     "type": "object",
@@ -42,6 +36,15 @@ SCHEMA = {
         (Expect(equals={"urgency": "high"}), '{"urgency": "low"}', False,
          "urgency is 'low', not 'high'"),
         (Expect(equals={"a": 1}), "no", False, "is not JSON"),
+        (Expect(equals={"a": 1}), '{"a": true}', False, "a is True, not 1"),
+        (Expect(equals={"a": 0}), '{"a": false}', False, "a is False, not 0"),
+        (Expect(equals={"a": [{"b": True}]}), '{"a": [{"b": 1}]}', False,
+         "a is [{'b': 1}], not [{'b': True}]"),
+        (Expect(equals={"a": (1, 2)}), '{"a": [1, 2.0]}', True, "as expected"),
+        (Expect(equals={"a": [1]}), '{"a": [1, 2]}', False, "a is [1, 2], not [1]"),
+        (Expect(valid_json=True), "NaN", False, "is not JSON"),
+        (Expect(valid_json=True), "[" * 100_000, False, "is not JSON"),
+        (Expect(check=lambda _: "line one\nline two\x1b[31m"), "x", False, "line one line two"),
         (Expect(check=lambda reply: len(reply) < 3), "long", False, "the check says no"),
         (Expect(check=lambda reply: "too long" if len(reply) > 3 else True), "long", False,
          "too long"),
@@ -70,105 +73,35 @@ def test_no_reply_breaks_a_judgement(reply: str) -> None:
     assert whole.judge(reply).passed in (True, False)
 
 
-class Triage(BaseModel):
-    category: str
+def test_a_verdict_is_short() -> None:
+    verdict = Expect(check=lambda reply: reply).judge("x" * 5_000)
+    assert verdict.passed is False
+    assert len(verdict.text) < 400
 
 
-def test_how_a_golden_prompt_is_asked() -> None:
-    plain = Golden("hi", system="be short", max_tokens=10)
-    assert plain.messages() == [
-        {"role": "system", "content": "be short"},
-        {"role": "user", "content": "hi"},
-    ]
-    assert plain.options() == {"temperature": 0.0, "max_tokens": 10, "seed": 0}
-    typed = Golden("hi", schema=Triage).options()["structured_outputs"]["json"]
-    assert typed["required"] == ["category"]
-    assert typed["additionalProperties"] is False
-    assert Golden("hi", choice=["a", "b"]).options()["structured_outputs"] == {"choice": ["a", "b"]}
-    assert Golden("hi", regex="a+").options()["structured_outputs"] == {"regex": "a+"}
+def test_a_search_that_would_take_hours_is_given_up() -> None:
+    with pytest.raises(PatternError, match="takes longer than"):
+        matches(r"(a+)+$", "a" * 40 + "b", seconds=0.5)
 
 
-TOML = """
-[[prompt]]
-text = "I cannot log in"
-system = "You sort tickets."
-max_tokens = 50
-[prompt.expect]
-contains = "auth"
-equals = { urgency = "high" }
+def test_a_search_without_result_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_up(pattern: str, text: str) -> bool:
+        raise PatternError("'(a+)+$' takes longer than 5 s")
 
-[[prompt]]
-text = "Hello"
-name = "greeting"
-choice = ["hi", "bye"]
-"""
+    monkeypatch.setattr("arkor_tui.recipes.assertions.matches", gives_up)
+    verdict = Expect(regex=r"(a+)+$").judge("aaab")
+    assert verdict.passed is None
+    assert verdict.text == "could not be judged: '(a+)+$' takes longer than 5 s"
 
 
-def test_a_toml_file(tmp_path: Path) -> None:
-    file = tmp_path / "prompts.toml"
-    file.write_text(TOML)
-    first, second = read_prompts(file)
-    assert first == Golden(
-        "I cannot log in", "You sort tickets.",
-        Expect("auth", not_contains=[], equals={"urgency": "high"}), None, [], max_tokens=50,
-    )  # fmt: skip
-    assert (second.name, list(second.choice)) == ("greeting", ["hi", "bye"])
+@pytest.mark.parametrize("text", ["é\n\u2028", "\ud800", "\0", "x" * 100_000])
+def test_any_text_can_be_searched(text: str) -> None:
+    assert matches(".", text)
+    assert not matches("q", text)
 
 
-def test_a_jsonl_file(tmp_path: Path) -> None:
-    file = tmp_path / "prompts.jsonl"
-    entry = {"text": "two", "expect": {"regex": "x+"}}
-    file.write_text(json.dumps("one") + "\n\n" + json.dumps(entry) + "\n")
-    first, second = read_prompts(file)
-    assert (first.text, second.text, second.expect.regex) == ("one", "two", "x+")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "told"),
-    [
-        ("p.toml", "[[prompt]\n", "not TOML"),
-        ("p.toml", "x = 1\n", "only [[prompt]] tables"),
-        ("p.toml", "", "holds no prompts"),
-        ("p.toml", '[[prompt]]\ntext = "a"\n[[prompt]]\ntxt = "b"\n', "prompt 2: "),
-        ("p.toml", '[[prompt]]\ntext = ""\n', "prompt 1: "),
-        ("p.toml", '[[prompt]]\ntext = "a"\n[prompt.expect]\nregex = "("\n', "prompt 1: "),
-        ("p.jsonl", '"a"\n{"text": 1}\n', "line 2: "),
-        ("p.jsonl", '"a"\n{\n', "line 2: not JSON"),
-        ("p.jsonl", "[1]\n", "line 1: "),
-    ],
-)
-def test_a_mistake_is_named_with_its_place(
-    tmp_path: Path, name: str, content: str, told: str
-) -> None:
-    file = tmp_path / name
-    file.write_text(content)
-    with pytest.raises(PromptFileError) as caught:
-        read_prompts(file)
-    assert str(file) in caught.value.message
-    assert told in caught.value.message
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(PromptFileError, match="cannot be read"):
-        read_prompts(tmp_path / "none.toml")
-
-
-@pytest.mark.parametrize(
-    ("wins", "losses", "p"),
-    [(0, 0, 1.0), (1, 0, 1.0), (5, 5, 1.0), (5, 0, 0.0625), (9, 1, 0.021484375),
-     (8, 2, 0.109375), (14, 6, 0.11531829833984375)],
-)  # fmt: skip
-def test_the_sign_test(wins: int, losses: int, p: float) -> None:
-    assert p_value(wins, losses) == pytest.approx(p)
-    assert p_value(losses, wins) == p_value(wins, losses)
-
-
-def test_the_sign_test_of_nonsense() -> None:
-    with pytest.raises(ValueError, match="-1"):
-        p_value(-1, 3)
-
-
-@given(st.integers(0, 400), st.integers(0, 400))
-def test_the_sign_test_is_a_probability(wins: int, losses: int) -> None:
-    p: Any = p_value(wins, losses)
-    assert 0 < p <= 1
+def test_where_a_pattern_looks() -> None:
+    assert matches("b", "abc")
+    assert not matches("b", "abc", whole=True)
+    assert matches("abc", "abc", whole=True)
+    assert not matches("b", "a" * 10_000 + "b")

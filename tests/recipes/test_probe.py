@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from arkor_tui import Callback, LogContext
+from arkor_tui import AbortController, AbortError, Callback, LogContext
+from arkor_tui.api.events import parse_event
+from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import Expect, Golden, PromptProbe
+from arkor_tui.training.findings import Finding
+from arkor_tui.training.infer import InferOptions
 from arkor_tui.training.trainer import Trainer
 from tests.training.frames import END, checkpoint, completed, log, started
-from tests.training.runs import a_trainer
+from tests.training.runs import a_trainer, attached
 from tests.training.scripted import Answer, Reply, Request, Server, stream
 
 CHAT = "/v1/inference/chat"
@@ -23,6 +27,7 @@ class Model(Server):
 
     held: asyncio.Event | None = None
     refuse = False
+    finish = "stop"
 
     async def reply_to(self, request: Request) -> Reply:
         if request.path != CHAT:
@@ -36,7 +41,7 @@ class Model(Server):
         who = adapter.get("step", "final") if adapter else "base"
         text = f"{who}: {asked['messages'][-1]['content']}"
         message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        choice = {"index": 0, "finish_reason": self.finish, "message": message}
         return Answer(200, {"choices": [choice]})
 
 
@@ -53,6 +58,14 @@ def samples(trainer: Trainer) -> list[dict[str, Any]]:
         for found in trainer.hooks.findings
         if found.kind == "sample"
     ]
+
+
+def past(*frames: bytes) -> list[StreamEvent]:
+    events = []
+    for frame in frames:
+        fields = dict(line.split(": ", 1) for line in frame.decode().splitlines() if line)
+        events.append(StreamEvent(fields["id"], parse_event(fields["data"]), fields["data"]))
+    return events
 
 
 RUN = (started(), log(1), checkpoint(5), log(6), checkpoint(10), completed(), END)
@@ -156,6 +169,81 @@ async def test_nothing_is_asked_twice_after_a_restart(model: Model) -> None:
         await trainer.wait()
     assert len(model.asked("POST", CHAT)) == 3
     assert samples(trainer) == []
+
+
+async def stopped_after_the_first_prompt(model: Model, memory: Memory) -> None:
+    """A process that dies with the base model asked and a checkpoint half asked."""
+    model.script(stream(started(), checkpoint(5), asyncio.Event()))
+    controller = AbortController()
+
+    class Dies(Callback):
+        def on_finding(self, finding: Finding) -> None:
+            if (finding.step, finding.data["prompt"]) == (5, 0):
+                controller.abort("killed")
+
+    trainer = a_trainer(model, PromptProbe(["a", "b"]), Dies(), abort_signal=controller.signal)
+    trainer.hooks.keeper = memory
+    with pytest.raises(AbortError):
+        await trainer.wait()
+
+
+async def test_what_a_restart_cut_short_is_asked_afterwards(model: Model) -> None:
+    memory = Memory()
+    await stopped_after_the_first_prompt(model, memory)
+    model.job = {**model.job, "status": "running"}
+    model.script(stream(checkpoint(10), completed(), END))
+    trainer = attached(model, PromptProbe(["a", "b"]))
+    trainer.hooks.keeper = memory
+    await trainer.start()
+    trainer.replay(past(started(), checkpoint(5)))
+    trainer.resume_after("c5")
+    await trainer.wait()
+    assert [(s["target"], s["step"], s["text"]) for s in samples(trainer)] == [
+        ("checkpoint", 5, "b"), ("checkpoint", 10, "a"), ("checkpoint", 10, "b")
+    ]  # fmt: skip
+    assert len(memory.marks) == 6
+
+
+async def test_a_run_that_was_handed_over_still_gets_its_baseline(model: Model) -> None:
+    model.job = {**model.job, "status": "running"}
+    model.script(stream(log(1), completed(), END))
+    trainer = attached(model, PromptProbe(["hi"], final=True))
+    await trainer.start()
+    trainer.replay(past(started()))
+    trainer.resume_after("1")
+    assert model.asked("POST", CHAT) == [], "nothing is asked while the past is told"
+    await trainer.wait()
+    assert [s["reply"] for s in samples(trainer)] == ["base: hi", "final: hi"]
+
+
+async def test_two_probes_of_a_run_are_told_apart(model: Model) -> None:
+    model.script(stream(started(), completed(), END))
+    trainer = a_trainer(model, PromptProbe(["a"]), PromptProbe(["b"]), PromptProbe(["c"], name="x"))
+    await trainer.wait()
+    kept = {f.name: f.data["text"] for f in trainer.hooks.findings}
+    assert kept == {"probe": "a", "probe 2": "b", "x": "c"}
+
+
+async def test_a_reply_that_was_cut_says_so(model: Model) -> None:
+    model.script(stream(*RUN))
+    model.finish = "length"
+    trainer = a_trainer(model, PromptProbe([Golden("hi", schema={}, max_tokens=7)]))
+    await trainer.wait()
+    first = samples(trainer)[0]
+    assert first["passed"] is False
+    assert first["verdict"].startswith("not JSON")
+    assert first["verdict"].endswith("(the reply was cut at 7 tokens)")
+
+
+async def test_a_fault_while_asking_does_not_end_the_run_either(model: Model) -> None:
+    class Broken(Golden):
+        def options(self) -> InferOptions:
+            raise KeyError("oops")
+
+    model.script(stream(*RUN))
+    trainer = a_trainer(model, PromptProbe([Broken("hi")]))
+    assert (await trainer.wait()).status == "completed"
+    assert samples(trainer)[0]["verdict"] == "could not be asked: KeyError: 'oops'"
 
 
 def test_a_probe_needs_prompts() -> None:
