@@ -20,6 +20,7 @@ from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.setup import FieldInput
+from arkor_tui.workspace.watching import WatchState
 
 from .recorded import add_run, fill, press, settled, time_of, triage_events
 
@@ -72,9 +73,8 @@ def fill_archive(path: Path) -> None:
 
 
 def _watch_over(archive: Archive) -> None:
-    """Samples of golden prompts with the good run, and what a guard did in the cancelled one."""
-    runs = {run.name: run.key for run in archive.runs()}
-    good, cancelled = runs["triage-run"], runs["other-run"]
+    """Samples of golden prompts with the good run."""
+    good = next(run.key for run in archive.runs() if run.name == "triage-run")
     prompts = ("I can't log in to my account.", "Please cancel my plan at the end of the month.")
     for number, prompt in enumerate(prompts):
         for step, label in ((None, "base"), (25, "step 25"), (50, "step 50"), (75, "step 75")):
@@ -84,12 +84,6 @@ def _watch_over(archive: Archive) -> None:
                 Sample(good, "probe", number, step, REPLIES[label], passed, verdict,
                        time_of(step or 0), text=prompt, seconds=0.4)
             )  # fmt: skip
-    data = {"guard": "ceiling", "reason": "the loss 7.1 is above 5", "phase": "stopped"}
-    archive.save_finding(cancelled, "guard", "EarlyStopping", 25, data)
-    notice = {"service": "Slack", "event": "guard", "ok": True, "error": None}
-    archive.save_finding(cancelled, "notice", "SlackNotifier", None, notice)
-    with archive.db:
-        archive.db.execute("UPDATE findings SET created_at = ?", (time_of(26),))
 
 
 def keys(*pressed: str) -> Go:
@@ -120,6 +114,33 @@ async def _live(app: ArkorApp, pilot: Pilot[None]) -> None:
 
     app.session.follow = follow  # type: ignore[method-assign]
     await opened("support-bot")(app, pilot)
+
+
+async def _guarded(app: ArkorApp, pilot: Pilot[None]) -> None:
+    """The same, in the hands of a supervisor whose guard waits for a checkpoint."""
+    archive = app.session.archive
+    run = next(r for r in await archive.read(lambda a: a.runs()) if r.name == "support-bot-v2")
+    armed = {"guard": "ceiling", "reason": "the loss 7.1 is above 5", "phase": "armed"}
+    told = {"service": "Slack", "event": "guard", "ok": True, "error": None}
+
+    def save(archive: Archive) -> None:
+        archive.save_finding(run.key, "guard", "EarlyStopping", 40, armed)
+        archive.save_finding(run.key, "notice", "SlackNotifier", None, told)
+        archive.db.execute("UPDATE findings SET created_at = ?", (time_of(40),))
+
+    await archive.write(save)
+    gauges = (
+        {"name": "ceiling", "share": 1.0, "text": "stops at the next checkpoint: the loss 7.1 is "
+         "above 5", "state": "armed"},
+        {"name": "patience", "share": 0.4, "text": "12 of 30 without a better loss than 0.45"},
+    )  # fmt: skip
+    state = WatchState(4711, "supervisor", 1.0, 3, gauges)
+
+    async def watched(record: RunRecord) -> WatchState:
+        return state
+
+    app.session.watchers.state = watched  # type: ignore[method-assign, assignment]
+    await _live(app, pilot)
 
 
 async def _quit(app: ArkorApp, pilot: Pilot[None]) -> None:
@@ -208,7 +229,7 @@ VIEWS: dict[str, Go] = {
     "console": opened("triage-run", "i"),
     "console-compare": _asked,
     "time-machine": opened("triage-run", "i", "ctrl+t"),
-    "live-guards": opened("other-run", "t"),
+    "live-guards": _guarded,
     "samples": opened("triage-run", "e", "left"),
     "what-if": _what_if,
     "blind": _blind,
