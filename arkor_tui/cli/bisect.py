@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
         "Find by binary search over base model, checkpoints and final adapter where one assertion "
-        "began to hold, or ceased to. One change is assumed. Exit code: 0 found, 1 there is none "
-        "or a target could not be asked."
+        "began to hold, or ceased to. One change is assumed, and put to the test at some further "
+        "targets. Exit code: 0 found, 1 there is none or a target could not be asked, 2 wrong use."
     )
     parser.add_argument("run", metavar="RUN", help="a job id, its beginning, a name, or latest")
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="what is asked")
@@ -37,6 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--equals", action="append", default=[], metavar="FIELD=VALUE",
         help="be JSON with this field; VALUE is JSON, or else a text",
     )  # fmt: skip
+    parser.add_argument(
+        "--checks", type=int, default=2, metavar="N",
+        help="further targets that are asked whether there was one change only (default: 2)",
+    )  # fmt: skip
     parser.add_argument("--no-base", action="store_true", help="leave the base model out")
     add_backend_option(parser)
 
@@ -47,8 +51,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: there is no such run, or nothing is expected of the answer.
     """
+    from arkor_tui.errors import UsageError
     from arkor_tui.recipes.prompts import Golden
 
+    if args.max_tokens < 1 or args.checks < 0:
+        raise UsageError("--max-tokens is at least 1, and --checks at least 0.")
     prompt = Golden(args.prompt, args.system, expect_from(args), max_tokens=args.max_tokens)
     return asyncio.run(_bisect(args, prompt))
 
@@ -123,13 +130,14 @@ async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
         if not targets:
             note("There is no checkpoint to ask.")
             return 1
-        found = await bisect_run(session, targets, prompt, tell)
+        found = await bisect_run(session, targets, prompt, tell, checks=args.checks)
     if args.json:
         emit(
             "bisect",
             {
                 "result": found.flip, "first": found.first, "before": found.before,
                 "asked": len(found.asked), "targets": len(targets),
+                "contradictions": [label for label, _ in found.contradictions],
             },
         )  # fmt: skip
     else:

@@ -35,7 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--final", action="store_true", help="the final adapter")
     which.add_argument("--base", action="store_true", help="the base model")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a report for CI")
-    parser.add_argument("--name", default="probe", help="what these samples are kept under")
+    parser.add_argument(
+        "--name", help="what the answers are kept under (default: probe, with those of the run "
+        "itself, unless that are answers to other prompts; then the file's name)",
+    )  # fmt: skip
     add_backend_option(parser)
 
 
@@ -45,15 +48,18 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: there is no such run or target, or the file cannot be used.
     """
+    from arkor_tui.errors import UsageError
     from arkor_tui.recipes.prompts import read_prompts
 
     prompts = read_prompts(args.prompts)
+    if args.junit is not None and not args.junit.parent.is_dir():
+        raise UsageError(f"{args.junit} cannot be written: there is no folder {args.junit.parent}.")
     return asyncio.run(_probe(args, prompts))
 
 
 async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     from arkor_tui.errors import UsageError
-    from arkor_tui.monitor.probing import probe
+    from arkor_tui.monitor.probing import free_name, probe
     from arkor_tui.monitor.session import Session
 
     from .junit import write_junit
@@ -62,7 +68,8 @@ async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     async with Session.open(Path.cwd(), args.backend) as session:
         record = await find_run(session, args.run)
         targets = await _targets(session, record, args)
-        async for one in probe(session, record, prompts, targets, name=args.name):
+        name = args.name or await free_name(session, record, prompts, ["probe", args.prompts.stem])
+        async for one in probe(session, record, prompts, targets, name=name):
             results.append(one)
             _tell(one, args)
     if args.junit is not None:

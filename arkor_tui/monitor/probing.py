@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, count
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import RunRecord, Sample
+from arkor_tui.history.text import clean
 from arkor_tui.recipes.probe import GoldenAnswer, ask_golden, finding_of
 from arkor_tui.recipes.prompts import Golden
 
@@ -48,7 +50,10 @@ async def probe(
     *,
     name: str = "probe",
 ) -> AsyncIterator[Probed]:
-    """Ask every prompt of every target, one after the other, and archive each answer."""
+    """Ask every prompt of every target, one after the other, and archive each answer.
+
+    An earlier answer of the same name, number and target is replaced: see :func:`free_name`.
+    """
     for target in targets:
         infer = session.infer(target)
         for number, prompt in enumerate(prompts):
@@ -57,6 +62,18 @@ async def probe(
             sample = sample_of(run.key, found)
             await session.archive.write(partial(_save, sample))
             yield Probed(target, number, prompt, answer)
+
+
+async def free_name(
+    session: Session, run: RunRecord, prompts: Sequence[Golden], names: Sequence[str]
+) -> str:
+    """A name under which these prompts replace no answers to others: one of ``names``, else the
+    last of them with a number."""
+    samples = await session.archive.read(lambda a: a.samples(run.key))
+    texts = {number: clean(prompt.text) for number, prompt in enumerate(prompts)}
+    taken = {s.probe for s in samples if s.text != texts.get(s.prompt)}
+    numbered = (f"{names[-1]} {number}" for number in count(2))
+    return next(name for name in chain(names, numbered) if name not in taken)
 
 
 def _save(sample: Sample, archive: Archive) -> None:
@@ -72,10 +89,13 @@ async def bisect_run(
     targets: Sequence[Target],
     prompt: Golden,
     on_answer: Callable[[Target, GoldenAnswer], None] = lambda _target, _answer: None,
+    *,
+    checks: int = 0,
 ) -> BisectResult[str]:
     """Find where the answer to a prompt changed, by the labels of targets.
 
-    ``on_answer`` is called with each answer as it comes.
+    ``on_answer`` is called with each answer as it comes. ``checks`` further targets are asked
+    whether there was one change only.
 
     Raises:
         ProbeFailedError: a target could not be asked, or nothing is expected of the answer.
@@ -91,4 +111,4 @@ async def bisect_run(
             raise ProbeFailedError(f"{label}: {why}")
         return answer.verdict.passed
 
-    return await bisect(list(by_label), passes)
+    return await bisect(list(by_label), passes, checks=checks)

@@ -164,9 +164,6 @@ async def ask_golden(infer: Infer, prompt: Golden) -> GoldenAnswer:
         return GoldenAnswer("", Verdict(None, why), took, why)
     took = time.perf_counter() - began
     verdict = await asyncio.to_thread(_judged, prompt, reply.text)
-    if verdict.passed is False and reply.finish_reason == "length":
-        cut = f"{verdict.text} (the reply was cut at {prompt.max_tokens} tokens)"
-        verdict = Verdict(False, cut)
     unjudged = verdict.passed is None and verdict.text
     return GoldenAnswer(reply.text, verdict, took, verdict.text if unjudged else None)
 

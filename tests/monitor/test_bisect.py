@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,53 @@ async def test_nothing_to_search() -> None:
 
     with pytest.raises(ValueError, match="nothing"):
         await bisect([], passes)
+
+
+async def test_one_change_is_assumed_and_said() -> None:
+    async def passes(place: int) -> bool:
+        return place >= 3
+
+    found = await bisect(list(range(10)), passes)
+    assert found.unasked == 10 - len(found.asked) > 0
+    assert found.text.endswith(f"One change is assumed: {found.unasked} were not asked.")
+    assert found.contradictions == ()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 50))
+def test_checks_find_what_does_not_fit(verdicts: list[bool], checks: int) -> None:
+    import asyncio
+
+    async def passes(place: int) -> bool:
+        return verdicts[place]
+
+    places = list(range(len(verdicts)))
+    plain = asyncio.run(bisect(places, passes))
+    found = asyncio.run(bisect(places, passes, checks=checks))
+    assert (found.flip, found.before, found.first) == (plain.flip, plain.before, plain.first)
+    assert found.asked[: len(plain.asked)] == plain.asked
+    assert len(found.asked) == min(len(plain.asked) + checks, len(places))
+    assert len({place for place, _ in found.asked}) == len(found.asked)
+    assert all(verdicts[place] == passed for place, passed in found.asked)
+    if checks >= len(places):
+        changes = sum(a != b for a, b in pairwise(verdicts))
+        assert bool(found.contradictions) == (changes > (found.first is not None))
+        assert found.unasked == 0
+
+
+async def test_a_contradiction_is_told() -> None:
+    async def passes(place: int) -> bool:
+        return place >= 6 or place == 1
+
+    found = await bisect(list(range(8)), passes, checks=8)
+    assert found.text == (
+        "It began to pass at 6; 5 was the last before. But 1 passes: it changes more than once."
+    )
+
+
+async def test_ends_that_agree_can_hide_a_change() -> None:
+    async def passes(place: int) -> bool:
+        return place != 2
+
+    found = await bisect(list(range(5)), passes, checks=1)
+    assert found.contradictions == ((2, False),)
+    assert found.text.endswith("But 2 fails: it changes more than once.")
