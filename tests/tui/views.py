@@ -175,22 +175,27 @@ async def _what_if(app: ArkorApp, pilot: Pilot[None]) -> None:
     await opened("triage-run", "w", "enter")(app, pilot)
     app.screen.query_one("#whatif-ceiling", Input).value = "3"
     found = app.screen.query_one("#whatif-found", Static)
-    while "step 5" not in str(found.content):
-        await pilot.pause()
+    await _until(pilot, lambda: "step 5" in str(found.content))
 
 
 async def _blind(app: ArkorApp, pilot: Pilot[None]) -> None:
     await opened("triage-run", "i", "f5")(app, pilot)
-    while not app.screen.query_one("#blind-pane-1").has_focus:
-        await pilot.pause()
+    await _until(pilot, lambda: app.screen.query_one("#blind-pane-1").has_focus)
 
 
 async def _bisect(app: ArkorApp, pilot: Pilot[None]) -> None:
     app.session.infer = _Talker  # type: ignore[method-assign, assignment]
     await opened("triage-run", "i", "f6", *"high", "enter")(app, pilot)
     found = app.screen.query_one("#bisect-found", Static)
-    while "began" not in str(found.content):
-        await pilot.pause()
+    await _until(pilot, lambda: "began" in str(found.content))
+
+
+async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("what was waited for did not come")
 
 
 class _Talker:
