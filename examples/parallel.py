@@ -1,10 +1,9 @@
-"""Two trainers in one process: one after the other, or side by side with one shared abort.
+"""Two runs side by side in one process, and one abort for both.
 
-    python examples/two_runs.py sequence
-    python examples/two_runs.py parallel
+    python examples/parallel.py
 
-In sequence the second run begins only if the first one completed. Side by side, Ctrl-C aborts both
-waits at once through one controller, and then both runs are stopped on the backend.
+Ctrl-C aborts both waits at once through one controller. An abort ends only the waiting here: the
+jobs go on, and are paid for, until they are stopped on the backend, which is what happens next.
 """
 
 from __future__ import annotations
@@ -21,15 +20,17 @@ from arkor_tui import (
     FileDataset,
     LoraConfig,
     Trainer,
+    TrainingResult,
     create_trainer,
-    run_trainer_async,
 )
+from arkor_tui.plain import plain
 
 DATA = Path(__file__).parent / "data" / "tickets.jsonl"
+RANKS = (4, 16)
 
 
-def make_trainer(rank: int, steps: int, controller: AbortController | None = None) -> Trainer:
-    """Two ranks, to be compared afterwards."""
+def make_trainer(rank: int, steps: int, controller: AbortController) -> Trainer:
+    """A fresh trainer; all of them listen to the one controller."""
     return create_trainer(
         name=f"rank-{rank}",
         model="arkor-tui/tiny",
@@ -37,51 +38,58 @@ def make_trainer(rank: int, steps: int, controller: AbortController | None = Non
         lora=LoraConfig(r=rank, alpha=2 * rank),
         max_steps=steps,
         learning_rate=0.01,
-        abort_signal=controller.signal if controller else None,
+        abort_signal=controller.signal,
         backend="local",
     )
 
 
-async def in_sequence(steps: int) -> None:
-    """The small one first; the large one only if that went well."""
-    for rank in (4, 16):
-        await run_trainer_async(make_trainer(rank, steps), raise_on_failure=True)
+async def follow(trainer: Trainer) -> TrainingResult:
+    """Submit it and wait for its end."""
+    print(f"{trainer.name}: job {await trainer.start()}", flush=True)
+    return await trainer.wait()
 
 
-async def side_by_side(steps: int, controller: AbortController) -> None:
-    """Both at once; an abort ends both waits, and then both runs."""
-    trainers = [make_trainer(rank, steps, controller) for rank in (4, 16)]
+async def side_by_side(steps: int, controller: AbortController) -> list[TrainingResult]:
+    """Both at once. One that fails does not take the other with it.
+
+    Raises:
+        AbortError: the controller aborted; both runs were stopped on the backend.
+    """
+    trainers = [make_trainer(rank, steps, controller) for rank in RANKS]
     try:
-        results = await asyncio.gather(*(trainer.wait() for trainer in trainers))
-    except AbortError:
-        for state in await asyncio.gather(*(trainer.stop("aborted") for trainer in trainers)):
-            print(state.message)
-        raise
+        ends = await asyncio.gather(*map(follow, trainers), return_exceptions=True)
+        if controller.signal.aborted:
+            states = await asyncio.gather(*(trainer.stop("aborted") for trainer in trainers))
+            for trainer, state in zip(trainers, states, strict=True):
+                print(plain(f"{trainer.name}: {state.message}"))
     finally:
         for trainer in trainers:
             await trainer.aclose()
-    for result in results:
-        print(f"{result.job.name}: {result.status}")
+    results: list[TrainingResult] = []
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+        results.append(end)
+    return results
 
 
-def main() -> int:
-    """Run it."""
-    parser = argparse.ArgumentParser(description="Two runs in one process.")
-    parser.add_argument("order", choices=("sequence", "parallel"))
-    parser.add_argument("--steps", type=int, default=50)
-    args = parser.parse_args()
-    if args.order == "sequence":
-        asyncio.run(in_sequence(args.steps))
-        return 0
+async def run(steps: int) -> int:
+    """Ctrl-C and SIGTERM abort; the exit code is 0 if both runs completed."""
     controller = AbortController()
-    signal.signal(signal.SIGINT, lambda *_: controller.abort("Ctrl-C"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # through the loop: a handler of the signal module could interrupt anything
+        asyncio.get_running_loop().add_signal_handler(number, controller.abort, "interrupted")
     try:
-        asyncio.run(side_by_side(args.steps, controller))
+        results = await side_by_side(steps, controller)
     except AbortError as error:
-        print(error.message)
+        print(plain(error.message))
         return 130
-    return 0
+    for result in results:
+        print(plain(f"{result.job.name}: {result.status}"))
+    return 0 if all(result.status == "completed" for result in results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description="Two runs side by side.")
+    parser.add_argument("--steps", type=int, default=50)
+    sys.exit(asyncio.run(run(parser.parse_args().steps)))
