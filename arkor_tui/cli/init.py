@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from .interaction import emit, say
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         say("Nothing was written: all of it exists already.")
     elif "trainer.py" in done.written:
         say(f"Edit {folder / 'trainer.py'}: settings, data and callbacks are all in it.")
-    go = "" if folder.absolute() == Path.cwd() else f"cd {args.folder} && "
+    if "trainer.py" in done.kept and done.written:
+        say(f"{folder / 'trainer.py'} was there before and is unchanged: it decides what is run.")
+    go = "" if folder.absolute() == Path.cwd() else f"cd {shlex.quote(args.folder)} && "
     say(f"Next: {go}arkor-tui start --backend local")
     return 0
