@@ -116,7 +116,7 @@ async def ask(
                 answer.finish_reason = delta.finish_reason or answer.finish_reason
                 if delta.usage and isinstance(delta.usage.get("completion_tokens"), int):
                     answer.tokens = delta.usage["completion_tokens"]
-        verdict = judge(answer.text, settings.constraint)
+        verdict = await asyncio.to_thread(judge, answer.text, settings.constraint)
         answer.verdict, answer.passed = verdict.text or None, verdict.passed
     except ArkorTuiError as error:
         answer.error, answer.hint = error.message, error.hint or ""

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from arkor_tui.errors import UsageError
 
+from .patterns import PatternError, matches
+
 Kind = Literal["", "json", "schema", "regex", "choice", "grammar"]
 KINDS: tuple[Kind, ...] = ("", "json", "schema", "regex", "choice", "grammar")
 
@@ -72,7 +74,10 @@ class Verdict:
 
 
 def judge(reply: str, constraint: Constraint) -> Verdict:
-    """Whether a reply is what the constraint says; text that looks like JSON is always checked."""
+    """Whether a reply is what the constraint says; text that looks like JSON is always checked.
+
+    Blocks while a pattern is tried, some seconds at most: call it in a thread.
+    """
     text = reply.strip()
     if constraint.kind in ("json", "schema") or (not constraint.kind and text[:1] in ("{", "[")):
         try:
@@ -83,8 +88,11 @@ def judge(reply: str, constraint: Constraint) -> Verdict:
             return _by_schema(value, json.loads(constraint.value))
         return Verdict(True, "valid JSON")
     if constraint.kind == "regex":
-        matches = re.fullmatch(constraint.value, reply) is not None
-        return Verdict(matches, "matches the pattern" if matches else "does not match the pattern")
+        try:
+            fits = matches(constraint.value, reply, whole=True)
+        except PatternError as error:
+            return Verdict(None, f"the pattern could not be tried: {error}")
+        return Verdict(fits, "matches the pattern" if fits else "does not match the pattern")
     if constraint.kind == "choice":
         known = [part.strip() for part in constraint.value.split("|")]
         return Verdict(text in known, "one of the choices" if text in known else "none of them")

@@ -92,7 +92,8 @@ async def test_a_run_that_lost_its_process_says_so(path: Path) -> None:
 
 
 async def test_a_run_without_guards_shows_no_panel(path: Path) -> None:
-    fill(path)
+    with Archive.open(path) as archive:
+        add_run(archive, "triage-run", triage_events())
     async with app_on(path) as (app, pilot):
         await press(app, pilot, "enter")
         await settled(app, pilot)
@@ -167,7 +168,8 @@ async def test_samples_stand_in_a_matrix(path: Path) -> None:
 
 
 async def test_a_run_without_samples_says_where_they_come_from(path: Path) -> None:
-    fill(path)
+    with Archive.open(path) as archive:
+        add_run(archive, "triage-run", triage_events())
     async with app_on(path) as (app, pilot):
         await press(app, pilot, "enter", "e")
         assert "Golden prompts are asked at every checkpoint" in screen_text(app)
