@@ -2,67 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from arkor_tui.cli import COMMANDS, _parser
+import arkor_tui.cli
 from arkor_tui.recipes.prompts import read_prompts
 from arkor_tui.workspace.settings import read_settings
 
+from .pages import Block, blocks, commands
+
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
-BLOCK = re.compile(r"(<!-- not run: .+? -->\s*\n)?^( *)```(\w+)\n(.*?)^\2```", re.M | re.S)
-ROW = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+DOCS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+STARTERS = sorted((ROOT / "arkor_tui" / "starters").glob("*/README.md"))
+
+each_page = pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
 
 
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-    line: int
-    is_run: bool
+def of(page: Path, *languages: str) -> list[Block]:
+    found = blocks(page.read_text(encoding="utf-8"))
+    return [block for block in found if block.language in languages and block.is_run]
 
 
-def blocks(page: Path, *languages: str) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for found in BLOCK.finditer(text):
-        skip, indent, language, body = found.groups()
-        if language in languages:
-            line = text.count("\n", 0, found.start(4)) + 1
-            plain = "".join(row.removeprefix(indent) for row in body.splitlines(keepends=True))
-            yield Block(language, plain, line, skip is None)
-
-
-@pytest.fixture
-def folder(project: Path) -> Path:
-    """What the pages speak of."""
-    (project / "data").mkdir()
-    for name in ("data.jsonl", "data/train.jsonl"):
-        (project / name).write_text(ROW * 4)
-    (project / "prompts.toml").write_text('[[prompt]]\ntext = "hi"\n')
-    return project
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_runs(page: Path, folder: Path) -> None:
+def run_python(page: Path) -> dict[str, object]:
+    """Run a page's blocks in order in one namespace, which is returned."""
     names: dict[str, object] = {"__name__": page.stem}
-    for block in blocks(page, "python"):
-        if block.is_run:
-            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
-            exec(code, names)
+    for block in of(page, "python", "py"):
+        # line numbers of a traceback are those of the page
+        exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), names)
+    return names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@each_page
+def test_python_runs(page: Path, folder: Path, no_way_out: None) -> None:
+    run_python(page)
+
+
+@each_page
 def test_settings_and_prompt_files_are_read(page: Path, tmp_path: Path) -> None:
-    for block in blocks(page, "toml"):
-        if not block.is_run:
-            continue
+    for block in of(page, "toml"):
         file = tmp_path / "shown.toml"
         file.write_text(block.text)
         file.chmod(0o600)
@@ -72,40 +53,58 @@ def test_settings_and_prompt_files_are_read(page: Path, tmp_path: Path) -> None:
             read_settings(file)
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
-        words = shlex.split(line.split(" #")[0], comments=False)
-        while words and "=" in words[0] and not words[0].startswith("-"):
-            words = words[1:]
-        if words[:1] == ["arkor-tui"]:
-            yield words[1:]
+def parse(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the real command line read ``words``, and stop before it does anything.
+
+    Raises:
+        SystemExit: it does not understand them.
+    """
+    real = arkor_tui.cli._module
+
+    def stops(command: str) -> SimpleNamespace:
+        return SimpleNamespace(configure=real(command).configure, run=lambda _: 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arkor_tui.cli, "_module", stops)
+        try:
+            assert arkor_tui.cli.main(words) == 0
+        except SystemExit as ended:
+            if ended.code:
+                raise
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_exist_and_take_these_options(page: Path) -> None:
-    for block in blocks(page, "console", "sh", "bash"):
+@pytest.mark.parametrize("page", [*DOCS, *STARTERS], ids=lambda page: "/".join(page.parts[-2:]))
+def test_commands_exist_and_take_these_options(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for block in of(page, "console", "sh", "bash", "shell", ""):
         for words in commands(block.text):
-            name = next((word for word in words if word in COMMANDS), None)
-            rest = [word for word in words if word != name]
             try:
-                _parser(name or "app").parse_intermixed_args(rest)
-            except SystemExit as error:
-                if {"--help", "-h", "--version"} & set(rest):
-                    continue
-                raise AssertionError(f"{page.name}, line {block.line}: {words}") from error
-            except argparse.ArgumentError as error:
-                raise AssertionError(f"{page.name}, line {block.line}: {words}") from error
+                parse(words, monkeypatch)
+            except SystemExit:
+                said = capsys.readouterr().err
+                raise AssertionError(f"{page.name}, line {block.line}: {words}\n{said}") from None
 
 
-def test_every_recipe_has_its_page() -> None:
-    names = {page.stem for page in PAGES}
-    assert names >= {
+@each_page
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """A misspelt language would be a block that nobody tests."""
+    known = {"python", "py", "toml", "console", "sh", "bash", "shell", "json", "text", ""}
+    assert {block.language for block in blocks(page.read_text("utf-8"))} <= known
+
+
+def test_every_recipe_has_its_page_and_the_readme_leads_to_it() -> None:
+    names = {page.stem for page in DOCS}
+    recipes = {
         "early-stopping", "mid-run-evaluation", "notifications", "programmatic-runs",
         "starter-templates", "structured-outputs",
     }  # fmt: skip
+    assert names >= recipes
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in sorted(recipes) if f"docs/{name}.md" not in readme] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in PAGES:
+    for page in DOCS:
         for target in re.findall(r"\]\(((?!https?:|#|mailto:)[^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
