@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -20,41 +19,47 @@ class AbortSignal:
     """The listening half of an :class:`AbortController`; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._reason: BaseException | None = None
+        # No lock: a signal handler may abort in the middle of anything of the same thread. Each
+        # step below is one operation on a list or dict, so a listener is taken out exactly once.
+        self._reasons: dict[str, BaseException] = {}
         self._listeners: list[Callable[[], None]] = []
 
     @property
     def aborted(self) -> bool:
         """Whether the controller has aborted."""
-        return self._reason is not None
+        return self.reason is not None
 
     @property
     def reason(self) -> BaseException | None:
         """What waiting raises; None before the abort."""
-        return self._reason
+        return self._reasons.get("first")
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` once on abort, at once if that has happened; returns its removal."""
-        with self._lock:
-            if self._reason is None:
-                self._listeners.append(listener)
-                return lambda: self._forget(listener)
-        listener()
-        return lambda: None
+        self._listeners.append(listener)
+        if self.reason is not None and self._forget(listener):
+            listener()
+        return lambda: self._forget_quietly(listener)
 
-    def _forget(self, listener: Callable[[], None]) -> None:
-        with self._lock:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+    def _forget(self, listener: Callable[[], None]) -> bool:
+        """Take a listener out; False where the abort was faster."""
+        try:
+            self._listeners.remove(listener)
+        except ValueError:
+            return False
+        return True
+
+    def _forget_quietly(self, listener: Callable[[], None]) -> None:
+        self._forget(listener)
 
     def _abort(self, reason: BaseException) -> None:
-        with self._lock:
-            if self._reason is not None:
+        if self._reasons.setdefault("first", reason) is not reason:
+            return
+        while True:
+            try:
+                listener = self._listeners.pop(0)
+            except IndexError:
                 return
-            self._reason = reason
-            listeners, self._listeners = self._listeners, []
-        for listener in listeners:
             listener()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -287,3 +288,28 @@ async def test_an_abort_after_its_loop_has_closed_harms_nobody() -> None:
 
     await asyncio.to_thread(abandon)
     controller.abort()
+
+
+@pytest.mark.parametrize("stop_at", range(25))
+def test_a_signal_handler_may_abort_in_the_middle_of_listening(stop_at: int) -> None:
+    """Whatever the main thread does at that moment: no deadlock, and no listener is lost."""
+    controller = AbortController()
+    heard: list[int] = []
+    lines = 0
+
+    def trace(frame: object, event: str, arg: object) -> object:
+        nonlocal lines
+        lines += 1
+        if lines == stop_at:  # as a signal would, between two lines
+            sys.settrace(None)
+            controller.abort("now")
+        return trace
+
+    sys.settrace(trace)
+    try:
+        forget = controller.signal.listen(lambda: heard.append(1))
+    finally:
+        sys.settrace(None)
+    controller.abort("later")
+    forget()
+    assert heard == [1]
