@@ -9,6 +9,7 @@ from arkor_tui._lazy import lazy
 if TYPE_CHECKING:
     from .assertions import Expect as Expect
     from .early_stopping import EarlyStopping as EarlyStopping
+    from .guards import Observation as Observation
     from .guards import SampleRule as SampleRule
     from .notify import AppriseNotifier as AppriseNotifier
     from .notify import BellNotifier as BellNotifier
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from .notify import WebhookNotifier as WebhookNotifier
     from .probe import PromptProbe as PromptProbe
     from .prompts import Golden as Golden
+    from .whatif import GuardSettings as GuardSettings
+    from .whatif import WhatIf as WhatIf
+    from .whatif import what_if as what_if
 
 _HOMES = {
     "Expect": "assertions",
     "EarlyStopping": "early_stopping",
+    "Observation": "guards",
     "SampleRule": "guards",
     "AppriseNotifier": "notify",
     "BellNotifier": "notify",
@@ -29,6 +34,9 @@ _HOMES = {
     "WebhookNotifier": "notify",
     "PromptProbe": "probe",
     "Golden": "prompts",
+    "GuardSettings": "whatif",
+    "WhatIf": "whatif",
+    "what_if": "whatif",
 }
 
 __all__ = [*_HOMES]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.errors import UsageError
 from arkor_tui.training.abort import AbortSignal
 from arkor_tui.training.callbacks import Callback, Outcome, RunHandle
@@ -26,6 +29,13 @@ ACTIONS: tuple[Action, ...] = ("now", "checkpoint")
 _State = Literal["watching", "armed", "due", "stopping", "over"]
 _TRIES = 2
 """How often a stop that was not confirmed is asked for."""
+REQUEST = "request"
+_MARK = "EarlyStopping fired: "
+_FORGOTTEN = {
+    "sample": "a rule for samples fired before a restart",
+    REQUEST: "asked to stop before a restart",
+}
+"""What events told again do not bring back, and the reason that is given after a restart."""
 
 
 class EarlyStopping(Callback):
@@ -38,8 +48,9 @@ class EarlyStopping(Callback):
     what golden prompts were answered return True, or a text that says why to stop.
 
     ``action`` ``checkpoint`` waits for the next checkpoint, so that the work is kept, but no longer
-    than ``checkpoint_limit`` seconds. The run is stopped on the backend, once, confirmed; the
-    reason is kept with it. ``request()``, and ``abort_signal``, stop it from outside.
+    than ``checkpoint_limit`` seconds (``math.inf``: however long it takes). The run is stopped on
+    the backend, once, confirmed; the reason is kept with it. ``request()``, and ``abort_signal``,
+    stop it from outside.
 
     Raises:
         UsageError: a setting has no meaning.
@@ -62,6 +73,8 @@ class EarlyStopping(Callback):
     ) -> None:
         if action not in ACTIONS:
             raise UsageError(f"The action is {action!r}, but must be one of: {', '.join(ACTIONS)}.")
+        if not checkpoint_limit >= 0:
+            raise UsageError(f"checkpoint_limit is {checkpoint_limit:g}, but must be 0 or above.")
         self._guards = GuardSet(
             guards_of(
                 ceiling=ceiling,
@@ -70,7 +83,8 @@ class EarlyStopping(Callback):
                 min_delta=min_delta,
                 non_finite=non_finite,
                 metric=metric,
-            )
+            ),
+            metric,
         )
         self.predicate = Predicate(predicate) if predicate is not None else None
         self.samples = samples
@@ -87,30 +101,40 @@ class EarlyStopping(Callback):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._limit: asyncio.Task[None] | None = None
         self._requested: str | None = None
+        self._restarted = False
+        self._taking_up: asyncio.Task[None] | None = None
+        self._forget_signal: Callable[[], None] | None = None
 
     def attached(self, run: RunHandle) -> None:
         """Remember the run, and listen to the abort signal."""
         self._run, self._loop = run, asyncio.get_running_loop()
         signal = self._abort_signal
         if signal is not None:
-            signal.listen(lambda: self.request(f"asked from outside: {signal.reason}"))
+            self._forget_signal = signal.listen(
+                lambda: self.request(f"asked from outside: {signal.reason}")
+            )
         if self._requested is not None:
             self.request(self._requested)
 
     def request(self, reason: str) -> None:
-        """Have the run stopped as if a guard had fired; from any thread, once is enough."""
+        """Have the run stopped as if a guard had fired; from any thread, once is enough.
+
+        Without effect on a run that has ended.
+        """
         self._requested = reason
         loop = self._loop
         if loop is not None:
-            loop.call_soon_threadsafe(self._start_requested)
+            with suppress(RuntimeError):  # the loop has closed, and nobody follows the run any more
+                loop.call_soon_threadsafe(self._start_requested)
 
     def _start_requested(self) -> None:
         if self._run is not None and self._state == "watching":
-            work = self._fire("request", self._requested or "asked from outside")
+            work = self._fire(REQUEST, self._requested or "asked from outside")
             self._run.background(work, name="EarlyStopping.request")
 
     def on_replayed(self, ctx: Context) -> None:
         """Rebuild what was known before a restart, without doing anything about it."""
+        self._restarted = True
         if isinstance(ctx, LogContext):
             self._step = ctx.step
             found = self._judge(ctx) if self._state == "watching" else None
@@ -122,6 +146,24 @@ class EarlyStopping(Callback):
                 self._state = "due"
         elif isinstance(ctx, CompletedContext | FailedContext):
             self._end()
+
+    def on_connection(self, state: StreamState) -> None:
+        """Go on, once, with what had begun before a restart; also if no event comes any more."""
+        if self._restarted and state.phase == "live" and self._run is not None:
+            self._restarted = False
+            self._taking_up = self._run.background(self._take_up(), name="EarlyStopping.restart")
+
+    async def _take_up(self) -> None:
+        assert self._run is not None
+        if self._state == "watching":
+            fired = [guard for guard in _FORGOTTEN if await self._run.was_marked(_MARK + guard)]
+            if fired and self._state == "watching":
+                self._fired_by, self.reason = fired[0], _FORGOTTEN[fired[0]]
+                self._state = "due" if self.action == "now" else "armed"
+        if self._state == "due":
+            await self._stop()
+        elif self._state == "armed" and self._limit is None:
+            self._wait_for_checkpoint()
 
     def on_log(self, ctx: LogContext) -> Outcome:
         """Feed the guards; stop, or wait for a checkpoint to stop at."""
@@ -138,6 +180,8 @@ class EarlyStopping(Callback):
     async def on_checkpoint(self, ctx: CheckpointContext) -> None:
         """Stop here if that is what was waited for."""
         self._step = ctx.step
+        if self._taking_up is not None:  # it says whether this checkpoint is waited for
+            await asyncio.wait([self._taking_up])
         if self._state in ("armed", "due"):
             await self._stop()
 
@@ -217,11 +261,14 @@ class EarlyStopping(Callback):
 
     async def _tell(self, phase: str, message: str = "") -> None:
         assert self._run is not None
+        if self._fired_by in _FORGOTTEN:
+            await self._run.first_time(_MARK + self._fired_by)
         gauge = next((g for g in self._guards.gauges() if g.name == self._fired_by), None)
+        value = gauge.value if gauge is not None else None
         data = {
             "guard": self._fired_by,
             "reason": self.reason,
-            "value": gauge.value if gauge is not None else None,
+            "value": value if value is not None and math.isfinite(value) else None,
             "limit": gauge.limit if gauge is not None else None,
             "action": self.action,
             "phase": phase,
@@ -232,6 +279,9 @@ class EarlyStopping(Callback):
     def _end(self) -> None:
         self._state = "over"
         self._cancel_limit()
+        if self._forget_signal is not None:
+            self._forget_signal()
+            self._forget_signal = None
 
     def _cancel_limit(self) -> None:
         limit, self._limit = self._limit, None

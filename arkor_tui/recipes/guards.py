@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from arkor_tui.errors import UsageError
+from arkor_tui.plain import plain
 from arkor_tui.training.contexts import LogContext
 from arkor_tui.training.findings import Finding, Gauge
 
@@ -26,6 +28,8 @@ LARGEST = 1e290
 PUT_ASIDE = 64
 """Ordinary events that are taken in together."""
 PLENTY = 1_000_000
+REASON_LENGTH = 200
+"""Characters of a reply that a reason quotes at most."""
 _WORDS = {"loss": "loss", "eval_loss": "eval loss"}
 
 
@@ -58,13 +62,13 @@ class Guard(Protocol):
         """How far it is from firing."""
 
     def cap(self) -> float:
-        """A loss up to this is an ordinary one to this guard."""
+        """A value of the metric up to this is an ordinary one to this guard."""
 
     def room(self) -> int:
-        """How many ordinary events in a row cannot make it fire."""
+        """How many ordinary values in a row cannot make it fire."""
 
-    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """Take in ordinary events, no more than there is :meth:`room` for, without an eval loss."""
+    def skim(self, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Take in ordinary values of the metric, at least one and no more than :meth:`room`."""
 
 
 @dataclass(slots=True)
@@ -99,61 +103,87 @@ class Ceiling:
 
     def cap(self) -> float:
         """The limit itself."""
-        return self.limit if self.metric == "loss" else math.inf
+        return self.limit
 
     def room(self) -> int:
         """It has no memory."""
         return PLENTY
 
-    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+    def skim(self, steps: Sequence[int], values: Sequence[float]) -> None:
         """Only the last one is told by the gauge."""
-        if self.metric == "loss":
-            self._last = losses[-1]
+        self._last = values[-1]
 
 
 @dataclass(slots=True)
 class Smoothed:
-    """Fires when the mean of the last ``window`` finite values is above ``limit``."""
+    """Fires when the mean of the last ``window`` finite values is above ``limit``.
+
+    The mean is exact. It is added up anew only where a running sum, whose error is bounded, does
+    not rule out that it is above the limit: a wide window costs no more than a narrow one.
+    """
 
     limit: float
     window: int = 10
     metric: Metric = "loss"
     name: str = field(default="smoothed", init=False)
     _values: deque[float] = field(init=False, repr=False)
+    _since_above: int = field(default=0, init=False, repr=False)
+    _total: float = field(default=0.0, init=False, repr=False)
+    _error: float = field(default=0.0, init=False, repr=False)
+    _until_exact: int = field(default=0, init=False, repr=False)
+    _harmless: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive("ceiling", self.limit)
-        _positive("window", self.window)
+        _whole("window", self.window)
         self._values = deque(maxlen=self.window)
+        self._harmless = self.limit * self.window * (1 - 4 * sys.float_info.epsilon)
 
     def see(self, seen: Observation) -> str | None:
         """Why it fires with this event; never before the window is full."""
         value = seen.loss if self.metric == "loss" else seen.eval_loss
-        if value is None or not math.isfinite(value):
+        if value is None:
             return None
+        if not -LARGEST < value < LARGEST:
+            if not math.isfinite(value):
+                return None
+            value = math.copysign(LARGEST, value)
         values = self._values
-        values.append(min(max(value, -LARGEST), LARGEST))
-        if len(values) == self.window:
-            mean = math.fsum(values) / self.window
-            if mean > self.limit:
-                what = f"the mean {_WORDS[self.metric]} of the last {self.window}"
-                return f"{what}, {mean:.4g}, is above {self.limit:g}"
+        oldest = values[0] if len(values) == self.window else 0.0
+        values.append(value)
+        self._since_above = 0 if value > self.limit else self._since_above + 1
+        self._until_exact -= 1
+        if self._until_exact <= 0:
+            self._total = total = math.fsum(values)
+            self._error, self._until_exact = abs(total) * sys.float_info.epsilon, self.window
+        else:
+            self._total = total = self._total + (value - oldest)
+            self._error += (abs(value) + abs(oldest) + abs(total)) * sys.float_info.epsilon
+        if len(values) < self.window or total + self._error <= self._harmless:
+            return None
+        mean = self._mean()
+        if mean > self.limit:
+            what = f"the mean {_WORDS[self.metric]} of the last {self.window}"
+            return f"{what}, {mean:.4g}, is above {self.limit:g}"
         return None
+
+    def _mean(self) -> float:
+        # rounded up, it would be above the highest value: losses at the limit are not above it
+        return min(math.fsum(self._values) / len(self._values), max(self._values))
 
     def cap(self) -> float:
         """The limit itself."""
-        return self.limit if self.metric == "loss" else math.inf
+        return self.limit
 
     def room(self) -> int:
         """A mean is above the limit only if some value is."""
-        if self.metric == "loss" and any(value > self.limit for value in self._values):
-            return 0
-        return PLENTY
+        return PLENTY if self._since_above >= len(self._values) else 0
 
-    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+    def skim(self, steps: Sequence[int], values: Sequence[float]) -> None:
         """The window moves on."""
-        if self.metric == "loss":
-            self._values.extend(losses)
+        self._values.extend(values)
+        self._since_above += len(values)
+        self._until_exact = 0
 
     def gauge(self) -> Gauge:
         """The mean as a share of the limit, or how full the window is."""
@@ -161,7 +191,7 @@ class Smoothed:
         if count < self.window:
             text = f"{count} of {self.window} for a mean"
             return Gauge(self.name, None, self.limit, None, text, "warming")
-        mean = math.fsum(self._values) / count
+        mean = self._mean()
         text = f"mean {_WORDS[self.metric]} {mean:.4g} of {self.limit:g}"
         return Gauge(self.name, mean, self.limit, _share(mean, self.limit), text)
 
@@ -182,7 +212,7 @@ class Patience:
     _since: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive("patience", self.logs)
+        _whole("patience", self.logs)
         if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
             raise UsageError(f"min_delta is {self.min_delta:g}, but must be 0 or above.")
 
@@ -210,28 +240,29 @@ class Patience:
         return Gauge(self.name, self._since, self.logs, min(self._since / self.logs, 1.0), text)
 
     def cap(self) -> float:
-        """Any loss will do."""
+        """Any value will do."""
         return math.inf
 
     def room(self) -> int:
         """What is left of its patience, less the event that ends it."""
-        return self.logs - self._since - 1 if self.metric == "loss" else PLENTY
+        return self.logs - self._since - 1
 
-    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+    def skim(self, steps: Sequence[int], values: Sequence[float]) -> None:
         """Find the best one among many."""
-        if self.metric != "loss":
-            return
         if self.min_delta:
-            for step, loss in zip(steps, losses, strict=True):
-                self.see(Observation(step, loss))
+            for step, value in zip(steps, values, strict=True):
+                if value < self._best - self.min_delta or self._best_step is None:
+                    self._best, self._best_step, self._since = value, step, 0
+                else:
+                    self._since += 1
             return
-        lowest = min(losses)
+        lowest = min(values)
         if lowest < self._best:
-            place = losses.index(lowest)
+            place = values.index(lowest)
             self._best, self._best_step = lowest, steps[place]
-            self._since = len(losses) - 1 - place
+            self._since = len(values) - 1 - place
         else:
-            self._since += len(losses)
+            self._since += len(values)
 
 
 @dataclass(slots=True)
@@ -247,7 +278,7 @@ class NonFinite:
     _row: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive("missing", self.missing)
+        _whole("missing", self.missing)
 
     def see(self, seen: Observation) -> str | None:
         """Why it fires with this event."""
@@ -260,9 +291,10 @@ class NonFinite:
                 return f"{self._row} log events in a row carry no loss"
             return None
         self._row = 0
-        for value, words in ((loss, "loss"), (eval_loss, "eval loss")):
-            if value is not None and not math.isfinite(value):
-                return f"the {words} is {value:g}"
+        if loss is not None and not math.isfinite(loss):
+            return f"the loss is {loss:g}"
+        if eval_loss is not None and not math.isfinite(eval_loss):
+            return f"the eval loss is {eval_loss:g}"
         return None
 
     def gauge(self) -> Gauge:
@@ -278,60 +310,72 @@ class NonFinite:
         """An event with a loss is no sign, however many come."""
         return PLENTY
 
-    def skim(self, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """A loss came."""
+    def skim(self, steps: Sequence[int], values: Sequence[float]) -> None:
+        """A value came."""
         self._row = 0
 
 
 class GuardSet:
-    """Several guards over one stream of events, at little cost for each ordinary event.
+    """Several guards over one metric of one stream, at little cost for each ordinary event.
 
-    An event whose loss is below every ceiling, and whose turn cannot end anybody's patience, is put
-    aside; guards take in what was put aside together. What fires, and when, is what would have been
-    found by showing every event to every guard.
+    An event whose value is below every ceiling, and whose turn cannot end anybody's patience, is
+    put aside; guards take in what was put aside together. What fires, and when, is what would have
+    been found by showing every event to every guard.
     """
 
-    __slots__ = ("_cap", "_losses", "_room", "_steps", "guards")
+    __slots__ = ("_alive", "_cap", "_on_loss", "_room", "_steps", "_values", "guards")
 
-    def __init__(self, guards: Sequence[Guard]) -> None:
+    def __init__(self, guards: Sequence[Guard], metric: Metric = "loss") -> None:
         self.guards = list(guards)
+        self._on_loss = metric == "loss"
         self._cap = min([LARGEST, *(guard.cap() for guard in guards)])
         self._room = 0
         self._steps: list[int] = []
-        self._losses: list[float] = []
+        self._values: list[float] = []
+        # an event was put aside that carries only the other metric, which says: no loss is missing
+        self._alive = False
 
     def take(
         self, step: int, loss: float | None, eval_loss: float | None, odd: bool
     ) -> tuple[str, str] | None:
         """Which guard fires with this event, and why; the first one of several."""
-        if (
-            self._room
-            and loss is not None
-            and eval_loss is None
-            and not odd
-            and -LARGEST < loss <= self._cap
-        ):
-            self._room -= 1
-            self._steps.append(step)
-            self._losses.append(loss)
-            return None
+        if self._room and not odd:
+            value, other = (loss, eval_loss) if self._on_loss else (eval_loss, loss)
+            if other is None or -LARGEST < other < LARGEST:
+                if value is None:
+                    if other is not None:
+                        self._alive = True
+                        return None
+                elif -LARGEST < value <= self._cap:
+                    self._room -= 1
+                    self._steps.append(step)
+                    self._values.append(value)
+                    return None
         self.settle()
         seen = Observation(step, loss, eval_loss, odd)
         found: tuple[str, str] | None = None
+        room = PUT_ASIDE
         for guard in self.guards:
             reason = guard.see(seen)
             if reason is not None and found is None:
                 found = guard.name, reason
-        self._room = max(min([PUT_ASIDE, *(guard.room() for guard in self.guards)]), 0)
+            if room > 0:
+                room = min(room, guard.room())
+        self._room = max(room, 0)
         return found
 
     def settle(self) -> None:
         """Have the guards take in what was put aside."""
-        if self._losses:
+        if self._values:
             for guard in self.guards:
-                guard.skim(self._steps, self._losses)
+                guard.skim(self._steps, self._values)
             self._steps.clear()
-            self._losses.clear()
+            self._values.clear()
+        elif self._alive:
+            for guard in self.guards:
+                if isinstance(guard, NonFinite):
+                    guard.skim((), ())
+        self._alive = False
 
     def gauges(self) -> list[Gauge]:
         """How far each is from firing, everything taken in."""
@@ -377,7 +421,7 @@ class SampleRule:
     _rows: dict[tuple[str, int], int] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive("times", self.times)
+        _whole("times", self.times)
 
     @classmethod
     def failed(cls, times: int = 1) -> SampleRule:
@@ -398,13 +442,15 @@ class SampleRule:
         A reply that is no JSON object, or has no such field, counts as a value of None.
         """
 
-        def bad(sample: dict[str, Any]) -> bool | str:
+        def judge(sample: dict[str, Any]) -> bool | str:
             value = field_of(str(sample.get("reply", "")), name)
             if not_in is not None:
-                return value not in not_in and f"{name} is {value!r}"
-            return value == equals and f"{name} is {value!r}"
+                bad = not any(_same(value, allowed) for allowed in not_in)
+            else:
+                bad = _same(value, equals)
+            return bad and f"{name} is {value!r}"
 
-        return cls(bad, times, f"the field {name} of a reply")
+        return cls(judge, times, f"the field {name} of a reply")
 
     def see_sample(self, finding: Finding) -> str | None:
         """Why it fires with this sample."""
@@ -419,7 +465,8 @@ class SampleRule:
         row = self._rows[place] = self._rows.get(place, 0) + 1
         if row < self.times:
             return None
-        what = answer if isinstance(answer, str) else self.words
+        words = answer if isinstance(answer, str) else self.words
+        what = plain(words, limit=REASON_LENGTH, newlines=False)
         often = f" ({row} times in a row)" if self.times > 1 else ""
         return f"at checkpoint {finding.step}, prompt {place[1] + 1}: {what}{often}"
 
@@ -434,9 +481,15 @@ def field_of(reply: str, name: str) -> Any:
     """A field of a reply that should be a JSON object; None where it is none or has none."""
     try:
         value = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for what is nested too deeply
         return None
     return value.get(name) if isinstance(value, dict) else None
+
+
+def _same(value: Any, expected: Any) -> bool:
+    """Equal as JSON is: true is not 1, and a list may be compared with anything."""
+    same: bool = value == expected
+    return same and isinstance(value, bool) == isinstance(expected, bool)
 
 
 def guards_of(
@@ -474,3 +527,12 @@ def _share(value: float, limit: float) -> float:
 def _positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise UsageError(f"{name} is {value!r}, but must be above 0.")
+
+
+def _whole(name: str, value: int) -> None:
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise UsageError(f"{name} is {value!r}, but must be a whole number above 0.")

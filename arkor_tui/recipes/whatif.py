@@ -93,7 +93,8 @@ def what_if(observations: Iterable[Observation], settings: GuardSettings) -> Wha
             min_delta=settings.min_delta,
             non_finite=settings.non_finite,
             metric=settings.metric,
-        )
+        ),
+        settings.metric,
     )
     on_loss = settings.metric == "loss"
     found: tuple[str, str] | None = None
@@ -104,7 +105,7 @@ def what_if(observations: Iterable[Observation], settings: GuardSettings) -> Wha
     for step, loss, eval_loss, odd in observations:
         events += 1
         value = loss if on_loss else eval_loss
-        if value is not None and value < lowest:
+        if value is not None and -math.inf < value < lowest:
             lowest = value
         if found is None:
             found = guards.take(step, loss, eval_loss, odd)

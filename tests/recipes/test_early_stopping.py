@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import gc
+import math
+import weakref
+from contextlib import aclosing
 
 import pytest
 
@@ -170,6 +173,67 @@ async def test_asked_from_outside(server: Server) -> None:
     assert result.reason == "a person said so"
 
 
+async def test_asked_before_there_is_a_run(server: Server) -> None:
+    server.script(stream(started(), server.cancelled, CANCELLED, END))
+    guard = EarlyStopping()
+    guard.request("not today")
+    assert (await a_trainer(server, guard).wait()).reason == "not today"
+
+
+async def test_asked_twice_and_by_a_guard_it_still_stops_once(server: Server) -> None:
+    server.script(stream(started(), log(1, loss=7.0), server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0)
+    guard.request("first")
+    guard.request("second")
+    trainer = a_trainer(server, guard)
+    assert (await trainer.wait()).status == "cancelled"
+    assert len(server.cancellations) == 1
+    assert phases(trainer) == ["stopping", "stopped"]
+
+
+async def test_asking_after_the_end_changes_nothing(server: Server) -> None:
+    server.script(stream(started(), completed(), END))
+    controller = AbortController()
+    guard = EarlyStopping(abort_signal=controller.signal)
+    assert (await a_trainer(server, guard).wait()).status == "completed"
+    guard.request("too late")
+    controller.abort("too late")
+    await asyncio.sleep(0)  # what was asked for has been looked at
+    assert server.cancellations == []
+    assert guard.reason is None
+
+
+def test_asking_when_the_loop_has_closed_is_harmless() -> None:
+    controller = AbortController()
+    guard = EarlyStopping(abort_signal=controller.signal)
+
+    async def attach() -> None:
+        guard.attached(Trainer.attach("job-1"))
+
+    asyncio.run(attach())
+    guard.request("nobody is there")
+    controller.abort("nobody is there")
+
+
+async def test_a_signal_that_lives_on_keeps_no_run_alive(server: Server) -> None:
+    server.script(stream(started(), completed(), END))
+    controller = AbortController()
+    guard = EarlyStopping(abort_signal=controller.signal)
+    await a_trainer(server, guard).wait()
+    kept = weakref.ref(guard)
+    del guard
+    gc.collect()
+    assert kept() is None
+
+
+async def test_a_finding_holds_only_what_json_can_say(server: Server) -> None:
+    infinite = log(1).replace(b"1.5", b"1e999")
+    server.script(stream(started(), infinite, CANCELLED, END))
+    trainer = a_trainer(server, EarlyStopping(ceiling=5.0, non_finite=False))
+    assert (await trainer.wait()).reason == "the loss inf is above 5"
+    assert [f.data["value"] for f in trainer.hooks.findings] == [None, None]
+
+
 async def test_an_abort_signal_stops_the_job_too(server: Server) -> None:
     server.script(stream(started(), log(1), server.cancelled, CANCELLED, END))
     controller = AbortController()
@@ -192,9 +256,30 @@ def past(*frames: bytes) -> list[StreamEvent]:
     return events
 
 
-async def resumed(server: Server, guard: EarlyStopping, *before: bytes) -> Trainer:
+class Marks:
+    """What outlives a process."""
+
+    def __init__(self) -> None:
+        self.marks: set[str] = set()
+
+    async def keep(self, finding: Finding) -> None:
+        """The trainer has it too."""
+
+    async def mark(self, mark: str) -> bool:
+        is_new = mark not in self.marks
+        self.marks.add(mark)
+        return is_new
+
+    async def was_marked(self, mark: str) -> bool:
+        return mark in self.marks
+
+
+async def resumed(
+    server: Server, guard: EarlyStopping, *before: bytes, keeper: Marks | None = None
+) -> Trainer:
     server.job = {**server.job, "status": "running"}
     trainer = attached(server, guard)
+    trainer.hooks.keeper = keeper
     await trainer.start()
     trainer.replay(past(*before))
     return trainer
@@ -210,18 +295,78 @@ async def test_patience_goes_on_where_it_was(server: Server) -> None:
     assert "3 values" in result.reason
 
 
-@pytest.mark.parametrize("action", ["now", "checkpoint"])
-async def test_what_had_fired_before_a_kill_is_made_up_for(server: Server, action: Any) -> None:
-    server.script(stream(log(2), log(3), checkpoint(3), server.cancelled, CANCELLED, END))
-    guard = EarlyStopping(ceiling=5.0, action=action)
+async def test_what_had_fired_before_a_kill_is_made_up_for(server: Server) -> None:
+    # nothing is sent before the stop: it must not need an event
+    server.script(stream(server.cancelled, log(2), CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0)
     trainer = await resumed(server, guard, started(), log(1, loss=7.0))
     assert server.cancellations == []
+    result = await trainer.wait()
+    assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
+    assert len(server.cancellations) == 1
+    assert phases(trainer) == ["stopping", "stopped"]
+
+
+async def test_what_was_armed_before_a_kill_is_armed_again(server: Server) -> None:
+    server.script(stream(log(2), log(3), checkpoint(3), server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint")
+    trainer = await resumed(server, guard, started(), log(1, loss=7.0))
+    assert guard.gauges()[0].state == "armed"
     stops: list[int] = []
     trainer.callbacks.append(Counting(server, stops))
     result = await trainer.wait()
     assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
-    # now: with the first event that comes; checkpoint: not before one
-    assert stops == ([1, 1] if action == "now" else [0, 0])
+    assert stops == [0, 0]
+
+
+async def test_after_a_kill_a_checkpoint_is_not_waited_for_forever_either(server: Server) -> None:
+    server.script(stream(server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint", checkpoint_limit=0.0)
+    trainer = await resumed(server, guard, started(), log(1, loss=7.0))
+    assert (await trainer.wait()).status == "cancelled"
+    assert len(server.cancellations) == 1
+
+
+async def test_what_a_sample_armed_is_not_lost_in_a_kill(server: Server) -> None:
+    keeper = Marks()
+    server.job = {**server.job, "status": "running"}
+    server.script(stream(started(), checkpoint(5), log(6), asyncio.Event()))
+    rule = SampleRule.failed()
+    first = attached(server, EarlyStopping(samples=rule, action="checkpoint"), Probe())
+    first.hooks.keeper = keeper
+    async with aclosing(first.events()) as events:
+        async for item in events:
+            if item.id == "7":
+                break
+    assert phases(first) == ["armed"]
+    assert server.cancellations == []
+
+    server.script(stream(log(7), checkpoint(10), server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(samples=rule, action="checkpoint")
+    past_events = started(), checkpoint(5), log(6)
+    second = await resumed(server, guard, *past_events, keeper=keeper)
+    result = await second.wait()
+    assert (result.status, result.reason) == (
+        "cancelled", "a rule for samples fired before a restart",
+    )  # fmt: skip
+    assert len(server.cancellations) == 1
+
+
+async def test_what_a_person_asked_for_is_not_lost_in_a_kill(server: Server) -> None:
+    keeper = Marks()
+    await keeper.mark("EarlyStopping fired: request")
+    server.script(stream(server.cancelled, CANCELLED, END))
+    trainer = await resumed(server, EarlyStopping(), started(), log(1), keeper=keeper)
+    assert (await trainer.wait()).reason == "asked to stop before a restart"
+    assert len(server.cancellations) == 1
+
+
+async def test_a_quiet_restart_stops_nothing(server: Server) -> None:
+    server.script(stream(log(2), completed(), END))
+    guard = EarlyStopping(ceiling=5.0, samples=SampleRule.failed())
+    trainer = await resumed(server, guard, started(), log(1), keeper=Marks())
+    assert (await trainer.wait()).status == "completed"
+    assert server.cancellations == []
 
 
 class Counting(Callback):
@@ -252,6 +397,12 @@ async def test_a_past_that_has_ended_is_left_alone(server: Server) -> None:
 def test_an_action_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match="now, checkpoint"):
         EarlyStopping(action="later")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan])
+def test_a_limit_without_a_meaning(seconds: float) -> None:
+    with pytest.raises(UsageError, match="checkpoint_limit"):
+        EarlyStopping(action="checkpoint", checkpoint_limit=seconds)
 
 
 def test_confirmation_has_a_limit() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -57,6 +59,12 @@ def _nones() -> Iterable[None]:
         (Patience(2), [math.inf, math.inf], 1),
         (NonFinite(), [1.0, None, 1.0, math.inf], 3),
         (NonFinite(), [-math.inf], 0),
+        (NonFinite(), [1.0, math.nan], 1),
+        (Ceiling(5.0), [math.nan, 5.1], 1),
+        (Smoothed(5.0, 2), [9.0, math.nan, 1.0, 9.1], 3),
+        # their exact sum, rounded, is above three times the limit
+        (Smoothed(0.1, 3), [0.1, 0.1, 0.1, 0.1], None),
+        (Patience(2), [1.0, math.nan, math.nan], 2),
         (NonFinite(3), [None, None, 1.0, None, None, None], 5),
         (NonFinite(3), [1.0, None, None], None),
     ],
@@ -108,19 +116,30 @@ def test_gauges_go_from_far_to_near() -> None:
     assert NonFinite().gauge().share == 0.0
 
 
+@settings(max_examples=300)
 @given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60),
+    st.lists(
+        st.one_of(
+            st.floats(allow_nan=False, allow_infinity=False), st.floats(-10, 10), st.just(0.1)
+        ),
+        max_size=60,
+    ),
     st.integers(1, 8),
-    st.floats(0.001, 1e6),
-)
+    st.one_of(st.floats(0.001, 1e6), st.floats(0.05, 5)),
+)  # fmt: skip
 def test_the_running_mean_decides_as_the_exact_one(
     values: list[float], window: int, limit: float
 ) -> None:
     guard = Smoothed(limit, window)
     for place, value in enumerate(values):
         last = [min(max(v, -1e290), 1e290) for v in values[max(place - window + 1, 0) : place + 1]]
-        exact = len(last) == window and math.fsum(last) / window > limit
-        assert (guard.see(Observation(place, value)) is not None) == exact
+        above = sum(map(Fraction, last)) > Fraction(limit) * window
+        told = guard.see(Observation(place, value)) is not None
+        mean = math.fsum(last) / window
+        if math.isclose(mean, limit, rel_tol=1e-15):  # what the last digit cannot tell
+            assert told is False or len(last) == window
+        else:
+            assert told == (len(last) == window and above)
 
 
 @given(st.lists(st.floats(0, 10), max_size=50), st.integers(1, 6), st.floats(0, 1))
@@ -165,9 +184,28 @@ def test_a_typed_field_of_a_reply_can_stop_a_run() -> None:
         "at checkpoint 5, prompt 1: category is '??'"
     )
     assert known.see_sample(sample(5, reply="no json")) is not None
+    assert known.see_sample(sample(5, reply="[" * 100_000)) is not None
+    odd = SampleRule.field("category", not_in={"auth", "billing"})
+    assert odd.see_sample(sample(5, reply='{"category": ["auth"]}')) == (
+        "at checkpoint 5, prompt 1: category is ['auth']"
+    )
+    one = SampleRule.field("urgent", equals=1)
+    assert one.see_sample(sample(5, reply='{"urgent": true}')) is None
+    assert one.see_sample(sample(5, reply='{"urgent": 1}')) is not None
     low = SampleRule.field("urgency", equals="low")
     assert low.see_sample(sample(5, reply='{"urgency": "low"}')) is not None
     assert low.see_sample(sample(5, reply='["low"]')) is None
+
+
+def test_a_reply_does_not_fill_the_reason() -> None:
+    rule = SampleRule.field("category", not_in=["auth"])
+    reason = rule.see_sample(sample(5, reply=json.dumps({"category": "x" * 100_000})))
+    assert reason is not None
+    assert len(reason) < 300
+    mine = SampleRule(lambda data: str(data["reply"]))
+    assert mine.see_sample(sample(5, reply="\x1b[31mred\nand more")) == (
+        "at checkpoint 5, prompt 1: red and more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +215,9 @@ def test_a_typed_field_of_a_reply_can_stop_a_run() -> None:
         {"ceiling": math.nan},
         {"ceiling": 5.0, "window": 0},
         {"window": 10},
+        {"ceiling": 5.0, "window": 2.5},
         {"patience": -1},
+        {"patience": 2.5},
         {"patience": 3, "min_delta": -0.1},
         {"metric": "accuracy", "ceiling": 1.0},
     ],
@@ -191,7 +231,7 @@ def test_settings_without_a_meaning_are_refused(settings: dict[str, object]) -> 
         guards_of(**{**usual, **settings})  # type: ignore[arg-type]
 
 
-ORDINARY = st.floats(0, 4)
+ORDINARY = st.one_of(st.floats(0, 4), st.sampled_from([0.1, 3.1, 3.3]))
 EVENTS = st.lists(
     st.tuples(
         st.one_of(
@@ -205,7 +245,7 @@ EVENTS = st.lists(
 )  # fmt: skip
 SETTINGS = st.fixed_dictionaries(
     {
-        "ceiling": st.one_of(st.none(), st.floats(3, 9)),
+        "ceiling": st.one_of(st.none(), st.floats(3, 9), st.sampled_from([0.1, 3.1, 3.3])),
         "window": st.one_of(st.none(), st.integers(1, 12)),
         "patience": st.one_of(st.none(), st.integers(1, 100)),
         "min_delta": st.sampled_from([0.0, 0.0, 0.01]),
@@ -222,7 +262,7 @@ def test_putting_events_aside_changes_nothing(
 ) -> None:
     if chosen["ceiling"] is None:
         chosen["window"] = None
-    together, alone = GuardSet(guards_of(**chosen)), guards_of(**chosen)
+    together, alone = GuardSet(guards_of(**chosen), chosen["metric"]), guards_of(**chosen)
     for step, (loss, eval_loss, odd) in enumerate(events):
         seen = Observation(step, loss, eval_loss, odd)
         found = [(g.name, why) for g in alone if (why := g.see(seen)) is not None]
