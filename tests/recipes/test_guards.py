@@ -269,3 +269,18 @@ def test_putting_events_aside_changes_nothing(
         assert together.take(step, loss, eval_loss, odd) == (found[0] if found else None)
         if step % 37 == 0:
             assert together.gauges() == [guard.gauge() for guard in alone]
+
+
+def test_a_mean_knows_of_what_was_put_aside() -> None:
+    guards = GuardSet([Smoothed(5.0, 4)])
+    for step, loss in enumerate([0.0, 4.9, 4.9, 4.9], 1):
+        assert guards.take(step, loss, None, False) is None
+    assert guards.take(5, 9.0, None, False) is not None
+
+
+def test_an_eval_loss_that_was_put_aside_is_a_sign_of_life() -> None:
+    guards = GuardSet([NonFinite(2)])
+    for step, (loss, eval_loss) in enumerate([(1.0, None), (None, None), (None, 1.0)], 1):
+        assert guards.take(step, loss, eval_loss, False) is None
+    assert guards.take(4, None, None, False) is None
+    assert guards.take(5, None, None, False) is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arkor_tui.api.events import TrainingLog, parse_event
-from arkor_tui.cli import main
+from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity
 from arkor_tui.monitor.whatif import observations
+from arkor_tui.recipes.early_stopping import EarlyStopping
 from arkor_tui.recipes.guards import Observation, guards_of
 from arkor_tui.recipes.whatif import GuardSettings, what_if
+from arkor_tui.training.contexts import LogContext
 from tests.history.material import event, job
+from tests.training.scripted import JOB
 
 SETTINGS = GuardSettings(ceiling=5.0, window=2, patience=4)
 LOSS = st.one_of(st.floats(0, 10), st.none(), st.just("nan"), st.just(1e309))
@@ -85,21 +89,43 @@ def test_a_run_that_would_have_gone_on() -> None:
     assert what_if([], SETTINGS).lines() == ["Nothing was logged."]
 
 
-def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with Archive.open() as archive:
-        key = archive.register(RunIdentity("local", "o", "p", "job-7"), job("job-7"))
-        archive.append(
-            key, [logged(step, step, 9.0 if step > 6 else 1.0, None) for step in range(1, 11)]
-        )
-    assert main(["what-if", "job-7", "--ceiling", "5", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == {
-        "type": "what-if", "jobId": "job-7", "step": 7, "guard": "ceiling",
-        "reason": "the loss 9 is above 5", "lastStep": 10, "savedSteps": 3, "savedShare": 0.3,
-        "bestBefore": 1.0, "bestAfter": 9.0, "tooEarly": False,
-    }  # fmt: skip
-    assert main(["what-if", "job-7", "--patience", "3"]) == 0
-    assert "stopped at step 4" in capsys.readouterr().out
-    assert main(["what-if", "job-7", "--window", "3"]) == 2
-    assert "no" in capsys.readouterr().err
-    assert main(["what-if", "nothing"]) == 2
+def test_an_infinite_loss_is_no_best_one() -> None:
+    seen = [Observation(step, loss) for step, loss in enumerate([1.0, -math.inf, 0.5], 1)]
+    found = what_if(seen, SETTINGS)
+    assert (found.step, found.best_before, found.best_after) == (2, 1.0, 0.5)
+
+
+NUMBERS = st.lists(
+    st.tuples(
+        st.one_of(st.floats(0, 4), st.floats(0, 4), st.floats(0, 12), st.none(), st.just(math.inf)),
+        st.one_of(st.none(), st.floats(0, 12), st.just(-math.inf)),
+        st.sampled_from([False] * 30 + [True]),
+    ),
+    max_size=200,
+)
+CHOSEN = st.builds(
+    GuardSettings,
+    ceiling=st.floats(3, 9),
+    window=st.one_of(st.none(), st.integers(1, 12)),
+    patience=st.one_of(st.none(), st.integers(1, 60)),
+    min_delta=st.sampled_from([0.0, 0.01]),
+    non_finite=st.booleans(),
+    metric=st.sampled_from(["loss", "eval_loss"]),
+)
+
+
+@given(NUMBERS, CHOSEN)
+def test_it_stops_where_early_stopping_does(rows: list[Any], chosen: GuardSettings) -> None:
+    told = Job.model_validate(JOB)
+    guard = EarlyStopping(**asdict(chosen))
+    stopped: int | None = None
+    for step, (loss, eval_loss, odd) in enumerate(rows, 1):
+        names = {"loss": "nan"} if odd else {}
+        # told as after a restart: judged as live, and nothing is done about it
+        guard.on_replayed(LogContext(told, step, loss, eval_loss, non_finite=names))
+        if guard.reason is not None:
+            stopped = step
+            break
+    seen = [Observation(step, *row) for step, row in enumerate(rows, 1)]
+    found = what_if(seen, chosen)
+    assert (found.step, found.reason) == (stopped, guard.reason)
