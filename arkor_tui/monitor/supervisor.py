@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -146,30 +147,15 @@ async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
     """
     log_path = path_of(record).with_suffix(".log")
     folder = Path(record.trainer_file).parent if record.trainer_file else Path.home()
-    with os.fdopen(os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as log:
-        begin = log_path.stat().st_size
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "arkor_tui", "supervise", str(record.key),
-            "--archive", str(archive),
-            stdin=subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # a dropped terminal must not take it down
-            cwd=folder if folder.is_dir() else "/",
-        )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            line = await process.stdout.readline()
-            count = _ready_with(line)
-            if count is not None:
-                return Supervisor(process.pid, count)
-            await process.wait()
-    except TimeoutError:
+    begin, line, process = await asyncio.to_thread(_start, record.key, archive, log_path, folder)
+    count = _ready_with(line)
+    if count is not None:
+        return Supervisor(process.pid, count)
+    if process.poll() is None:
         raise SupervisorError(
             f"The supervisor did not start within {_START_SECONDS:g} seconds.",
             hint=f"Its log is {log_path}.",
-        ) from None
+        )
     state = await asyncio.to_thread(read_watch, path_of(record))
     if state is not None:
         raise AlreadyWatchedError(state)
@@ -178,6 +164,33 @@ async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
         "The supervisor did not start: " + (plain(said, limit=1_000) or "it said nothing."),
         hint=f"Its log is {log_path}.",
     )
+
+
+def _start(
+    key: int, archive: Path, log_path: Path, folder: Path
+) -> tuple[int, bytes, subprocess.Popen[bytes]]:
+    """Where its log begins, its first line, and the process; blocks until there is a line.
+
+    No process of asyncio: its transport would kill the supervisor when the loop is closed.
+    """
+    descriptor = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "ab") as log:
+        begin = log_path.stat().st_size
+        process = subprocess.Popen(
+            [sys.executable, "-m", "arkor_tui", "supervise", str(key), "--archive", str(archive)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # a dropped terminal must not take it down
+            cwd=folder if folder.is_dir() else "/",
+        )
+    assert process.stdout is not None
+    with process.stdout as out:
+        ready, _, _ = select.select([out], [], [], _START_SECONDS)
+        line = out.readline() if ready else b""
+    if ready and not line:
+        process.wait()
+    return begin, line, process
 
 
 async def stop_supervisor(record: RunRecord) -> bool:

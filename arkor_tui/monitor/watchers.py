@@ -72,8 +72,13 @@ class Watchers:
         """
         from .supervisor import start_supervisor
 
-        started = await start_supervisor(record, self._archive.path)
-        key, count = record.key, started.callbacks
+        key = record.key
+        self._starting.add(key)  # whoever looks for lost runs meanwhile leaves it alone
+        try:
+            started = await start_supervisor(record, self._archive.path)
+        finally:
+            self._starting.discard(key)
+        count = started.callbacks
         await self._archive.write(lambda a: a.set_recipes(key, count, None))
         return started
 
