@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +104,10 @@ def _ready(info: ServingInfo, args: argparse.Namespace) -> None:
     if args.allow_anonymous:
         note("Anonymous clients are allowed: every program on this machine may train here.")
     if args.json:
-        emit("serving", {"url": info.url, "tokenFile": str(info.token_file), "pid": info.pid})
+        try:
+            emit("serving", {"url": info.url, "tokenFile": str(info.token_file), "pid": info.pid})
+        except BrokenPipeError:  # whoever started it is gone; jobs go on, and others may come
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         return
     say(f"Serving at {info.url}")
     say(f"Token file: {info.token_file}")

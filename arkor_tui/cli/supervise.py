@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from arkor_tui.monitor.supervisor import supervise
 
     def ready(line: dict[str, object]) -> None:
-        print(json.dumps(line), flush=True)
+        with suppress(BrokenPipeError):  # whoever started this is gone: it watches all the more
+            print(json.dumps(line), flush=True)
         # whoever started this reads no further; what recipes print belongs into the log
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 

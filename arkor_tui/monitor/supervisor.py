@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import select
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +13,7 @@ from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import RunRecord
-from arkor_tui.plain import plain
+from arkor_tui.training.detached import start_detached
 from arkor_tui.training.embedded import ensure_embedded_backend
 from arkor_tui.training.trainer import Trainer
 from arkor_tui.workspace.watching import WatchState, read_watch
@@ -69,7 +66,6 @@ async def supervise(
                     hint=f"It was started from {record.trainer_file or 'no file'}.",
                 )
             callbacks = await asyncio.to_thread(load_recipes, files)
-            ready({"type": "supervising", "pid": os.getpid(), "callbacks": len(callbacks)})
             leave = asyncio.Event()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,6 +75,7 @@ async def supervise(
             trainer.hooks.on_error = "report"
             monitor = RunMonitor(session.archive, trainer, record=record, origin=record.origin)
             async with telling(watch, trainer, "supervisor", lambda: problem_of(monitor.state)):
+                ready({"type": "supervising", "pid": os.getpid(), "callbacks": len(callbacks)})
                 watching = asyncio.create_task(_watch(session, monitor, record), name="watch")
                 leaving = asyncio.create_task(leave.wait(), name="leave")
                 try:
@@ -147,11 +144,16 @@ async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
     """
     log_path = path_of(record).with_suffix(".log")
     folder = Path(record.trainer_file).parent if record.trainer_file else Path.home()
-    begin, line, process = await asyncio.to_thread(_start, record.key, archive, log_path, folder)
-    count = _ready_with(line)
-    if count is not None:
-        return Supervisor(process.pid, count)
-    if process.poll() is None:
+    started = await start_detached(
+        ("supervise", str(record.key), "--archive", str(archive)),
+        log=log_path,
+        cwd=folder if folder.is_dir() else Path("/"),
+        seconds=_START_SECONDS,
+    )
+    told = started.told("supervising")
+    if told is not None:
+        return Supervisor(started.pid, int(told["callbacks"]))
+    if not started.has_ended:
         raise SupervisorError(
             f"The supervisor did not start within {_START_SECONDS:g} seconds.",
             hint=f"Its log is {log_path}.",
@@ -159,38 +161,11 @@ async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
     state = await asyncio.to_thread(read_watch, path_of(record))
     if state is not None:
         raise AlreadyWatchedError(state)
-    said = await asyncio.to_thread(_read_from, log_path, begin)
+    said = await asyncio.to_thread(started.said)
     raise SupervisorError(
-        "The supervisor did not start: " + (plain(said, limit=1_000) or "it said nothing."),
+        "The supervisor did not start: " + (said or "it said nothing."),
         hint=f"Its log is {log_path}.",
     )
-
-
-def _start(
-    key: int, archive: Path, log_path: Path, folder: Path
-) -> tuple[int, bytes, subprocess.Popen[bytes]]:
-    """Where its log begins, its first line, and the process; blocks until there is a line.
-
-    No process of asyncio: its transport would kill the supervisor when the loop is closed.
-    """
-    descriptor = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "ab") as log:
-        begin = log_path.stat().st_size
-        process = subprocess.Popen(
-            [sys.executable, "-m", "arkor_tui", "supervise", str(key), "--archive", str(archive)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # a dropped terminal must not take it down
-            cwd=folder if folder.is_dir() else "/",
-        )
-    assert process.stdout is not None
-    with process.stdout as out:
-        ready, _, _ = select.select([out], [], [], _START_SECONDS)
-        line = out.readline() if ready else b""
-    if ready and not line:
-        process.wait()
-    return begin, line, process
 
 
 async def stop_supervisor(record: RunRecord) -> bool:
@@ -217,15 +192,3 @@ async def stop_supervisor(record: RunRecord) -> bool:
 def watch_of(record: RunRecord) -> WatchState | None:
     """Which process watches a run, and how it stands; None where none does."""
     return read_watch(path_of(record))
-
-
-def _ready_with(line: bytes) -> int | None:
-    try:
-        told = json.loads(line)
-        return int(told["callbacks"]) if told["type"] == "supervising" else None
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _read_from(path: Path, begin: int) -> str:
-    return path.read_bytes()[begin:].decode("utf-8", "replace").strip()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +11,10 @@ import httpx
 
 from arkor_tui.api.client import tls_for
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
 from arkor_tui.workspace.folders import local_backend_dir
 from arkor_tui.workspace.local_backend import LocalBackendInfo, read_local_backend
+
+from .detached import Detached, start_detached
 
 EMBEDDED_HEADER = "X-Arkor-Tui-Backend"
 """Every answer of the embedded backend carries it, refusals too."""
@@ -70,48 +68,28 @@ async def ensure_embedded_backend(
 
 async def _start(folder: Path) -> LocalBackendInfo:
     log_path = folder / "serve.log"
-    with log_path.open("ab") as log:
-        log_path.chmod(0o600)
-        begin = log.tell()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "arkor_tui",
-            "serve",
-            "--json",
-            stdin=subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # a dropped terminal must not take it down
-            cwd="/",
-        )
+    started = await start_detached(
+        ("serve", "--json"), log=log_path, cwd=Path("/"), seconds=_START_SECONDS
+    )
+    if started.told("serving"):
+        info = read_local_backend()
+        if info is not None:
+            return info
     try:
         async with asyncio.timeout(_START_SECONDS):
-            assert process.stdout is not None
-            line = await process.stdout.readline()
-            if _is_ready(line):
-                info = read_local_backend()
-                if info is not None:
-                    return info
-            # it ended; perhaps because somebody else's start was faster
-            await process.wait()
-            return await _of_another_start(log_path, begin)
+            # perhaps it ended because somebody else's start was faster
+            if started.has_ended:
+                return await _of_another_start(started)
     except TimeoutError:
-        raise EmbeddedBackendError(
-            f"The embedded backend did not start within {_START_SECONDS:g} seconds.",
-            hint=f"Its log is {log_path}; `arkor-tui serve` runs it in the foreground.",
-        ) from None
+        pass
+    raise EmbeddedBackendError(
+        f"The embedded backend did not start within {_START_SECONDS:g} seconds.",
+        hint=f"Its log is {log_path}; `arkor-tui serve` runs it in the foreground.",
+    )
 
 
-def _is_ready(line: bytes) -> bool:
-    try:
-        return bool(json.loads(line)["type"] == "serving")
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-async def _of_another_start(log_path: Path, begin: int) -> LocalBackendInfo:
-    said = await asyncio.to_thread(_read_from, log_path, begin)
+async def _of_another_start(started: Detached) -> LocalBackendInfo:
+    said = await asyncio.to_thread(started.said)
     if "already" in said:
         while True:  # the caller's time-out ends this
             info = read_local_backend()
@@ -119,13 +97,9 @@ async def _of_another_start(log_path: Path, begin: int) -> LocalBackendInfo:
                 return info
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     raise EmbeddedBackendError(
-        "The embedded backend did not start: " + (plain(said, limit=1_000) or "it said nothing."),
-        hint=f"Its log is {log_path}; `arkor-tui serve` runs it in the foreground.",
+        "The embedded backend did not start: " + (said or "it said nothing."),
+        hint=f"Its log is {started.log}; `arkor-tui serve` runs it in the foreground.",
     )
-
-
-def _read_from(path: Path, begin: int) -> str:
-    return path.read_bytes()[begin:].decode("utf-8", "replace").strip()
 
 
 async def _answers(info: LocalBackendInfo) -> bool:

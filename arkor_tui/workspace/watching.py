@@ -89,6 +89,8 @@ def take_watch(path: Path) -> Watch | None:
             raise write_failed(path, error) from error
         if _lock(descriptor, fcntl.LOCK_EX):
             if _is_at(descriptor, path):
+                with suppress(OSError):  # what a killed holder said is no longer true
+                    path.with_suffix(".json").unlink()
                 return Watch(path, descriptor)
             os.close(descriptor)  # released, and so deleted, between opening and locking
             continue

@@ -68,6 +68,10 @@ def test_one_process_watches_and_others_see_it(path: Path) -> None:
     assert read_watch(path) is None
     watch = take_watch(path)
     assert watch is not None
+    # and nothing of what it said is taken for what the next one says
+    between = read_watch(path)
+    assert between is not None
+    assert (between.pid, between.gauges) == (0, ())
     watch.tell(WatchState(os.getpid(), "app", 2.0))
     other, said = hold(path)
     assert said == "busy"
