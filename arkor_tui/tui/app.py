@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from .chart.frame import Symbols
 
+_OFFER_SECONDS = 6.0
+
 VIEWS = ("runs", "setup", "live", "console")
 
 
@@ -126,7 +128,7 @@ class ArkorApp(App[None]):
         self._view, self._last_view = "runs", "runs"
         self._titled = ""
         self._unfinished = ""
-        self._offered: set[tuple[int, int]] = set()
+        self._offered: dict[int, tuple[int, float]] = {}  # by run: checkpoint and moment
         session.monitors.on_update = self._updated
         session.on_report = self._report
 
@@ -364,16 +366,20 @@ class ArkorApp(App[None]):
 
     def _offer_checkpoint(self, monitor: RunMonitor, step: int) -> None:
         record = monitor.record
-        if record is None or record.is_terminal or (record.key, step) in self._offered:
+        if record is None or record.is_terminal:
             return
-        self._offered.add((record.key, step))
+        offered, when = self._offered.get(record.key, (-1, 0.0))
+        # where checkpoints come fast, one offer at a time: they must not cover the screen
+        if step <= offered or (offered >= 0 and time.monotonic() - when < _OFFER_SECONDS):
+            return
+        self._offered[record.key] = (step, time.monotonic())
         if self._view == "console" or not self.session.can_talk:
             return
         self.notify(
             f"Checkpoint {step} is ready: press i to talk to it.",
             title=plain(record.name, limit=60, newlines=False),
             markup=False,
-            timeout=6,
+            timeout=_OFFER_SECONDS,
         )
 
     def _tell_end(self, monitor: RunMonitor) -> None:
