@@ -24,6 +24,8 @@ from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity, RunQuery
 
+from .report import Figure, at_least, at_most, command_line, show
+
 RATIO_TARGET = 1.2
 LONG_RUN_TARGET_MS = 500.0
 APPEND_TARGET = 20_000.0
@@ -213,9 +215,23 @@ def measure(runs: int, events: int, rounds: int) -> dict[str, float]:
     return figures
 
 
+def figures_of(found: dict[str, float], runs: int, events: int) -> list[Figure]:
+    """What was found, with the targets."""
+    return [
+        at_most(RATIO_TARGET, f"first runs of {runs:,}, against 10", found["pageRatio"]),
+        Figure(f"archive opened and first runs of {runs:,} read", found["pageManyMs"], "ms"),
+        Figure(f"search in the names of {runs:,} runs", found["searchRunsMs"], "ms"),
+        at_most(LONG_RUN_TARGET_MS, f"run of {events:,} events read", found["totalMs"], "ms"),
+        Figure("its search without a find", found["fruitlessSearchMs"], "ms"),
+        Figure("memory of the process that read it", found["rssMiB"], "MiB"),
+        at_least(APPEND_TARGET, "events archived", found["eventsPerSecond"], "/s"),
+        Figure(f"events archived behind {events:,}", found["eventsPerSecondAtEnd"], "/s"),
+    ]
+
+
 def main() -> int:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = command_line(__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -225,26 +241,8 @@ def main() -> int:
     if options.read:
         print(json.dumps(read_long_run(options.read)))
         return 0
-    figures = measure(options.runs, options.events, options.rounds)
-    good = (
-        figures["pageRatio"] <= RATIO_TARGET
-        and figures["totalMs"] <= LONG_RUN_TARGET_MS
-        and figures["eventsPerSecond"] >= APPEND_TARGET
-    )
-    if options.json:
-        print(json.dumps({"name": "archive", **figures}))
-    else:
-        print(
-            f"first page {figures['pageManyMs']:.1f} ms with {options.runs:,} runs, "
-            f"{figures['pageFewMs']:.1f} ms with 10: {figures['pageRatio']:.2f} times (target: at "
-            f"most {RATIO_TARGET:g}); run of {options.events:,} events opened in "
-            f"{figures['totalMs']:.0f} ms with {figures['rssMiB']:.0f} MiB (target: at most "
-            f"{LONG_RUN_TARGET_MS:.0f} ms with the screen); {figures['eventsPerSecond']:,.0f} "
-            f"events/s written, {figures['eventsPerSecondAtEnd']:,.0f} at its end (target: at "
-            f"least {APPEND_TARGET:,.0f}); search without a find "
-            f"{figures['fruitlessSearchMs']:.0f} ms"
-        )
-    return 0 if good else 1
+    found = measure(options.runs, options.events, options.rounds)
+    return show(figures_of(found, options.runs, options.events), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,7 @@ whether one of them grows or all do; 100 events on 100,000 points in at most 4.5
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import os
-import platform
 import random
 import statistics
 import time
@@ -23,9 +19,12 @@ from collections.abc import Callable, Sequence
 from arkor_tui.history.series import Series
 from arkor_tui.tui.chart.frame import ChartSpec, LineSpec, draw
 
+from .report import Figure, at_most, command_line, run
+
 WIDTH, HEIGHT = 100, 30
 FRAME_MS, RATIO = 15.0, 1.3
 OPEN_MS, MANY_MS, LIVE_MS = 500.0, 13.0, 4.5
+COUNT = 15  # frames for each median
 
 
 def numbers(count: int, seed: int = 1) -> tuple[array[float], array[float]]:
@@ -73,13 +72,13 @@ def moved_on(picture: ChartSpec, growing: Sequence[Series]) -> float:
     return milliseconds(lambda: draw(picture))
 
 
-def measure(count: int) -> dict[str, float]:
-    """Every figure, in milliseconds where the name does not say otherwise."""
+def measure() -> list[Figure]:
+    """Every figure."""
     short, long = Series(*numbers(1_000)), Series(*numbers(1_000_000))
     first = milliseconds(lambda: draw(spec(long)))
     # alternating, so that a machine that slows down slows both
     small, large = [], []
-    for _ in range(count):
+    for _ in range(COUNT):
         small.append(frames(spec(short), [short], 3))
         large.append(frames(spec(long), [long], 3))
     raw = [numbers(50_000, seed) for seed in range(20)]
@@ -90,8 +89,8 @@ def measure(count: int) -> dict[str, float]:
         draw(spec(*opened))
 
     opening = milliseconds(open_many)
-    many = frames(spec(*opened), opened[:1], count)
-    all_new = frames(spec(*opened), opened, count)
+    many = frames(spec(*opened), opened[:1], COUNT)
+    all_new = frames(spec(*opened), opened, COUNT)
     moved = [moved_on(spec(*opened), opened) for _ in range(3)]
     live = Series(*numbers(100_000))
     edges = [0.0, 100_000.0]
@@ -104,52 +103,23 @@ def measure(count: int) -> dict[str, float]:
         live.columns(edges[0], edges[1], WIDTH * 2)
 
     batch()
-    return {
-        "frame_1000": statistics.median(small),
-        "frame_1000000": statistics.median(large),
-        "first_frame_1000000": first,
-        "open_20x50000": opening,
-        "frame_20x50000": many,
-        "frame_20x50000_all_grow": all_new,
-        "frame_20x50000_range_grows": statistics.median(moved),
-        "live_100_on_100000": statistics.median(milliseconds(batch) for _ in range(count)),
-    }
+    live_batch = statistics.median(milliseconds(batch) for _ in range(COUNT))
+    short_frame, long_frame = statistics.median(small), statistics.median(large)
+    return [
+        at_most(FRAME_MS, "frame 100x30 of 1,000 points", short_frame, "ms"),
+        at_most(RATIO, "frame of 1,000,000 points, against 1,000", long_frame / short_frame),
+        Figure("its first frame", first, "ms"),
+        at_most(OPEN_MS, "20 series of 50,000 points opened", opening, "ms"),
+        at_most(MANY_MS, "their frame, one of them growing", many, "ms"),
+        at_most(MANY_MS, "their frame, all growing", all_new, "ms"),
+        Figure("their frame when the x axis makes room", statistics.median(moved), "ms"),
+        at_most(LIVE_MS, "100 live events on 100,000 points", live_batch, "ms"),
+    ]
 
 
 def main() -> int:
-    """Measure, print, and say whether the targets were met."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=15, help="frames for each median")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = measure(arguments.count)
-    ratio = found["frame_1000000"] / found["frame_1000"]
-    met = (
-        found["frame_1000"] <= FRAME_MS
-        and ratio <= RATIO
-        and found["open_20x50000"] <= OPEN_MS
-        and found["frame_20x50000"] <= MANY_MS
-        and found["frame_20x50000_all_grow"] <= MANY_MS
-        and found["live_100_on_100000"] <= LIVE_MS
-    )
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    if arguments.json:
-        rounded = {name: round(value, 2) for name, value in found.items()}
-        print(json.dumps({**rounded, "ratio": round(ratio, 2), "machine": machine, "met": met}))
-        return 0 if met else 1
-    print(
-        f"frame {WIDTH}x{HEIGHT}: 1,000 points {found['frame_1000']:.1f} ms (target {FRAME_MS:g}), "
-        f"1,000,000 points {found['frame_1000000']:.1f} ms, ratio {ratio:.2f} (target {RATIO:g}), "
-        f"its first {found['first_frame_1000000']:.0f} ms; "
-        f"20 x 50,000: open {found['open_20x50000']:.0f} ms (target {OPEN_MS:g}), "
-        f"frame {found['frame_20x50000']:.1f} ms (target {MANY_MS:g}), "
-        f"all twenty growing {found['frame_20x50000_all_grow']:.1f} ms (target {MANY_MS:g}), "
-        f"the seldom one that makes room on the x axis "
-        f"{found['frame_20x50000_range_grows']:.0f} ms; "
-        f"100 events on 100,000: {found['live_100_on_100000']:.2f} ms (target {LIVE_MS:g}); "
-        f"{machine}"
-    )
-    return 0 if met else 1
+    """Print the figures."""
+    return run(command_line(__doc__), measure)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from arkor_tui.training.callbacks import FunctionCallback, LogContext
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
+from .report import Figure, at_least, command_line, show
+
 TARGET = 0.5
 JOB = {
     "id": "job-1",
@@ -121,16 +123,12 @@ async def rate(run: Callable[[str], Awaitable[int]], url: str, expected: int) ->
     return count / seconds
 
 
-async def measure(count: int, runs: int) -> dict[str, float]:
+async def measure(count: int, runs: int) -> list[Figure]:
+    """Median rates."""
     server = await asyncio.create_subprocess_exec(
-        sys.executable,
-        __file__,
-        "--serve",
-        "--events",
-        str(count),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+        sys.executable, "-m", "benchmarks.event_stream", "--serve", "--events", str(count),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
     try:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(await server.stdout.readline())}"
@@ -144,12 +142,16 @@ async def measure(count: int, runs: int) -> dict[str, float]:
         assert server.stdin is not None
         server.stdin.close()
         await server.wait()
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    return {**medians, "ratio": medians["ours"] / medians["bare"]}
+    bare_rate, own = (statistics.median(rates[name]) for name in ("bare", "ours"))
+    return [
+        at_least(TARGET, "events through api + training, against bare httpx-sse", own / bare_rate),
+        Figure("events through api + training", own, "/s"),
+    ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the figures, or serve what they are measured with."""
+    parser = command_line(__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
@@ -158,16 +160,8 @@ def main() -> int:
     if options.serve:
         asyncio.run(serve(options.events))
         return 0
-    result = asyncio.run(measure(options.events, options.runs))
-    if options.json:
-        print(json.dumps({"benchmark": "event_stream", **result, "target": TARGET}))
-    else:
-        print(
-            f"event stream: {result['ours']:,.0f} events/s through api + training, "
-            f"{result['bare']:,.0f} bare; ratio {result['ratio']:.2f} (target {TARGET})"
-        )
-    return 0 if result["ratio"] >= TARGET else 1
+    return show(asyncio.run(measure(options.events, options.runs)), as_json=options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -19,6 +19,8 @@ import time
 from fcntl import ioctl
 from pathlib import Path
 
+from .report import Figure, at_most, command_line, run
+
 BARE = """
 from textual.app import App
 from textual.widgets import Static
@@ -72,8 +74,8 @@ def fill(path: Path, count: int) -> None:
         archive.sync_jobs("local", "local", "demo", jobs)
 
 
-def measure() -> tuple[float, float, float, float]:
-    """Best seconds: bare app; the screen, ten runs in it, ten thousand."""
+def measure() -> list[Figure]:
+    """Best of each, and their ratios."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environments = []
@@ -101,19 +103,19 @@ def measure() -> tuple[float, float, float, float]:
             shown.append(seconds_to(b"1 Runs", ["-m", "arkor_tui"], environments[0]))
             few.append(seconds_to(b"run-0000", ["-m", "arkor_tui"], environments[0]))
             many.append(seconds_to(b"run-00", ["-m", "arkor_tui"], environments[1]))
-    return min(bare), min(shown), min(few), min(many)
+    bare_best, first, listed = min(bare), min(shown), min(few)
+    return [
+        at_most(TARGET_BARE, "first paint, against a bare Textual app", first / bare_best),
+        Figure("first paint", first * 1e3, "ms"),
+        at_most(TARGET_MANY, "runs listed with 10,000, against 10", min(many) / listed),
+        Figure("runs listed", listed * 1e3, "ms"),
+    ]
 
 
-def main() -> str:
-    """One line of figures."""
-    bare, shown, few, many = measure()
-    return (
-        f"first paint {shown * 1000:.0f} ms, bare Textual {bare * 1000:.0f} ms: "
-        f"{shown / bare:.2f} times (target: at most {TARGET_BARE}); runs listed after "
-        f"{few * 1000:.0f} ms, with 10,000 runs {many / few:.2f} times that "
-        f"(target: at most {TARGET_MANY})"
-    )
+def main() -> int:
+    """Print the figures."""
+    return run(command_line(__doc__), measure)
 
 
 if __name__ == "__main__":
-    print(main())
+    raise SystemExit(main())

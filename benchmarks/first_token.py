@@ -5,7 +5,6 @@ Both over real HTTP against one embedded backend of its own, with the same check
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -23,6 +22,8 @@ from arkor_tui.api.events import CheckpointSaved
 from arkor_tui.api.scope import Scope
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.infer import Infer
+
+from .report import Figure, at_most, command_line, run
 
 TARGET = 2.5
 ROUNDS = 25
@@ -42,15 +43,15 @@ async def first_token_seconds(infer: Infer) -> float:
     raise AssertionError("the reply was empty")
 
 
-async def sample(trainer: Trainer, step: int, rounds: int) -> list[float]:
+async def sample(trainer: Trainer, step: int) -> list[float]:
     """Times with the checkpoint in memory; the first request, which loads it, is left out."""
     infer = trainer.infer(step=step)
     await first_token_seconds(infer)
-    return [await first_token_seconds(infer) for _ in range(rounds)]
+    return [await first_token_seconds(infer) for _ in range(ROUNDS)]
 
 
-async def measure(connection: Connection, rounds: int) -> dict[str, float]:
-    """Median seconds busy and idle, and their ratio."""
+async def measure(connection: Connection) -> list[Figure]:
+    """Medians busy and idle, and their ratio."""
     rows = Path(str(files("arkor_tui.starters"))) / "triage" / "data" / "train.jsonl"
     trainer = create_trainer(
         name="first-token",
@@ -69,20 +70,19 @@ async def measure(connection: Connection, rounds: int) -> dict[str, float]:
     async with aclosing(trainer.events()) as events:
         async for item in events:
             if isinstance(item.event, CheckpointSaved) and item.event.step == 5:
-                busy = await sample(trainer, 5, rounds)
+                busy = await sample(trainer, 5)
                 await trainer.cancel()
-    idle = await sample(trainer, 5, rounds)
+    idle = await sample(trainer, 5)
     await connection.aclose()
     one, other = statistics.median(busy), statistics.median(idle)
-    return {"busySeconds": one, "idleSeconds": other, "ratio": one / other, "target": TARGET}
+    return [
+        at_most(TARGET, "first token while training, against an idle backend", one / other),
+        Figure("first token while training", one * 1e3, "ms"),
+    ]
 
 
-def main() -> int:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    args = parser.parse_args()
+def with_a_backend() -> list[Figure]:
+    """Measure with a backend of its own."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", "arkor_tui", "serve", "--json"],
@@ -97,19 +97,15 @@ def main() -> int:
             connection = Connection(
                 "local", info["url"], Scope("local", "bench"), "embedded", token
             )
-            figures = asyncio.run(measure(connection, args.rounds))
+            return asyncio.run(measure(connection))
         finally:
             process.terminate()
             process.wait()
-    if args.json:
-        print(json.dumps({"name": "first_token", **figures}))
-    else:
-        print(
-            f"first token while training {figures['busySeconds'] * 1e3:.1f} ms, idle "
-            f"{figures['idleSeconds'] * 1e3:.1f} ms: {figures['ratio']:.2f} times "
-            f"(target: at most {TARGET:g})"
-        )
-    return 0
+
+
+def main() -> int:
+    """Print the figures."""
+    return run(command_line(__doc__), with_a_backend)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from .report import Figure, at_most, command_line, run
 
 TARGET = 4.0
 ROUNDS = 31
@@ -22,33 +22,25 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - begin
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of both commands, and their ratio."""
+def measure() -> list[Figure]:
+    """Median of each, and their ratio."""
     script = Path(sys.executable).with_name("arkor-tui")
     ours = [str(script)] if script.exists() else [sys.executable, "-m", "arkor_tui"]
     assert shutil.which(ours[0])
     bare, helped = [], []
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         bare.append(seconds([sys.executable, "-c", "pass"]))
         helped.append(seconds([*ours, "--help"]))
     base, own = statistics.median(bare), statistics.median(helped)
-    return {"bareSeconds": base, "helpSeconds": own, "ratio": own / base, "target": TARGET}
+    return [
+        at_most(TARGET, "arkor-tui --help, against an empty Python program", own / base),
+        Figure("arkor-tui --help", own * 1e3, "ms"),
+    ]
 
 
 def main() -> int:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    figures = measure()
-    if args.json:
-        print(json.dumps({"name": "help_time", **figures}))
-    else:
-        print(
-            f"--help {figures['helpSeconds'] * 1e3:.1f} ms, bare {figures['bareSeconds'] * 1e3:.1f}"
-            f" ms: {figures['ratio']:.2f} times (target: at most {TARGET:g})"
-        )
-    return 0
+    return run(command_line(__doc__), measure)
 
 
 if __name__ == "__main__":

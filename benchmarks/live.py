@@ -28,6 +28,8 @@ from collections.abc import Callable
 from fcntl import ioctl
 from pathlib import Path
 
+from .report import Figure, at_least, at_most, command_line, run
+
 JOB = "job_bench"
 _CONFIG = {
     "model": "arkor-tui/tiny", "maxSteps": 1_000_000,
@@ -183,7 +185,7 @@ def environment(home: Path, server: Server) -> dict[str, str]:
     }  # fmt: skip
 
 
-def steady() -> str:
+def steady() -> list[Figure]:
     """Bytes a second, and key to paint in a flood."""
     from arkor_tui.history.archive import Archive
 
@@ -213,14 +215,15 @@ def steady() -> str:
             terminal.close()
         with Archive.open(home / "data" / "history.db") as archive:
             kept = archive.runs()[0].events
-    return (
-        f"live: {per_second:,.0f} bytes/s at 1 event/s (target: at most 3,000); key to paint at "
-        f"2,000 events/s: median {waits[100] * 1000:.0f} ms, p99 {waits[197] * 1000:.0f} ms "
-        f"(target: at most 50); archived {kept:,} of {sent:,} events sent"
-    )
+    return [
+        at_most(3_000, "Live written at 1 event/s, 120x36", per_second, "bytes/s"),
+        at_most(50, "key to paint at 2,000 events/s, 99th percentile", waits[197] * 1e3, "ms"),
+        Figure("key to paint at 2,000 events/s, median", waits[100] * 1e3, "ms"),
+        at_least(1, f"share of {sent:,} sent events that are archived", kept / sent, ""),
+    ]
 
 
-def million() -> str:
+def million() -> list[Figure]:
     """Opening a run of a million archived log events."""
     from arkor_tui.api.jobs import Job
     from arkor_tui.history.archive import Archive
@@ -256,18 +259,17 @@ def million() -> str:
             quiet = terminal.read(5)
         finally:
             terminal.close()
-    return (
-        f"live: {count:,} archived events open in {spent * 1000:.0f} ms (target: at most 500), "
-        f"{memory:.0f} MB (target: below 250); {quiet} bytes in 5 s while nothing changes (target: "
-        "0)"
-    )
+    return [
+        at_most(500, f"Live opened on {count:,} archived events", spent * 1e3, "ms"),
+        at_most(250, "memory of the app then", memory, "MB"),
+        at_most(0, "bytes written in 5 s while nothing changes", quiet, ""),
+    ]
 
 
-def main() -> None:
-    """Both lines."""
-    print(steady())
-    print(million())
+def main() -> int:
+    """Print the figures."""
+    return run(command_line(__doc__), lambda: [*steady(), *million()])
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -8,9 +8,7 @@ guards. Target: at most 2 s.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
@@ -29,6 +27,7 @@ from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
 from .archive import BATCH, job, log_event
+from .report import Figure, at_least, at_most, command_line, show
 
 COST_TARGET = 0.95
 WHAT_IF_TARGET = 2.0
@@ -100,32 +99,23 @@ def what_if_seconds(count: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the figures."""
+    parser = command_line(__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--long", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rates = asyncio.run(throughput(options.events, options.runs))
-    ratio = rates["recipes"] / rates["plain"]
-    seconds = what_if_seconds(options.long)
-    if options.json:
-        print(
-            json.dumps(
-                {
-                    "benchmark": "recipes", **rates, "ratio": ratio, "target": COST_TARGET,
-                    "what_if_seconds": seconds, "what_if_target": WHAT_IF_TARGET,
-                }
-            )
-        )  # fmt: skip
-    else:
-        print(
-            f"guards and a probe: {rates['recipes']:,.0f} events/s, {rates['plain']:,.0f} without; "
-            f"ratio {ratio:.2f} (target {COST_TARGET}); what-if over {options.long:,} events "
-            f"{seconds:.2f} s (target {WHAT_IF_TARGET:g})"
-        )
-    return 0 if ratio >= COST_TARGET and seconds <= WHAT_IF_TARGET else 1
+    figures = [
+        at_least(COST_TARGET, "events with guards and a probe, against none",
+                 rates["recipes"] / rates["plain"]),
+        Figure("events with guards and a probe", rates["recipes"], "/s"),
+        at_most(WHAT_IF_TARGET, f"what-if over {options.long:,} events",
+                what_if_seconds(options.long), "s"),
+    ]  # fmt: skip
+    return show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

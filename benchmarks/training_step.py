@@ -8,11 +8,8 @@ and the final adapter.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from importlib.resources import files
@@ -20,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from arkor_tui.local.spec import DatasetSpec, Every, TrainingSpec
+
+from .report import Figure, at_least, command_line, show
 
 TARGET = 0.9
 
@@ -117,7 +116,7 @@ def bare(spec: TrainingSpec) -> float:
     return total / (time.perf_counter() - begin)
 
 
-def measure(steps: int, batch: int, threads: int, runs: int) -> dict[str, float]:
+def measure(steps: int, batch: int, threads: int, runs: int) -> list[Figure]:
     """Median rates and their ratio."""
     import torch
 
@@ -131,15 +130,18 @@ def measure(steps: int, batch: int, threads: int, runs: int) -> dict[str, float]
         # who goes first changes, so that a machine that slows down favours neither
         for run in (bare, ours) if number % 2 else (ours, bare):
             rates[run.__name__].append(run(spec))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
     # of neighbours in time: what else the machine does meanwhile slows both of a pair
     pairs = zip(rates["ours"], rates["bare"], strict=True)
-    return {**medians, "ratio": statistics.median(o / b for o, b in pairs), "threads": threads}
+    ratio = statistics.median(own / other for own, other in pairs)
+    return [
+        at_least(TARGET, "training steps, against a bare PEFT loop", ratio),
+        Figure(f"training steps, {threads} thread(s)", statistics.median(rates["ours"]), "/s"),
+    ]
 
 
 def main() -> int:
-    """Print the figures; ends with 1 below the target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Print the figures."""
+    parser = command_line(__doc__)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
@@ -148,17 +150,9 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-    result = measure(options.steps, options.batch, options.threads, options.runs)
-    if options.json:
-        print(json.dumps({"benchmark": "training_step", **result, "target": TARGET}))
-    else:
-        print(
-            f"training step: {result['ours']:.2f} steps/s in the engine, {result['bare']:.2f} in "
-            f"a bare loop ({options.threads} thread(s)); ratio {result['ratio']:.2f} "
-            f"(target {TARGET})"
-        )
-    return 0 if result["ratio"] >= TARGET else 1
+    found = measure(options.steps, options.batch, options.threads, options.runs)
+    return show(found, as_json=options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
