@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo
+# A process for each core, at most four; tests of one file stay together and share what they start.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run test check bench clean
 
@@ -16,7 +18,7 @@ run: .venv/run.stamp
 	fi
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .
