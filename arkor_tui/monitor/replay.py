@@ -17,6 +17,7 @@ from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.recording import Recording
+from arkor_tui.training.cancelling import CancelState
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer, TrainingResult
 
@@ -81,13 +82,12 @@ class ReplayTrainer(Trainer):
         self._job = self._job.model_copy(update={"status": ended, "error": run.error})
         return TrainingResult(self._job)
 
-    async def cancel(self) -> None:
-        """There is nothing to cancel.
-
-        Raises:
-            UsageError: always.
-        """
-        raise _no()
+    async def stop(self, reason: str = "") -> CancelState:
+        """There is nothing to cancel, and nobody to ask whether it has ended."""
+        del reason
+        error = _no()
+        self.cancel_state = CancelState("failed", error.message, error.hint or "")
+        return self.cancel_state
 
     def _say(self, state: StreamState) -> None:
         if self.on_state is not None:

@@ -122,20 +122,28 @@ async def _confirm(
             if refused is not None:
                 return CancelState(
                     "failed",
-                    f"The backend refused to cancel: {refused.message} The job is {job.status}.",
+                    f"The backend refused to cancel: {refused.message.rstrip('.')}. "
+                    f"The job is {job.status}.",
                     refused.hint or "Try again, or cancel it where it was started.",
                 )
         if loop.time() + delay > deadline:
-            return _unconfirmed(job.status, seconds, last)
+            return _unconfirmed(job.status, seconds, last, refused)
         await sleep(delay)
         delay = min(delay * 1.5, 2.0)
 
 
-def _unconfirmed(status: str, seconds: float, last: ArkorTuiError | None) -> CancelState:
+def _unconfirmed(
+    status: str, seconds: float, last: ArkorTuiError | None, refused: ArkorTuiError | None
+) -> CancelState:
     why = f": {last.message}" if last is not None else f"; it says {status}."
+    took = (
+        "took the request but"
+        if refused is None
+        else f"refused ({refused.message.rstrip('.')}) and"
+    )
     return CancelState(
         "failed",
-        f"The backend took the request but did not confirm within {seconds:g} s{why}",
+        f"The backend {took} did not confirm within {seconds:g} s{why}",
         "The job may still be running. Cancel again, or look at it later.",
     )
 
