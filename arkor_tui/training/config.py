@@ -34,8 +34,14 @@ Steps = int | float | Mapping[str, Any] | StepConfig
 class TrainerInput:
     """Everything that a trainer sends. What is None is left to the backend.
 
-    ``batch_size`` is per device. ``dataset_split`` is ``{"enabled", "test_size", "seed"}``; without
-    a held-out part there is no eval loss. ``dry_run`` asks for a short run on little data.
+    ``max_steps`` counts optimiser steps, ``num_train_epochs`` passes over the data; one of the two
+    is enough. ``batch_size`` is examples per step and device. ``warmup_steps`` is how long the
+    learning rate rises; ``logging_steps``, ``save_steps`` and ``eval_steps`` are how often there is
+    a log event, a checkpoint and an eval loss. ``dataset_split`` is ``{"enabled", "test_size",
+    "seed"}`` with ``test_size`` as a share below 1; without a held-out part there is no eval loss.
+    ``train_on_responses_only`` takes the loss over the assistant's tokens only. ``gpu_types`` are
+    slugs in order of preference, for the cloud. ``dry_run`` asks for a short run on little data.
+    Names on the wire: protocol reference, section 4.
     """
 
     name: str
