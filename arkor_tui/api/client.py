@@ -370,7 +370,7 @@ class CloudApiClient:
             await hand_over(notice, self._on_notice)
 
     def _unreachable(self, error: Exception) -> ConnectionFailedError:
-        reason = str(error) or type(error).__name__
+        reason = str(error).rstrip(".") or type(error).__name__
         return ConnectionFailedError(
             f"Cannot reach {self.base_url or 'the backend (its URL is empty)'}: {reason}.",
             hint="Check the address (ARKOR_CLOUD_API_URL, --backend) and the network; "

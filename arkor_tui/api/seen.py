@@ -1,8 +1,48 @@
-"""Which event ids were delivered already: exact, and small for the usual counters."""
+"""Which events were delivered already: exact, and small for the usual counters."""
 
 from __future__ import annotations
 
+import hashlib
+
 _LONGEST = 18  # digits of a counter; anything longer is some other kind of id
+
+
+class SeenEvents:
+    """The events that were given out, on a stream that may start over with any connection.
+
+    An event is known by its id. One without is known by its content, by the id that it came after,
+    and by how many of the same content came there before it in its connection: several alike of one
+    connection are several events, and the same ones of the next connection are repeats.
+    """
+
+    __slots__ = ("_alike", "_ids", "_most")
+
+    def __init__(self) -> None:
+        self._ids = SeenIds()
+        self._alike: dict[bytes, int] = {}  # since the connection began, or the last id came
+        self._most: dict[bytes, int] = {}
+
+    def begin(self) -> None:
+        """A connection begins."""
+        self._alike.clear()
+
+    def add(self, event_id: str | None, data: str, after: str | None) -> bool:
+        """Remember an event that came after the id ``after``; False where it was known."""
+        if event_id:
+            if self._alike:
+                self._alike.clear()
+            return self._ids.add(event_id)
+        content = f"{after or ''}\n{data}".encode("utf-8", "surrogatepass")
+        name = hashlib.blake2b(content, digest_size=16).digest()
+        count = self._alike[name] = self._alike.get(name, 0) + 1
+        if count <= self._most.get(name, 0):
+            return False
+        self._most[name] = count
+        return True
+
+    def add_id(self, event_id: str) -> None:
+        """Remember an event of which nothing but the id is known."""
+        self._ids.add(event_id)
 
 
 class SeenIds:

@@ -14,7 +14,7 @@ from arkor_tui.plain import plain
 from .errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from .events import MalformedEventError, TrainingEvent, UnknownEvent, parse_event
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
-from .seen import SeenIds
+from .seen import SeenEvents
 from .sse import BrokenStreamError, Frame, read_frames
 
 OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
@@ -60,7 +60,7 @@ class EventStream:
     open_stream: OpenStream
     policy: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     last_event_id: str | None = None
-    seen: SeenIds = field(default_factory=SeenIds)
+    seen: SeenEvents = field(default_factory=SeenEvents)
     on_state: Callable[[StreamState], None] | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counters: StreamCounters = field(default_factory=StreamCounters)
@@ -84,6 +84,7 @@ class EventStream:
                     # that a consumer who leaves has marked none as seen that it did not get.
                     async for frames in connection:
                         for name, data, own_id in frames:
+                            after = self.last_event_id
                             if own_id:
                                 self.last_event_id = own_id
                             if name == "end":
@@ -98,7 +99,7 @@ class EventStream:
                                 continue
                             progressed = True
                             self._failures = 0
-                            if own_id and not self.seen.add(own_id):
+                            if not self.seen.add(own_id, data, after):
                                 self.counters.repeats += 1
                                 continue
                             self.counters.events += 1
@@ -118,6 +119,7 @@ class EventStream:
         """One connection's frames, a list for each piece that arrives."""
         self._tell(StreamState("connecting"))
         self.counters.connections += 1
+        self.seen.begin()
         idle = self.policy.idle_timeout
         try:
             async with AsyncExitStack() as stack:

@@ -85,8 +85,7 @@ async def headless(
             watch = await take(run.record)
             await stack.enter_async_context(telling(watch, trainer, "command"))
         trainer.hooks.keeper = ArchiveKeeper(archive, run.record.key)
-        if trainer.callbacks and run.record.last_event_id:
-            trainer.resume_after(run.record.last_event_id)
+        if trainer.callbacks and run.record.events:
             await tell_past(archive, run.record.key, trainer)
         trainer.on_event = _archiving(run, note)
         yield run

@@ -165,10 +165,9 @@ class RunMonitor:
         assert self.record is not None
         key, hooks = self.key, self.trainer.hooks
         hooks.keeper = ArchiveKeeper(self.archive, key, self._tell_finding)
-        last = self.record.last_event_id
-        self.trainer.resume_after(last)
-        if hooks.callbacks and last:
+        if hooks.callbacks and self.record.events:
             await tell_past(self.archive, key, self.trainer)
+        self.trainer.resume_after(self.record.last_event_id)
 
     def _tell_finding(self, finding: Finding) -> None:
         self.tell(Update(findings=(finding,)))

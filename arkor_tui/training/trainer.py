@@ -30,7 +30,7 @@ from arkor_tui.api.events import (
 )
 from arkor_tui.api.jobs import FileSource, Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
-from arkor_tui.api.seen import SeenIds
+from arkor_tui.api.seen import SeenEvents
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.errors import UsageError
 
@@ -112,7 +112,7 @@ class Trainer:
         self._given_id = job_id
         self._job: Job | None = None
         self._result: TrainingResult | None = None
-        self._seen = SeenIds()
+        self._seen = SeenEvents()
         self._last_event_id: str | None = None
         self._attached = False
         # one job however many start at once, and one stream however many wait
@@ -192,7 +192,7 @@ class Trainer:
         """Go on after this event, which was seen before with everything that came ahead of it."""
         self._last_event_id = event_id
         if event_id:
-            self._seen.add(event_id)
+            self._seen.add_id(event_id)
 
     async def connection(self) -> Connection:
         """The backend that this trainer talks to, decided on the first call and kept."""
@@ -361,7 +361,8 @@ class Trainer:
     def replay(self, events: Iterable[StreamEvent]) -> None:
         """Tell callbacks what happened before this process watched the run.
 
-        Call it after :meth:`start` and before :meth:`wait`, together with :meth:`resume_after`.
+        Call it after :meth:`start` and before :meth:`wait`, which goes on after these events and
+        tells none of them again, even if the backend sends them again.
 
         Raises:
             CallbackError: a callback raised (unless errors are only reported).
@@ -369,8 +370,17 @@ class Trainer:
         job = self._job
         assert job is not None
         self.hooks.attach(self)
-        contexts = (context_of(item.event, job, item.id, self._talk) for item in events)
+        contexts = (
+            context_of(item.event, job, item.id, self._talk) for item in self._remember(events)
+        )
         self.hooks.replay(ctx for ctx in contexts if ctx is not None)
+
+    def _remember(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
+        """The same events, each taken for seen as it passes."""
+        for item in events:
+            self._seen.add(item.id, item.data, self._last_event_id)
+            self._last_event_id = item.id or self._last_event_id
+            yield item
 
     async def cancel(self) -> None:
         """Stop the job on the backend. Does nothing before :meth:`start`.

@@ -1,11 +1,11 @@
-"""Which ids came before."""
+"""Which events came before."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.api.seen import SeenIds
+from arkor_tui.api.seen import SeenEvents, SeenIds
 
 ids = st.one_of(
     st.integers(0, 30).map(str),
@@ -52,3 +52,55 @@ def test_ids_longer_than_a_counter_are_remembered_like_any_text() -> None:
         assert not seen.add(str(number))
         assert str(number) in seen
     assert not seen.add(str(10**18))
+
+
+# events with ids or without, as a stream has them
+
+events = st.lists(st.tuples(st.none() | st.integers(0, 99).map(str), st.sampled_from("ab")))
+
+
+def passed(seen: SeenEvents, stream: list[tuple[str | None, str]], after: str | None) -> list[bool]:
+    """One connection, opened after an id: which of its events are new."""
+    seen.begin()
+    new = []
+    for event_id, data in stream:
+        new.append(seen.add(event_id, data, after))
+        after = event_id or after
+    return new
+
+
+def unlike(stream: list[tuple[str | None, str]]) -> list[tuple[str | None, str]]:
+    """Each id once, as a run's history has it."""
+    ids = set[str]()
+    return [e for e in stream if e[0] is None or (e[0] not in ids and not ids.add(e[0]))]
+
+
+@given(events.map(unlike), st.data())
+def test_whatever_part_comes_again_only_the_rest_is_new(
+    history: list[tuple[str | None, str]], data: st.DataObject
+) -> None:
+    seen = SeenEvents()
+    known = 0
+    for _ in range(3):
+        first = data.draw(st.integers(0, known))
+        until = data.draw(st.integers(first, len(history)))
+        before = [event_id for event_id, _ in history[:first] if event_id]
+        if first and history[first - 1][0] is None:
+            continue  # a server can go on after an id only
+        new = passed(seen, history[first:until], before[-1] if before else None)
+        assert new == [place >= known for place in range(first, until)]
+        known = max(known, until)
+
+
+def test_several_alike_without_an_id_are_several_events_and_again_repeats() -> None:
+    seen = SeenEvents()
+    assert passed(seen, [(None, "a"), (None, "a"), (None, "b")], None) == [True, True, True]
+    assert passed(seen, [(None, "a"), (None, "a"), (None, "a")], None) == [False, False, True]
+    assert passed(seen, [("1", "x"), (None, "a"), (None, "a")], None) == [True, True, True]
+    assert passed(seen, [(None, "a"), ("1", "x"), (None, "a")], "1") == [False, False, False]
+
+
+def test_text_that_no_encoding_has_is_known_again() -> None:
+    seen = SeenEvents()
+    assert passed(seen, [(None, "\ud800")], None) == [True]
+    assert passed(seen, [(None, "\ud800")], None) == [False]

@@ -203,6 +203,21 @@ async def test_frames_without_an_id_are_never_taken_for_repeats(server: Server) 
     assert followed.ids == ["1", None, None]
 
 
+async def test_a_stream_without_ids_starts_over_and_is_told_once(server: Server) -> None:
+    alike = frame({"type": "training.log", "step": 1})
+    other = frame({"type": "training.log", "step": 2})
+    server.script(
+        stream(alike, alike, DROP),
+        stream(alike, alike, other),
+        stream(alike, alike, other, log(3, "3"), alike, DROP),
+        stream(alike, END),
+    )
+    followed = await follow(server)
+    assert last_ids(server) == [None, None, None, "3"]
+    assert followed.steps == [1, 1, 2, 3, 1]
+    assert followed.counters == (4, 5, 6, 0)
+
+
 async def test_the_stream_resumes_after_the_last_id_whatever_frame_carried_it(
     server: Server,
 ) -> None:

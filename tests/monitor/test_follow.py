@@ -21,7 +21,7 @@ from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Update
 from arkor_tui.training.callbacks import RunHandle
 from arkor_tui.training.findings import Finding
-from tests.training.frames import BARE_END, END, checkpoint, completed, failed, log, started
+from tests.training.frames import BARE_END, END, checkpoint, completed, failed, frame, log, started
 from tests.training.runs import a_trainer, attached
 from tests.training.scripted import DROP, JOB, Answer, Server, running_server, stream
 
@@ -110,6 +110,40 @@ async def test_after_a_restart_only_what_is_new_is_asked_for(
     done = await followed(again)
     assert server.openings[-1].headers["last-event-id"] == "2"
     assert await ids(archive, done.key) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_after_a_restart_recipes_hear_nothing_twice_even_if_all_is_sent_again(
+    server: Server, archive: AsyncArchive, named: bool
+) -> None:
+    def at(step: int) -> bytes:
+        return log(step, str(step)) if named else frame({"type": "training.log", "step": step})
+
+    class Diary(Callback):
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def on_replayed(self, ctx: Any) -> None:
+            self.heard.append(f"replayed {ctx.step}")
+
+        def on_log(self, ctx: LogContext) -> None:
+            self.heard.append(f"live {ctx.step}")
+
+    server.script(stream(*map(at, (1, 2, 3)), asyncio.Event()))
+    first = RunMonitor(archive, a_trainer(server))
+    heard = asyncio.Event()
+    first.subscribe(lambda update: heard.set() if any(r.step == 3 for r in update.rows) else None)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(first.follow())
+        await heard.wait()
+        task.cancel()
+    # a server that does not honour Last-Event-ID, or has no ids at all
+    server.script(stream(*map(at, (1, 2, 3, 4)), completed(), END))
+    diary = Diary()
+    again = RunMonitor(archive, attached(server, diary), record=first.record)
+    await again.load()
+    await followed(again)
+    assert diary.heard == ["replayed 1", "replayed 2", "replayed 3", "live 4"]
 
 
 async def test_a_cut_connection_and_a_repeat_leave_each_event_once(

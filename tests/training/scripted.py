@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +105,8 @@ class Request:
 
 @dataclass
 class Server:
-    """Event streams come from ``streams``, one for each opening; then 410, which is for good.
+    """Event streams come from ``streams``, one for each opening; then from ``feed``, which answers
+    each request as it sees fit; without one 410, which is for good.
 
     ``answers`` maps a route such as ``GET /v1/me`` to one reply, or to a list of replies that are
     used up but for the last one.
@@ -113,6 +114,7 @@ class Server:
 
     url: str = ""
     streams: deque[Reply] = field(default_factory=deque)
+    feed: Callable[[Request], Reply] | None = None
     answers: dict[str, Reply | list[Reply]] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=lambda: dict(JOB))
     requests: list[Request] = field(default_factory=list)
@@ -177,6 +179,8 @@ class Server:
             case "GET", path if path.endswith("/events/stream"):
                 if self.streams:
                     return self.streams.popleft()
+                if self.feed is not None:
+                    return self.feed(request)
                 return Answer(410, {"error": "the script has ended"})
         return Answer(404, {"error": f"no route {request.method} {request.path}"})
 
