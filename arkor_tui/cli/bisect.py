@@ -67,7 +67,7 @@ def expect_from(args: argparse.Namespace) -> Any:
         UsageError: nothing, or something that cannot be used.
     """
     from arkor_tui.errors import UsageError
-    from arkor_tui.recipes.assertions import Expect
+    from arkor_tui.recipes.assertions import Expect, fields_from
 
     schema = None
     if args.schema is not None:
@@ -77,20 +77,11 @@ def expect_from(args: argparse.Namespace) -> Any:
             raise UsageError(f"{args.schema} is no JSON schema: {error}") from error
         if not isinstance(schema, dict):
             raise UsageError(f"{args.schema} is no JSON schema: it is no object.")
-    equals: dict[str, Any] = {}
-    for pair in args.equals:
-        name, found, value = pair.partition("=")
-        if not (found and name):
-            raise UsageError(f"--equals {pair!r} is not of the form FIELD=VALUE.")
-        try:
-            equals[name] = json.loads(value)
-        except ValueError:
-            equals[name] = value
     expect = Expect(
         contains=args.contains,
         not_contains=args.not_contains,
         regex=args.regex,
-        equals=equals or None,
+        equals=fields_from(args.equals) or None,
         schema=schema,
     )
     if expect.is_empty:

@@ -10,7 +10,7 @@ from typing import Any
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import Exchange, now
-from arkor_tui.recipes.verdict import Constraint, judge
+from arkor_tui.recipes.verdict import KINDS, Constraint, judge
 from arkor_tui.training.infer import Infer, InferOptions
 from arkor_tui.training.tools import ToolCall
 
@@ -207,15 +207,21 @@ def settings_from(texts: Mapping[str, str]) -> tuple[AskSettings | None, dict[st
     try:
         constraint = Constraint.parse(texts.get("constraint_kind", ""), texts.get("constraint", ""))
     except UsageError as error:
-        wrong["constraint"] = error.message
+        kind = texts.get("constraint_kind", "").strip().rstrip("?")
+        wrong["constraint" if kind in KINDS else "constraint_kind"] = error.message
+    tools, choice = (texts.get(name, "").strip() for name in ("tools", "tool_choice"))
+    if choice and not tools:
+        wrong["tool_choice"] = "needs a tools file"
+    if texts.get("history", "").strip() not in ("", "yes", "no"):
+        wrong["history"] = "yes or no"
     settings = AskSettings(
         system=texts.get("system", ""),
         temperature=read("temperature", float, 0, 2),
         top_p=read("top_p", float, 0, 1),
         max_tokens=read("max_tokens", int, 1, 100_000),
         seed=read("seed", int, 0, 2**31),
-        tools=texts.get("tools", "").strip(),
-        tool_choice=texts.get("tool_choice", "").strip() or "auto",
+        tools=tools,
+        tool_choice=choice or "auto",
         stop=tuple(word for word in texts.get("stop", "").split("|") if word),
         constraint=constraint,
     )

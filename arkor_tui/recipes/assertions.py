@@ -83,7 +83,7 @@ class Expect:
     def _pattern(self, reply: str) -> str | None:
         if self.regex is None or matches(self.regex, reply):
             return None
-        return f"nothing matches {self.regex!r}"
+        return f"nothing matches /{self.regex}/"
 
     def _json(self, reply: str) -> str | None:
         if self.schema is not None:
@@ -109,6 +109,24 @@ class Expect:
         if answer is True or answer is None:
             return None
         return answer if isinstance(answer, str) else "the check says no"
+
+
+def fields_from(pairs: Sequence[str]) -> dict[str, Any]:
+    """``FIELD=VALUE`` as ``equals`` takes it; a value is JSON, or else a text.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    fields: dict[str, Any] = {}
+    for pair in pairs:
+        name, found, value = (part.strip() for part in pair.partition("="))
+        if not (found and name):
+            raise UsageError(f"{pair!r} is not of the form FIELD=VALUE.")
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields
 
 
 class _Missing:

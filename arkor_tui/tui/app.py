@@ -90,6 +90,7 @@ class ArkorApp(App[None]):
         Binding("3", "view('live')", "Live", id="view.live", show=False),
         Binding("4", "view('console')", "Console", id="view.console", show=False),
         Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
+        Binding("f1", "help", "keys", id="app.help-always"),
         Binding("q", "ask_quit", "quit", id="app.quit"),
         Binding("ctrl+q,ctrl+c", "ask_quit", "quit", id="app.quit-always", show=False,
                 priority=True),
@@ -536,18 +537,27 @@ def chosen_symbols(wish: str | None, *, braille: bool) -> Symbols:
 def bound_places() -> list[type[DOMNode]]:
     """Everything that has keys of ours."""
     from .chart.widget import LossChart
-    from .screens.console import ConsoleScreen, TargetList
+    from .screens.bisect import BisectScreen
+    from .screens.blind import BlindScreen
+    from .screens.compare import CompareScreen
+    from .screens.console import ConsoleScreen
     from .screens.live import LiveScreen
+    from .screens.matrix import MatrixScreen
     from .screens.runs import RunsScreen, RunTable
     from .screens.setup import SetupScreen
     from .screens.timemachine import TimeMachineScreen
+    from .widgets.asksettings import AskSettingsScreen
+    from .widgets.dialogs import ChooseSeveral
     from .widgets.eventlog import EventLog
+    from .widgets.logpane import LogPane
     from .widgets.paged import PagedList
-    from .widgets.talk import PromptArea
+    from .widgets.talk import PromptArea, TalkPane
+    from .widgets.targets import TargetList
 
     return [
-        ArkorApp, RunsScreen, SetupScreen, LiveScreen, ConsoleScreen, TimeMachineScreen, LossChart,
-        EventLog, PagedList, RunTable, TargetList, PromptArea,
+        ArkorApp, RunsScreen, SetupScreen, LiveScreen, ConsoleScreen, TimeMachineScreen,
+        MatrixScreen, BlindScreen, BisectScreen, CompareScreen, LossChart, EventLog, LogPane,
+        PagedList, RunTable, TargetList, TalkPane, PromptArea, AskSettingsScreen, ChooseSeveral,
     ]  # fmt: skip
 
 

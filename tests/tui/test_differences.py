@@ -104,13 +104,13 @@ async def test_votes_are_blind_and_kept_with_the_run(
         assert "\u202e" not in text
         # the second time the order is the other way round: the final adapter is preferred twice
         await press(app, pilot, "2")
-        await wait_for(app, pilot, "1 votes now")
+        await wait_for(app, pilot, "1 vote now")
         app.screen.query_one(Input).focus()
         await press(app, pilot, "enter")
         await wait_for(app, pilot, "which one is better?")
         await press(app, pilot, "1")
         await wait_for(app, pilot, "2 votes now")
-        await press(app, pilot, "tab", "r")
+        await press(app, pilot, "ctrl+r")  # the prompt has the focus: r would be typed
         await wait_for(app, pilot, "final: 2")
         assert "base: 0" in screen_text(app)
         assert "p = 0.5 (may be chance)" in screen_text(app)
@@ -158,3 +158,32 @@ async def test_bisect_says_what_is_missing_or_refused(path: Path) -> None:
         await press(app, pilot, "enter")
         await wait_for(app, pilot, "could not be asked: refused")
         assert "\u202e" not in screen_text(app)
+
+
+async def test_bisect_expects_more_than_a_text(path: Path) -> None:
+    async with console(path, toasts=True) as (app, pilot):
+        await press(app, pilot, *"hi", "f6", "ctrl+o")
+        assert "must not contain" in screen_text(app)
+        await press(app, pilot, *"hello", "enter")
+        await wait_for(app, pilot, "It began to pass at step 75")
+        await press(app, pilot, "ctrl+o", *"(", "enter")
+        await wait_for(app, pilot, "is wrong")
+        expected = app.screen.query_one("#bisect-expected", Input)
+        expected.value = "^a.th"
+        await press(app, pilot, "enter")
+        await wait_for(app, pilot, "It began to pass at step 75")
+        await press(app, pilot, "ctrl+o")
+        assert "JSON with FIELD=VALUE" in screen_text(app)
+        expected.value = "category"
+        await press(app, pilot, "enter")
+        await wait_for(app, pilot, "not of the form FIELD=VALUE")
+
+
+async def test_what_bisect_found_is_talked_to_instead_of_what_was_marked(path: Path) -> None:
+    async with console(path) as (app, pilot):
+        await press(app, pilot, "ctrl+b", *"hi", "f6", "ctrl+g")
+        assert isinstance(app.screen, BisectScreen)  # nothing was found yet
+        await press(app, pilot, *"auth", "enter")
+        await wait_for(app, pilot, "It began to pass at step 75")
+        await press(app, pilot, "ctrl+g")
+        assert [t.label for t in app.screen.query_one(TargetList).asked()] == ["step 75"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
@@ -16,6 +17,18 @@ from arkor_tui.tui.widgets.status import StatusLine
 if TYPE_CHECKING:
     from arkor_tui.monitor.run import RunMonitor
     from arkor_tui.tui.app import ArkorApp
+
+
+Result = TypeVar("Result")
+
+
+class PageScreen(ModalScreen[Result]):
+    """A whole screen over another: modal, so that the keys of the app do not reach it by itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.help", "keys", key_display="?", id="app.help"),
+        Binding("f1", "app.help", "keys", id="app.help-always"),
+    ]
 
 
 class BaseScreen(Screen[None]):

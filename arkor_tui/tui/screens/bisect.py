@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
-from arkor_tui.errors import ArkorTuiError
+from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import RunRecord
 from arkor_tui.monitor.asking import AskSettings
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target
 from arkor_tui.plain import plain
+from arkor_tui.recipes.assertions import Expect, fields_from
 from arkor_tui.tui.widgets.keybar import KeyBar
+from arkor_tui.tui.widgets.talk import verdict_mark
+
+from .base import PageScreen
+
+KINDS: tuple[tuple[Literal["contains", "not_contains", "regex", "equals"], str], ...] = (
+    ("contains", "its answer has to contain"),
+    ("not_contains", "its answer must not contain"),
+    ("regex", "its answer has to match the pattern"),
+    ("equals", "its answer has to be JSON with FIELD=VALUE"),
+)
+"""What can be expected of an answer, and how that is asked for."""
 
 
-class BisectScreen(ModalScreen[Target | None]):
+class BisectScreen(PageScreen[Target | None]):
     """Asks the ends, then the middle of what is left. Gives the target that was found."""
 
-    ABOUT = "One change between the first and the last target is assumed."
+    ABOUT = (
+        "One change between the first and the last target is assumed. ctrl+o chooses what is "
+        "expected of the answer: a text in it or not in it, a pattern, or a field of its JSON."
+    )
     DEFAULT_CSS = """
     BisectScreen { background: $background; }
     BisectScreen #bisect-head { height: 1; background: $panel; padding: 0 1; }
@@ -36,6 +50,7 @@ class BisectScreen(ModalScreen[Target | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "app.focus_previous", "field", show=False, priority=True),
         Binding("down", "app.focus_next", "next field", show=False, priority=True),
+        Binding("ctrl+o", "kind", "other expectation", id="bisect.kind", priority=True),
         Binding("ctrl+g", "talk", "talk to what was found", id="bisect.talk", priority=True),
         Binding("escape", "dismiss(None)", "back", id="dialog.back"),
     ]
@@ -53,6 +68,7 @@ class BisectScreen(ModalScreen[Target | None]):
         self._prompt, self._settings = prompt, settings
         self._lines: list[Content] = []
         self._found: str | None = None
+        self._kind = 0
 
     def compose(self) -> ComposeResult:
         """What is asked, what is expected, what was found."""
@@ -61,9 +77,9 @@ class BisectScreen(ModalScreen[Target | None]):
         yield Static(Content.styled(text, "bold"), id="bisect-head", markup=False)
         for field, label, value in (
             ("prompt", "prompt", self._prompt),
-            ("contains", "its answer has to contain (Enter begins)", ""),
+            ("expected", "", ""),
         ):
-            yield Label(label, markup=False)
+            yield Label(label, id=f"bisect-{field}-label", markup=False)
             box = Input(value, id=f"bisect-{field}")
             box.cursor_blink = False
             yield box
@@ -73,35 +89,50 @@ class BisectScreen(ModalScreen[Target | None]):
 
     def on_mount(self) -> None:
         """The expectation is what is missing."""
-        self.query_one("#bisect-contains" if self._prompt else "#bisect-prompt").focus()
+        self.query_one("#bisect-expected" if self._prompt else "#bisect-prompt").focus()
+        self._show_kind()
+
+    def action_kind(self) -> None:
+        """Expect something of another kind."""
+        self._kind = (self._kind + 1) % len(KINDS)
+        self._show_kind()
+
+    def _show_kind(self) -> None:
+        label = self.query_one("#bisect-expected-label", Label)
+        label.update(f"{KINDS[self._kind][1]} (Enter begins)")
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
         prompt = self.query_one("#bisect-prompt", Input).value.strip()
-        expected = self.query_one("#bisect-contains", Input).value
+        expected = self.query_one("#bisect-expected", Input).value
         if not prompt or not expected:
-            self.notify("Give a prompt, and what its answer has to contain.", severity="warning")
+            self.notify("Give a prompt, and what is expected of its answer.", severity="warning")
             return
-        self._search(prompt, expected)
+        kind = KINDS[self._kind][0]
+        try:
+            value: Any = fields_from([expected]) if kind == "equals" else expected
+            expect = Expect(**{kind: value})
+        except UsageError as error:
+            self.notify(plain(error, limit=300), severity="warning", markup=False)
+            return
+        self._search(prompt, expect)
 
     @work(group="bisect", exclusive=True)
-    async def _search(self, prompt: str, expected: str) -> None:
+    async def _search(self, prompt: str, expect: Expect) -> None:
         from arkor_tui.monitor.probing import bisect_run
-        from arkor_tui.recipes.assertions import Expect
         from arkor_tui.recipes.probe import GoldenAnswer
         from arkor_tui.recipes.prompts import Golden
 
         self._lines, self._found = [], None
         settings = self._settings
         golden = Golden(
-            prompt, settings.system or None, Expect(contains=expected),
+            prompt, settings.system or None, expect,
             temperature=settings.temperature or 0.0, max_tokens=settings.max_tokens or 200,
             seed=settings.seed if settings.seed is not None else 0,
         )  # fmt: skip
 
         def tell(target: Target, answer: GoldenAnswer) -> None:
-            passed = answer.verdict.passed
-            mark, style = ("✓", "$success") if passed else ("✗", "$error")
+            mark, style = verdict_mark(answer.verdict.passed)
             reply = plain(answer.reply, limit=300, newlines=False)
             self._say(Content.assemble((f"{mark} {target.label:>10}  ", style), reply))
 
@@ -122,4 +153,8 @@ class BisectScreen(ModalScreen[Target | None]):
 
     def action_talk(self) -> None:
         """Leave with the target that was found."""
-        self.dismiss(next((t for t in self._targets if t.label == self._found), None))
+        found = next((t for t in self._targets if t.label == self._found), None)
+        if found is None:
+            self.notify("Nothing was found yet.", timeout=3)
+        else:
+            self.dismiss(found)

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from arkor_tui.history.records import RunRecord
@@ -23,11 +22,16 @@ from arkor_tui.plain import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST
 
+from .base import PageScreen
 
-class BlindScreen(ModalScreen[None]):
+
+class BlindScreen(PageScreen[None]):
     """Asks both at once and shows the answers in an order that chance decides each time."""
 
-    ABOUT = "r shows whose answers won so far, and whether that is more than chance."
+    ABOUT = (
+        "r, or ctrl+r while a prompt is typed, shows whose answers won so far, in all sittings, "
+        "and whether that is more than chance."
+    )
     DEFAULT_CSS = """
     BlindScreen { background: $background; }
     BlindScreen #blind-head { height: auto; background: $panel; padding: 0 1; }
@@ -38,10 +42,11 @@ class BlindScreen(ModalScreen[None]):
     BlindScreen Input:focus { border: none; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "vote('first')", "1 is better", id="blind.first"),
-        Binding("2", "vote('second')", "2 is better", id="blind.second"),
+        Binding("1", "vote('first')", "first is better", id="blind.first"),
+        Binding("2", "vote('second')", "second is better", id="blind.second"),
         Binding("t", "vote('tie')", "tie", id="blind.tie"),
         Binding("r", "reveal", "reveal", id="blind.reveal"),
+        Binding("ctrl+r", "reveal", "reveal", id="blind.reveal-always", priority=True),
         Binding("tab", "app.focus_next", "next pane", show=False),
         Binding("escape", "dismiss", "back", id="dialog.back"),
     ]
@@ -144,8 +149,9 @@ class BlindScreen(ModalScreen[None]):
             state = "which one is better?"
         else:
             state = "Enter asks both"
+        votes = f"{self._votes} vote{'' if self._votes == 1 else 's'}"
         head = Content.assemble(
-            ("Blind A/B", "bold"), f" · {name}: {labels} · {self._votes} votes now · ",
+            ("Blind A/B", "bold"), f" · {name}: {labels} · {votes} now · ",
             (state, "bold $accent"),
         )  # fmt: skip
         if self._revealed:

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.history.records import RunRecord
@@ -20,6 +19,8 @@ from arkor_tui.tui.chart.frame import LineSpec
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.text import duration, fit, number
 from arkor_tui.tui.widgets.keybar import KeyBar
+
+from .base import PageScreen
 
 Row = tuple[str, list[str]]
 
@@ -52,9 +53,10 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-class CompareScreen(ModalScreen[None]):
+class CompareScreen(PageScreen[None]):
     """Two to four runs. What differs is marked, and not by colour alone."""
 
+    ABOUT = "≠ marks the rows in which the runs differ."
     DEFAULT_CSS = """
     CompareScreen { background: $background; }
     CompareScreen LossChart { height: 1fr; }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker
@@ -21,89 +20,31 @@ from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
 from arkor_tui.starters import STARTERS
-from arkor_tui.tui.text import number
 from arkor_tui.tui.widgets.asksettings import DEFAULTS, AskSettingsScreen
-from arkor_tui.tui.widgets.dialogs import Ask, Choose
-from arkor_tui.tui.widgets.paged import PagedList, Part
-from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea
+from arkor_tui.tui.widgets.dialogs import Ask, Choose, ChooseSeveral
+from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea, TalkPane
+from arkor_tui.tui.widgets.targets import MOST_TARGETS, TargetList
 
 from .base import BaseScreen
 
-MOST_TARGETS = 4
 DRAW_SECONDS = 0.06
 """Between drawings of a reply that is coming in."""
 
 
-class TargetList(PagedList[Target]):
-    """What can be talked to; marked ones are all asked at once."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "mark for comparing", id="console.mark"),
-        Binding("enter", "choose", "talk to it", id="console.choose"),
-    ]
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, empty="no run is open")
-        self.targets: list[Target] = []
-        self.losses: dict[int, float | None] = {}
-        self.marked: set[tuple[str, int | None]] = set()
-
-    def show_targets(self, targets: list[Target], losses: dict[int, float | None]) -> None:
-        """Show these; the cursor stays on its target, or begins on the newest."""
-        now = self.current
-        self.targets, self.losses = targets, losses
-
-        async def fetch(offset: int, limit: int) -> Sequence[Target]:
-            return targets[offset : offset + limit]
-
-        self.show(len(targets), fetch)
-        self.prime(targets)
-        if now is None or not self.select(now.kind, now.step):
-            self.cursor = max(len(targets) - 1, 0)
-
-    def select(self, kind: str, step: int | None) -> bool:
-        """Put the cursor on a target; False if it is not there."""
-        for place, target in enumerate(self.targets):
-            if (target.kind, target.step) == (kind, step):
-                self.cursor = place
-                return True
-        return False
-
-    def asked(self) -> list[Target]:
-        """The marked targets, or the one under the cursor."""
-        marked = [t for t in self.targets if (t.kind, t.step) in self.marked]
-        if marked:
-            return marked[:MOST_TARGETS]
-        return [self.current] if self.current is not None else []
-
-    def action_mark(self) -> None:
-        """Mark or unmark."""
-        target = self.current
-        if target is not None:
-            self.toggle(target)
-
-    def toggle(self, target: Target) -> None:
-        """Mark or unmark a target; four at most."""
-        name = (target.kind, target.step)
-        if name not in self.marked and len(self.marked) >= MOST_TARGETS:
-            self.notify(f"At most {MOST_TARGETS} at once.", timeout=3)
-            return
-        self.marked ^= {name}
-        self.refresh()
-
-    def parts(self, index: int, item: Target, width: int) -> list[Part]:
-        """Mark, label, loss."""
-        mark = "◉" if (item.kind, item.step) in self.marked else " "
-        parts: list[Part] = [(f"{mark} ", "paged--accent"), (f"{item.label:<12}", "paged--strong")]
-        if item.kind == "checkpoint" and item.step is not None:
-            parts.append((f"{number(self.losses.get(item.step)):>8}", "paged--muted"))
-        return parts
+TOLD = (
+    ("top_p", "top-p"), ("seed", "seed"), ("stop", "stop"), ("history", "remember"),
+    ("constraint_kind", "constraint"), ("tools", "tools"),
+)  # fmt: skip
+"""Settings that the head names where they are set."""
 
 
 class ConsoleScreen(BaseScreen):
     """One conversation with one or several targets."""
 
-    ABOUT = "Enter sends. ctrl+j breaks the line. Esc stops a reply, then leaves the prompt."
+    ABOUT = (
+        "Enter sends, ctrl+j breaks the line, up brings earlier prompts back to be edited. "
+        "Esc stops a reply, then leaves the prompt; Enter returns to it."
+    )
     CSS = """
     ConsoleScreen #console-head { height: 1; background: $panel; }
     ConsoleScreen #console-panes { height: 1fr; }
@@ -144,6 +85,7 @@ class ConsoleScreen(BaseScreen):
         self._texts = dict(DEFAULTS)
         self._settings = AskSettings()
         self._messages: list[dict[str, Any]] = []
+        self._remembered = False  # whether the last exchange is among them
         self._prompts: list[str] = []
         self._recalled = 0
         self._last_prompt = ""
@@ -156,10 +98,10 @@ class ConsoleScreen(BaseScreen):
         yield Static(id="console-head", markup=False)
         with Horizontal(id="console-panes"):
             with Vertical(id="targets-pane"):
-                yield Static(" Talk to", classes="pane-title", markup=False)
+                yield Static(f" {'Talk to':<17}loss", classes="pane-title", markup=False)
                 yield TargetList(id="targets")
             with Vertical(id="talk-pane"):
-                yield VerticalScroll(id="talk", can_focus=True)
+                yield TalkPane(id="talk")
                 yield PromptArea(id="prompt")
 
     AUTO_FOCUS = "#prompt"
@@ -217,9 +159,10 @@ class ConsoleScreen(BaseScreen):
 
     def _forget(self) -> None:
         self._messages.clear()
+        self._remembered = False
         self._answers.clear()
         self.query_one(TargetList).marked.clear()
-        self.query_one("#talk", VerticalScroll).remove_children()
+        self.query_one(TalkPane).clear()
 
     def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
         """New checkpoints appear while one talks."""
@@ -240,7 +183,7 @@ class ConsoleScreen(BaseScreen):
         who = " + ".join(target.label for target in asked) or "—"
         facts = [f"temperature {self._texts['temperature'] or 'default'}"]
         facts.append(f"max {self._texts['max_tokens'] or 'default'} tokens")
-        for key, label in (("top_p", "top-p"), ("seed", "seed"), ("constraint_kind", "constraint")):
+        for key, label in TOLD:
             if self._texts[key]:
                 facts.append(f"{label} {plain(self._texts[key], limit=20, newlines=False)}")
         system = plain(self._texts["system"], limit=60, newlines=False)
@@ -286,10 +229,11 @@ class ConsoleScreen(BaseScreen):
     async def _ask(self, prompt: str) -> None:
         targets = self.query_one(TargetList).asked()
         answers = [Answer(target) for target in targets]
+        self._remembered = False
         self._answers = answers
         view = ExchangeView(prompt, answers)
-        talk = self.query_one("#talk", VerticalScroll)
-        await talk.mount(view)
+        talk = self.query_one(TalkPane)
+        await talk.add(view)
         talk.scroll_end(animate=False)
         messages = [*self._history(len(targets) == 1), {"role": "user", "content": prompt}]
         group = uuid.uuid4().hex if len(targets) > 1 else None
@@ -321,6 +265,7 @@ class ConsoleScreen(BaseScreen):
                 {"role": "user", "content": prompt},
                 {"role": "assistant", "content": answers[0].text},
             ]
+            self._remembered = True
         if self._ask_again:
             self._ask_again = False
             self.call_later(self._send, prompt)
@@ -363,7 +308,9 @@ class ConsoleScreen(BaseScreen):
             )
         )  # fmt: skip
         if found is not None:
+            targets.marked.clear()
             targets.select(found.kind, found.step)
+            targets.refresh()
             self._show_head()
 
     def _history(self, single: bool) -> list[dict[str, Any]]:
@@ -379,7 +326,8 @@ class ConsoleScreen(BaseScreen):
     def action_retry(self) -> None:
         """The last prompt once more, to whoever is chosen now."""
         if self._last_prompt and not (self._asking is not None and self._asking.is_running):
-            del self._messages[-2:]
+            if self._remembered:
+                del self._messages[-2:]
             self._send(self._last_prompt)
 
     def action_escape(self) -> None:
@@ -388,7 +336,7 @@ class ConsoleScreen(BaseScreen):
             self._ask_again = False
             self._asking.cancel()
         elif isinstance(self.focused, PromptArea):
-            self.query_one("#talk", VerticalScroll).focus()
+            self.query_one(TalkPane).focus()
         else:
             self.arkor.go_back()
 
@@ -408,39 +356,31 @@ class ConsoleScreen(BaseScreen):
     async def action_target(self) -> None:
         """Choose whom to talk to."""
         targets = self.query_one(TargetList)
-        options = [
-            (
-                str(place),
-                plain(
-                    f"{target.label}  {target.run.name if target.run else ''}",
-                    limit=60,
-                    newlines=False,
-                ),
-            )
-            for place, target in enumerate(targets.targets)
+        names = [
+            plain(target.run.name, limit=40, newlines=False) if target.run else ""
+            for target in targets.targets
         ]
-        choice = await self.app.push_screen_wait(Choose("Talk to", options))
-        if choice is not None:
-            targets.marked.clear()
-            targets.cursor = int(choice)
+        options = [
+            (str(place), f"{target.label:<10} {targets.loss_of(target):>8}  {name}")
+            for place, (target, name) in enumerate(zip(targets.targets, names, strict=True))
+        ]
+        marked = [
+            str(place)
+            for place, target in enumerate(targets.targets)
+            if (target.kind, target.step) in targets.marked
+        ]
+        title = f"Talk to (Tab marks up to {MOST_TARGETS} to ask side by side)"
+        chosen = await self.app.push_screen_wait(
+            ChooseSeveral(title, options, marked=marked, most=MOST_TARGETS)
+        )
+        if chosen:
+            targets.take([int(place) for place in chosen])
             self.query_one(PromptArea).focus()
             self._show_head()
 
     def action_beside_base(self) -> None:
         """Ask the base model too; asks the last prompt again if there was one."""
-        targets = self.query_one(TargetList)
-        current = targets.current
-        if current is None or not targets.targets:
-            return
-        if ("base", None) in targets.marked:
-            targets.marked.clear()
-            targets.refresh()
-        else:
-            targets.marked = {("base", None), (current.kind, current.step)}
-            if current.kind == "base" and len(targets.targets) > 1:
-                last = targets.targets[-1]
-                targets.marked.add((last.kind, last.step))
-            targets.refresh()
+        if self.query_one(TargetList).beside_base():
             if self._asking is not None and self._asking.is_running:
                 self._ask_again = True  # as soon as the reply that is coming has come
             elif self._last_prompt:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.history.matrix import SampleMatrix
@@ -17,15 +16,17 @@ from arkor_tui.history.records import RunRecord, Sample
 from arkor_tui.monitor.session import Session
 from arkor_tui.plain import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
-from arkor_tui.tui.widgets.talk import LONGEST
+from arkor_tui.tui.widgets.talk import LONGEST, verdict_mark
 from arkor_tui.tui.widgets.textdiff import diff_content
+
+from .base import PageScreen
 
 CELL = 7
 NAME = 26
 REFRESH_SECONDS = 2.0
 
 
-class MatrixScreen(ModalScreen[None]):
+class MatrixScreen(PageScreen[None]):
     """Arrows go through the answers; words that changed since the one before are marked."""
 
     ABOUT = "✓ passed  ✗ failed  ● not judged  · not asked"
@@ -38,8 +39,8 @@ class MatrixScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(0, -1)", "earlier", id="matrix.left", priority=True),
         Binding("right,l", "move(0, 1)", "later", id="matrix.right", priority=True),
-        Binding("up,k", "move(-1, 0)", "prompt", id="matrix.up", priority=True),
-        Binding("down,j", "move(1, 0)", "prompt", id="matrix.down", priority=True, show=False),
+        Binding("up,k", "move(-1, 0)", "prompts", id="matrix.up", priority=True),
+        Binding("down,j", "move(1, 0)", "next prompt", id="matrix.down", priority=True, show=False),
         Binding("pagedown", "scroll_answer(1)", "scroll", id="matrix.scroll", priority=True,
                 show=False),
         Binding("pageup", "scroll_answer(-1)", "scroll up", id="matrix.scroll-up", priority=True,
@@ -193,9 +194,7 @@ def _cut(text: str, width: int) -> str:
 def _mark(sample: Sample | None) -> tuple[str, str]:
     if sample is None:
         return "·", "$muted"
-    if sample.passed is None:
-        return "●", ""
-    return ("✓", "$success") if sample.passed else ("✗", "$error")
+    return verdict_mark(sample.passed)
 
 
 def _share(counts: tuple[int, int]) -> str:

@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.history.records import RunRecord
@@ -23,13 +22,16 @@ from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.keybar import KeyBar
-from arkor_tui.tui.widgets.talk import LONGEST, facts_of
+from arkor_tui.tui.widgets.talk import LONGEST, facts_of, verdict_mark
 from arkor_tui.tui.widgets.textdiff import diff_content
 
+from .base import PageScreen
 
-class TimeMachineScreen(ModalScreen[None]):
+
+class TimeMachineScreen(PageScreen[None]):
     """Left and right go through the checkpoints; words that changed are marked."""
 
+    ABOUT = "○ not asked yet  ● answered  ✗ failed. Each answer is compared with the one before it."
     DEFAULT_CSS = """
     TimeMachineScreen { background: $background; }
     TimeMachineScreen LossChart { height: 2fr; }
@@ -77,6 +79,10 @@ class TimeMachineScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).focus()
         self._draw_curve()
         self._ask_all()
+        self._show()
+
+    def on_resize(self) -> None:
+        """Other targets fit into the strip."""
         self._show()
 
     @work(group="curve", exclusive=True)
@@ -133,17 +139,12 @@ class TimeMachineScreen(ModalScreen[None]):
         answer = self.answers[self.place]
         chart = self.query_one(LossChart)
         chart.set_cursor(self._step_of(self.place), tell=False)
-        strip: list[Content] = []
-        for place, one in enumerate(self.answers):
-            mark = "✗" if one.error else "●" if one.done else "○"
-            style = "bold reverse" if place == self.place else "$muted"
-            strip.append(Content.styled(f" {mark} {one.target.label} ", style))
         prompt = plain(self._prompt, limit=200, newlines=False)
         done = sum(1 for one in self.answers if one.done)
         head = Content.assemble(
             ("› ", "bold"), prompt, (f"   {done}/{len(self.answers)} answered", "$muted"), "\n"
         )
-        self.query_one("#time-head", Static).update(head + Content(" ").join(strip))
+        self.query_one("#time-head", Static).update(head + self._strip())
         text = plain(answer.text, limit=LONGEST)
         if answer.error is not None:
             hint = f"\n{answer.hint}" if answer.hint else ""
@@ -161,7 +162,39 @@ class TimeMachineScreen(ModalScreen[None]):
             body = Content(text)
         facts = facts_of(answer)
         if answer.verdict:
-            facts += f" · {'✓' if answer.passed else '✗'} {plain(answer.verdict, limit=200)}"
+            facts += f" · {verdict_mark(answer.passed)[0]} {plain(answer.verdict, limit=200)}"
         self.query_one("#time-answer", Static).update(
             body + Content.styled(f"\n\n{facts}", "$muted")
         )
+
+    def _strip(self) -> Content:
+        """The targets in one row, as many as fit around the one that is shown."""
+        labels = []
+        for one in self.answers:
+            mark = "✗" if one.error else "●" if one.done else "○"
+            labels.append(f" {mark} {one.target.label} ")
+        shown = around([len(label) + 1 for label in labels], self.place, self.size.width - 6)
+        parts = [Content.styled("‹ " if shown.start else "  ", "$muted")]
+        for place in shown:
+            style = "bold reverse" if place == self.place else "$muted"
+            parts += [Content.styled(labels[place], style), Content(" ")]
+        parts.append(Content.styled("›" if shown.stop < len(labels) else "", "$muted"))
+        return Content.assemble(*parts)
+
+
+def around(widths: Sequence[int], place: int, room: int) -> range:
+    """The places that fit into ``room`` cells around ``place``, which is always among them."""
+    start, stop = place, place + 1
+    room -= widths[place]
+    while True:
+        if start > 0 and widths[start - 1] <= room:
+            start -= 1
+            room -= widths[start]
+            if stop < len(widths) and widths[stop] <= room:
+                room -= widths[stop]
+                stop += 1
+        elif stop < len(widths) and widths[stop] <= room:
+            room -= widths[stop]
+            stop += 1
+        else:
+            return range(start, stop)

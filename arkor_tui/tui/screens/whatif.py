@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from arkor_tui.errors import UsageError
@@ -19,6 +18,8 @@ from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.keybar import KeyBar
+
+from .base import PageScreen
 
 FIELDS = (
     ("ceiling", "ceiling", "a loss, such as 5"),
@@ -31,7 +32,7 @@ USUAL = {"ceiling": "5", "patience": "30", "metric": "loss"}
 TYPING_SECONDS = 0.3
 
 
-class WhatIfScreen(ModalScreen[None]):
+class WhatIfScreen(PageScreen[None]):
     """Type settings; the curve shows where the run would have stopped."""
 
     ABOUT = "Every change runs the whole log through the guards again."

@@ -22,10 +22,10 @@ FIELDS = (
     ("max_tokens", "max tokens", "the longest reply"),
     ("seed", "seed", "the same seed, the same reply"),
     ("stop", "stop words", "apart by |"),
-    ("history", "remember", "yes: earlier turns are sent along, to one target"),
+    ("history", "remember", "yes: earlier turns are sent along, where one target is asked"),
     ("tools", "tools file", "a .py file whose functions, marked @tool, may be called"),
     ("tool_choice", "tool choice", "auto, required, none, or the name of a function"),
-    ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; with ? only judged"),
+    ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; json? only judges"),
 )
 DEFAULTS: dict[str, str] = {
     "system": "", "temperature": "0", "top_p": "", "max_tokens": "200", "seed": "", "stop": "",
@@ -45,6 +45,7 @@ class AskSettingsScreen(ModalScreen[dict[str, str] | None]):
     AskSettingsScreen Horizontal { height: 1; }
     AskSettingsScreen Label { width: 14; color: $muted; }
     AskSettingsScreen Input { width: 1fr; height: 1; border: none; padding: 0 1; }
+    AskSettingsScreen Input:focus { border: none; background: $panel; text-style: bold; }
     AskSettingsScreen .wrong { width: auto; color: $error; padding-left: 1; }
     AskSettingsScreen TextArea { height: 4; border: none; background: $panel; }
     AskSettingsScreen .head { margin-top: 1; color: $muted; }
@@ -73,7 +74,10 @@ class AskSettingsScreen(ModalScreen[dict[str, str] | None]):
                     field.cursor_blink = False
                     yield field
                     yield Static("", id=f"ask-wrong-{name}", classes="wrong", markup=False)
-            yield Static("schema, pattern, choices apart by |, or grammar", classes="head")
+            yield Static(
+                "the schema, pattern, choices apart by |, or grammar",
+                classes="head",
+            )
             area = TextArea(self._texts["constraint"], id="ask-constraint", compact=True)
             area.cursor_blink = False
             yield area

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -16,6 +16,8 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from arkor_tui.plain import plain
+
+Result = TypeVar("Result")
 
 _CSS = """
 {name} {{ align: center middle; background: $background 60%; }}
@@ -132,10 +134,10 @@ class Ask(ModalScreen[str | None]):
             self.query_one(".dialog-note", Static).update(Content(wrong))
 
 
-class Choose(ModalScreen[str | None]):
-    """A list to choose from; typing filters it. Returns the id of what was chosen."""
+class Filtered(ModalScreen[Result]):
+    """A list of ids and labels; typing filters it."""
 
-    DEFAULT_CSS = _CSS.format(name="Choose")
+    DEFAULT_CSS = _CSS.format(name="Filtered")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="dialog.back"),
         Binding("down", "move(1)", "next", show=False),
@@ -154,20 +156,31 @@ class Choose(ModalScreen[str | None]):
             field.cursor_blink = False
             yield field
             yield OptionList(markup=False)
+            yield Static("", classes="dialog-note", markup=False)
 
     def on_mount(self) -> None:
         """Show everything first."""
         self._show("")
 
+    def _label(self, id: str, label: str) -> str:
+        del id
+        return label
+
     def _show(self, text: str) -> None:
         options = self.query_one(OptionList)
         options.clear_options()
         words = text.lower().split()
-        for place, (_, label) in enumerate(self._options):
+        for place, (id, label) in enumerate(self._options):
             if all(word in label.lower() for word in words):
-                options.add_option(Option(Content(label), id=str(place)))
+                options.add_option(Option(Content(self._label(id, label)), id=str(place)))
         if options.option_count:
             options.highlighted = 0
+        self._note("" if options.option_count else "Nothing here holds these words.")
+
+    def _note(self, text: str) -> None:
+        note = self.query_one(".dialog-note", Static)
+        note.update(Content(text))
+        note.display = bool(text)
 
     def action_move(self, by: int) -> None:
         """Move through the list while the filter keeps the focus."""
@@ -181,13 +194,61 @@ class Choose(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        options = self.query_one(OptionList)
-        if options.highlighted is not None:
-            self._choose(options.get_option_at_index(options.highlighted))
+        current = self._current
+        if current is not None:
+            self._choose(current)
 
     @on(OptionList.OptionSelected)
     def _selected(self, message: OptionList.OptionSelected) -> None:
-        self._choose(message.option)
+        self._choose(self._options[int(message.option.id or 0)][0])
 
-    def _choose(self, option: Option) -> None:
-        self.dismiss(self._options[int(option.id or 0)][0])
+    @property
+    def _current(self) -> str | None:
+        options = self.query_one(OptionList)
+        if options.highlighted is None:
+            return None
+        return self._options[int(options.get_option_at_index(options.highlighted).id or 0)][0]
+
+    def _choose(self, id: str) -> None:
+        raise NotImplementedError
+
+
+class Choose(Filtered[str | None]):
+    """A list to choose from. Returns the id of what was chosen."""
+
+    def _choose(self, id: str) -> None:
+        self.dismiss(id)
+
+
+class ChooseSeveral(Filtered[list[str] | None]):
+    """One of a list, or, marked with Tab, up to ``most`` of it. Returns their ids."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "mark", "mark", id="choose.mark", priority=True),
+    ]
+
+    def __init__(
+        self, title: str, options: Sequence[tuple[str, str]], *, marked: Sequence[str], most: int
+    ) -> None:
+        super().__init__(title, options)
+        self._marked, self._most = set(marked), most
+
+    def _label(self, id: str, label: str) -> str:
+        return f"{'◉' if id in self._marked else ' '} {label}"
+
+    def action_mark(self) -> None:
+        """Mark or unmark."""
+        options, id = self.query_one(OptionList), self._current
+        if id is None:
+            return
+        if id not in self._marked and len(self._marked) >= self._most:
+            self._note(f"At most {self._most} at once.")
+            return
+        self._marked ^= {id}
+        place = options.highlighted or 0
+        self._show(self.query_one(Input).value)
+        options.highlighted = place
+
+    def _choose(self, id: str) -> None:
+        marked = [one for one, _ in self._options if one in self._marked]
+        self.dismiss(marked or [id])

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 Row = tuple[str, str]
 _UNINTERESTING = frozenset(
@@ -26,6 +26,8 @@ def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
         if not binding.description or binding.action in _UNINTERESTING:
             continue
         node = active.node
+        if isinstance(node, Input | TextArea) and not binding.id:
+            continue  # how a text is edited everywhere would bury the keys of the screen
         if node is screen.app:
             place = "Everywhere"
         elif isinstance(node, Screen):

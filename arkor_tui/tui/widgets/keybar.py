@@ -9,7 +9,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
-_LAST = ("app.help", "app.quit")
+_LAST = ("app.help", "app.help-always", "app.quit")
 
 
 class KeyBar(Widget):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
@@ -87,6 +87,13 @@ def facts_of(answer: Answer) -> str:
     return " · ".join(facts)
 
 
+def verdict_mark(passed: bool | None) -> tuple[str, str]:
+    """Sign and colour: passed, failed, or could not be judged."""
+    if passed is None:
+        return "●", ""
+    return ("✓", "$success") if passed else ("✗", "$error")
+
+
 class AnswerView(Static):
     """One reply as it grows."""
 
@@ -125,7 +132,7 @@ class AnswerView(Static):
             hint = plain(answer.hint, limit=300)
             parts.append(Content.styled(text + (f"\n{hint}" if hint else ""), "$error"))
         if answer.verdict:
-            mark, colour = ("✓", "$success") if answer.passed else ("✗", "$error")
+            mark, colour = verdict_mark(answer.passed)
             verdict = plain(answer.verdict, limit=300, newlines=False)
             parts.append(Content.styled(f"{mark} {verdict}", colour))
         self.update(Content("\n").join(parts))
@@ -170,3 +177,69 @@ class ExchangeView(Vertical):
         for view in self.query(AnswerView):
             if view.answer is answer:
                 view.show()
+
+
+HINTS = (
+    ("prompt.newline", "breaks the line; up brings earlier prompts back"),
+    ("console.target", "chooses whom to talk to, up to four side by side"),
+    ("console.base", "asks the base model too"),
+    ("console.settings", "system prompt, sampling, stop words, constraint, tools"),
+    ("console.time", "asks every checkpoint, to go through along the loss curve"),
+    ("console.blind", "compares two without saying whose answer is whose"),
+    ("console.bisect", "finds the checkpoint from which on an answer is right"),
+    ("console.library", "prompts that were kept"),
+    ("console.search", "what was said before"),
+    ("app.help-always", "all keys"),
+)
+"""Actions, and what an empty conversation says that they are for."""
+
+
+class TalkPane(VerticalScroll, can_focus=True):
+    """The exchanges so far; before the first, what can be done here."""
+
+    DEFAULT_CSS = """
+    TalkPane .hints { height: auto; color: $muted; padding: 1 0 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,i", "write", "write", id="console.write"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The hints."""
+        yield Static(classes="hints", markup=False)
+
+    def on_mount(self) -> None:
+        """Keys may be the person's own, so the bindings are asked."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self._hint())
+        self._hint()
+
+    def _hint(self) -> None:
+        hints = self.query_one(".hints", Static)
+        if not hints.display or not self.screen.is_current:
+            return
+        keys: dict[str, str] = {}
+        for active in self.screen.active_bindings.values():
+            if active.binding.id and active.binding.id not in keys:
+                keys[active.binding.id] = self.app.get_key_display(active.binding)
+        lines = [
+            Content.assemble((f"{keys[action]:>5}", "bold $accent"), f"  {text}")
+            for action, text in HINTS
+            if action in keys
+        ]
+        if lines and "prompt.newline" in keys:
+            hints.update(Content("\n").join(lines))
+
+    async def add(self, view: ExchangeView) -> None:
+        """One more exchange."""
+        self.query_one(".hints").display = False
+        await self.mount(view)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.query(ExchangeView).remove()
+        self.query_one(".hints").display = True
+        self._hint()
+
+    def action_write(self) -> None:
+        """Back to the prompt."""
+        self.screen.query_one(PromptArea).focus()
