@@ -18,10 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
         "Run the embedded backend: Arkor's protocol on this machine, with a real training engine. "
-        "It listens on the loopback interface only, and who can read its token file may use it."
+        "It listens on the loopback interface only, unless told otherwise, and who can read its "
+        "token file may use it."
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s); any other lets other machines try, "
+        "without encryption",
     )
     parser.add_argument("--port", type=int, help="default: a free one")
     parser.add_argument(
@@ -33,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-anonymous",
         action="store_true",
-        help="hand a token to whoever asks on this machine, as a stock Arkor client does",
+        help="hand a token to whoever asks on this machine, as a stock Arkor client does; not "
+        "together with a --host that other machines reach",
     )
     parser.add_argument(
         "--map-model",

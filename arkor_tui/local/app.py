@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -26,12 +26,10 @@ from .feed import Feed
 from .gate import OWNER, answer, identity_of, refuse
 from .inference import InferenceProcess
 from .jobconfig import InvalidConfigError, check_job
+from .limits import BODY_BYTES, BODY_SECONDS, MAX_LIVE_JOBS, MAX_STREAMS, Slots
 from .models import ModelRegistry
 from .runner import JobRunner
 from .store import Store, StoredJob
-
-BODY_LIMIT = 4 * 1024 * 1024
-"""Bytes of a request's body."""
 
 PING_SECONDS = 15.0
 """Between two signs of life on a quiet stream."""
@@ -53,6 +51,8 @@ class Backend:
     datasets: dict[str, Path]
     allow_anonymous: bool = False
     ping_seconds: float = PING_SECONDS
+    body_seconds: float = BODY_SECONDS
+    streams: Slots = field(default_factory=lambda: Slots(MAX_STREAMS))
     has_engine: Callable[[], bool] = lambda: all(find_spec(name) is not None for name in _ENGINE)
 
 
@@ -95,10 +95,12 @@ def make_app(backend: Backend) -> Starlette:
         Route("/v1/endpoints", _no_endpoints, methods=everything),
         Route("/v1/endpoints/{rest:path}", _no_endpoints, methods=everything),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _http_error, Exception: _server_error},
     )
+    app.router.redirect_slashes = False  # where to would be up to the request's Host
+    return app
 
 
 async def _hello(_: Backend, __: Request) -> Response:
@@ -112,11 +114,16 @@ async def _anonymous(backend: Backend, request: Request) -> Response:
             "This backend hands out no tokens. Start it with `arkor-tui serve --allow-anonymous`, "
             "or use the token of its token file.",
         )
-    body = await json_body(request)
+    body = await json_body(request, backend)
     kind = body.get("kind") if isinstance(body, dict) else None
     if kind not in ("cli", "web"):
         return refuse(400, "kind must be cli or web.")
-    token, identity, org = await backend.store.create_identity()
+    made = await backend.store.create_identity()
+    if made is None:
+        return refuse(
+            503, "This backend has made as many anonymous identities as it may.", "too_many"
+        )
+    token, identity, org = made
     return answer(
         {
             "token": token,
@@ -153,7 +160,7 @@ async def _list_projects(backend: Backend, request: Request) -> Response:
 
 
 async def _create_project(backend: Backend, request: Request) -> Response:
-    body = await json_body(request)
+    body = await json_body(request, backend)
     name = body.get("name") if isinstance(body, dict) else None
     slug = body.get("slug") if isinstance(body, dict) else None
     if not isinstance(name, str) or not name.strip() or len(name) > 200:
@@ -173,7 +180,7 @@ async def _list_jobs(backend: Backend, request: Request) -> Response:
 
 
 async def _create_job(backend: Backend, request: Request) -> Response:
-    body = await json_body(request)
+    body = await json_body(request, backend)
     if not backend.has_engine():
         return refuse(
             503,
@@ -184,7 +191,11 @@ async def _create_job(backend: Backend, request: Request) -> Response:
     try:
         # it looks at files, and may ask a hub
         name, config, spec = await asyncio.to_thread(
-            check_job, body, backend.models, backend.datasets
+            check_job,
+            body,
+            backend.models,
+            backend.datasets,
+            may_name_files=identity_of(request) == OWNER,
         )
     except InvalidConfigError as error:
         return refuse(400, f"The job is refused: {error}.", "invalid_config", fields=error.fields)
@@ -196,6 +207,12 @@ async def _create_job(backend: Backend, request: Request) -> Response:
         config,
         spec,
     )
+    if job is None:
+        return refuse(
+            503,
+            f"{MAX_LIVE_JOBS:,} jobs have not ended yet, which is the limit. Cancel some, or wait.",
+            "queue_full",
+        )
     backend.runner.submit(job.id)
     return answer({"job": job.to_wire()}, 201)
 
@@ -220,14 +237,31 @@ async def _stream(backend: Backend, request: Request) -> Response:
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0
     if after > await backend.store.last_seq(job.id):
         after = 0  # not an id of ours: the whole history is better than a gap
-    return StreamingResponse(
-        _frames(backend, job.id, after),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
+    if not backend.streams.take():
+        return refuse(
+            503, f"{MAX_STREAMS} event streams are open, which is the limit.", "too_many_streams"
+        )
+    return _Stream(
+        _frames(backend, job.id, after), backend.streams, headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def _frames(backend: Backend, job_id: str, after: int) -> AsyncIterator[str]:
+class _Stream(StreamingResponse):
+    """An event stream; its slot is free again when the client is gone, however it went."""
+
+    def __init__(self, frames: AsyncGenerator[str, None], slots: Slots, **options: Any) -> None:
+        super().__init__(frames, media_type="text/event-stream", **options)
+        self._opened, self._slots = frames, slots
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            async with contextlib.aclosing(self._opened):
+                await super().__call__(scope, receive, send)
+        finally:
+            self._slots.give_back()
+
+
+async def _frames(backend: Backend, job_id: str, after: int) -> AsyncGenerator[str, None]:
     """History, then what happens, then ``end``. A slow reader slows nobody but itself."""
     while not backend.feed.closing:
         waiter = backend.feed.waiter(job_id)
@@ -258,11 +292,12 @@ async def _chat(backend: Backend, request: Request) -> Response:
             "engine_missing",
         )
     return await chat_reply(
-        await json_body(request),
+        await json_body(request, backend),
         store=backend.store,
         runner=backend.runner,
         inference=backend.inference,
         models=backend.models,
+        may_name_files=identity_of(request) == OWNER,
     )
 
 
@@ -293,18 +328,26 @@ def _org(request: Request) -> str:
     return request.query_params.get("orgSlug") or identity_of(request)[1]
 
 
-async def json_body(request: Request) -> Any:
-    """The request's JSON, within the limit.
+async def json_body(request: Request, backend: Backend) -> Any:
+    """The request's JSON, within the limits of size and time. A compressed one is none.
 
     Raises:
-        RefusedError: too large (413) or not JSON (400).
+        RefusedError: too large (413), too slow (408) or not JSON (400).
     """
     data = bytearray()
-    async with contextlib.aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            data += chunk
-            if len(data) > BODY_LIMIT:
-                raise RefusedError(refuse(413, f"The body has more than {BODY_LIMIT:,} bytes."))
+    try:
+        async with (
+            asyncio.timeout(backend.body_seconds),
+            contextlib.aclosing(request.stream()) as chunks,
+        ):
+            async for chunk in chunks:
+                data += chunk
+                if len(data) > BODY_BYTES:
+                    raise RefusedError(refuse(413, f"The body has more than {BODY_BYTES:,} bytes."))
+    except TimeoutError:
+        raise RefusedError(refuse(408, "The body did not come in time.")) from None
+    except ClientDisconnect:
+        raise RefusedError(refuse(400, "The body is incomplete.")) from None
     try:
         return from_json(bytes(data), allow_inf_nan=False)
     except ValueError as error:

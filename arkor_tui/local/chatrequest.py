@@ -5,7 +5,6 @@ Nothing that was asked for is dropped silently: what the engine cannot do is ref
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -295,12 +294,8 @@ def _check_strict(schema: Any, where: str) -> None:
 
 def _number(given: dict[str, Any], name: str, low: float, high: float, default: float) -> float:
     value = given.get(name, default)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
+    # a number beyond the range may be too large to be made a float
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InvalidChatError(f"{name} must be a number from {low:g} to {high:g}.")
     return float(value)
 

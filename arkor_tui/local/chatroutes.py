@@ -37,14 +37,17 @@ async def chat_reply(
     runner: JobRunner,
     inference: InferenceProcess,
     models: ModelRegistry,
+    may_name_files: bool = True,
 ) -> Response:
     """Check, find the weights, and answer, streamed or whole.
 
     A failure before the first piece has its own status; a later one ends the stream with an error
-    frame.
+    frame. Without ``may_name_files`` a base model may not be a path.
     """
     try:
         chat = check_chat(body)
+        if not may_name_files:
+            _refuse_path(chat)
         source, adapter = await _weights(chat, store, runner, models)
     except InvalidChatError as error:
         return refuse(400, str(error), error.code)
@@ -65,6 +68,13 @@ async def chat_reply(
     except BaseException:
         await messages.aclose()
         raise
+
+
+def _refuse_path(chat: CheckedChat) -> None:
+    if (chat.target.base_model or "").startswith("/"):
+        raise InvalidChatError(
+            "baseModel is a path, which an anonymous identity may not name; see serve --map-model."
+        )
 
 
 async def _weights(

@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -23,6 +22,7 @@ OWNER = ("owner", "local")
 """Id and organisation of who holds the token file."""
 
 _CLIENT = re.compile(r"[A-Za-z0-9@/._-]{1,64}/[0-9]+\.[0-9]+\S{0,60}")
+_NETLOC = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _OPEN_PATHS = frozenset({"/", "/v1/auth/anonymous", "/v1/auth/cli/config"})
 
 
@@ -39,19 +39,48 @@ def refuse(status: int, error: str, code: str | None = None, **more: object) -> 
     return answer({**body, **more}, status)
 
 
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """What this backend may be called in a request: loopback, and ``names`` (lower case).
+
+    With ``any_address`` every IP address will do, for a backend that listens on all of them. What
+    is refused are names: a web page can make its own one mean this machine (DNS rebinding), but not
+    an address.
+    """
+
+    names: frozenset[str] = frozenset()
+    any_address: bool = False
+
+    def knows(self, netloc: str) -> bool:
+        """Whether ``netloc`` (a name or address, and perhaps a port) is this backend."""
+        found = _NETLOC.fullmatch(netloc)
+        if found is None:
+            return False
+        host = (found[1] or found[2]).lower()
+        if found[2] and (host == "localhost" or host in self.names):
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return address.is_loopback or self.any_address or str(address) in self.names
+
+
 @dataclass(slots=True)
 class Gate:
-    """Host, origin, client version and token. ``identify`` looks up tokens other than ``token``."""
+    """Host, origin, client version and token.
+
+    ``identify`` looks up tokens other than ``token``; without it there are none.
+    """
 
     app: ASGIApp
     token: str = field(repr=False)
-    hosts: frozenset[str]
-    identify: Callable[[str], Awaitable[tuple[str, str] | None]]
+    hosts: Hosts
+    identify: Callable[[str], Awaitable[tuple[str, str] | None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            raise ValueError(f"no {scope['type']} here")  # it would get past the gate
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -66,10 +95,10 @@ class Gate:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if not self._is_known_host(headers.get("host", "")):
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or not self.hosts.knows(hosts[0]):
             return refuse(403, "This backend answers to its own loopback address only.")
-        origin = headers.get("origin")
-        if origin is not None and not self._is_known_host(_netloc(origin)):
+        if origins and [origin.lower() for origin in origins] != [f"http://{hosts[0].lower()}"]:
             return refuse(403, "This backend does not answer to web pages.")
         path = scope["path"]
         if path == "/":
@@ -101,29 +130,10 @@ class Gate:
             return None
         if hmac.compare_digest(token.encode(), self.token.encode()):
             return OWNER
-        return await self.identify(token)
-
-    def _is_known_host(self, netloc: str) -> bool:
-        try:
-            host = urlsplit(f"//{netloc}").hostname or ""
-        except ValueError:
-            return False
-        if host == "localhost" or host in self.hosts:
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return await self.identify(token) if self.identify is not None else None
 
 
 def identity_of(request: Request) -> tuple[str, str]:
     """Id and organisation of who asks."""
     identity: tuple[str, str] = request.scope["identity"]
     return identity
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from .ipc import ChatSpec
+from .limits import MAX_CHATS
 from .logs import open_log
 from .processes import kill
 
-INFER_COMMAND: tuple[str, ...] = (sys.executable, "-m", "arkor_tui.local.engine.infer")
+INFER_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "arkor_tui.local.engine.infer")
+_BUSY = {
+    "type": "error",
+    "status": 503,
+    "error": f"{MAX_CHATS} chats are under way, which is the limit. Send it again later.",
+    "code": "busy",
+}
 _LINE_LIMIT = 16 * 1024 * 1024  # bytes
 _LOST = {
     "type": "error",
@@ -51,6 +58,8 @@ class InferenceProcess:
                 await self._wanted.wait()
         finally:
             self.kill()
+            if self._process is not None:
+                await self._process.wait()
 
     async def _live_once(self) -> None:
         with open_log(self._log_path) as log:
@@ -92,6 +101,9 @@ class InferenceProcess:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._wanted.set()
         await self._up.wait()
+        if len(self._pending) >= MAX_CHATS:
+            yield _BUSY
+            return
         self._pending[request_id] = queue
         ended = False
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,6 +27,8 @@ from .spec import (
     Optimizer,
     Scheduler,
     TrainingSpec,
+    bare_url,
+    sendable_token,
 )
 
 _NAME_LIMIT = 200  # characters
@@ -83,11 +86,17 @@ class _Fields:
 
 
 def check_job(
-    body: Any, models: ModelRegistry, datasets: Mapping[str, Path]
+    body: Any,
+    models: ModelRegistry,
+    datasets: Mapping[str, Path],
+    *,
+    may_name_files: bool = True,
 ) -> tuple[str, dict[str, Any], TrainingSpec]:
     """The job's name, its configuration as it may be shown, and the checked settings.
 
-    ``datasets`` maps hub names to files. Blocking: looks at files, and may ask the hub.
+    ``datasets`` maps hub names to files. Without ``may_name_files`` neither dataset nor model may
+    be a path: whoever asks would read this user's files. Blocking: looks at files, and may ask the
+    hub.
 
     Raises:
         InvalidConfigError: with every wrong field.
@@ -102,10 +111,24 @@ def check_job(
     if not isinstance(config, dict):
         wrong["config"] = "must be an object"
         raise InvalidConfigError(wrong)
+    if not may_name_files:
+        _refuse_paths(config, wrong)
+        if wrong:
+            raise InvalidConfigError(wrong)
     spec = _check_config(str(name), config, models, datasets, wrong)
     if wrong:
         raise InvalidConfigError(wrong)
     return str(name), _without_secrets(config), spec
+
+
+def _refuse_paths(config: dict[str, Any], wrong: dict[str, str]) -> None:
+    """What only the owner of this backend may say; others get what it maps for them."""
+    model, source = config.get("model"), config.get("datasetSource")
+    text = "is a path, which an anonymous identity may not name; see serve --map-"
+    if isinstance(model, str) and model.startswith("/"):
+        wrong["config.model"] = f"{text}model"
+    if isinstance(source, dict) and source.get("type") == "file":
+        wrong["config.datasetSource"] = f"{text}dataset"
 
 
 def _check_config(
@@ -193,9 +216,15 @@ def _enabled(value: Any) -> bool:
 
 
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Wrong("must be a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON knows no largest number
+        number = math.inf
+    if not math.isfinite(number):
+        raise _Wrong("must be a finite number")
+    return number
 
 
 def _whole(low: int, high: int) -> Callable[[Any], int]:
@@ -329,9 +358,14 @@ def _readable_file(text: str) -> Path:
     if not path.is_absolute():
         raise _Wrong(f"path must be absolute, not {plain(text, limit=200, newlines=False)}")
     shown = plain(str(path), limit=300, newlines=False)
-    if not path.exists():
-        raise _Wrong(f"names a file that does not exist: {shown}")
-    if not path.is_file():
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        raise _Wrong(f"names a file that does not exist: {shown}") from None
+    except (OSError, ValueError) as error:  # too long, no permission, a NUL
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise _Wrong(f"names a file that cannot be read ({reason}): {shown}") from None
+    if not stat.S_ISREG(facts.st_mode):
         raise _Wrong(f"names something that is not a regular file: {shown}")
     if not os.access(path, os.R_OK):
         raise _Wrong(f"names a file that cannot be read: {shown}")
@@ -349,6 +383,8 @@ def _blob(url: str, token: str | None) -> DatasetSpec:
     if parts.scheme == "http" and not is_loopback_url(url):
         what = "a token is never sent" if token else "data is never fetched"
         raise _Wrong(f"url must be https: {what} over plain http")
+    if token and not sendable_token(token):
+        raise _Wrong("token must be printable ASCII without blanks")
     return DatasetSpec("blob", url, token=token)
 
 
@@ -358,6 +394,5 @@ def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
         return config
     shown = {name: value for name, value in source.items() if name != "token"}
     if isinstance(shown.get("url"), str):
-        # signed addresses carry their secret in the query
-        shown["url"] = shown["url"].partition("?")[0].partition("#")[0]
+        shown["url"] = bare_url(shown["url"])
     return {**config, "datasetSource": shown}

@@ -77,6 +77,13 @@ class ModelRegistry:
 
 def _on_disk(path: Path) -> BaseModel:
     shown = plain(str(path), limit=300, newlines=False)
+    try:
+        return _looked_at(path, shown)
+    except OSError as error:  # too long, no permission
+        raise UnknownModelError(f"{shown} cannot be read ({error.strerror})") from error
+
+
+def _looked_at(path: Path, shown: str) -> BaseModel:
     if path.suffix == ".gguf":
         if not path.is_file():
             raise UnknownModelError(f"there is no file {shown}")
@@ -96,7 +103,7 @@ def _max_length(folder: Path) -> int:
     try:
         config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         value = config["max_position_embeddings"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return _LENGTH_WITHOUT_CONFIG
     return value if isinstance(value, int) and value >= 8 else _LENGTH_WITHOUT_CONFIG
 

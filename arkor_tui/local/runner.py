@@ -25,7 +25,7 @@ from .store import Store, StoredJob
 
 log = logging.getLogger("uvicorn.error")  # the server's own log file
 
-TRAIN_COMMAND: tuple[str, ...] = (sys.executable, "-m", "arkor_tui.local.engine.train")
+TRAIN_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "arkor_tui.local.engine.train")
 CANCELLED = "Job cancelled"
 """The error that the protocol tells of a cancelled job (protocol reference, section 5)."""
 

@@ -9,9 +9,11 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,17 +25,19 @@ import uvicorn
 
 from arkor_tui._version import __version__
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.workspace.atomic import make_private_folder, write_private
+from arkor_tui.workspace.atomic import make_private_folder, write_failed, write_private
 
 from .app import Backend, make_app
 from .feed import Feed
-from .gate import Gate
+from .gate import Gate, Hosts
 from .inference import INFER_COMMAND, InferenceProcess
+from .limits import BODY_SECONDS, HEAD_BYTES, HEAD_SECONDS, max_connections, protocol_for
 from .logs import open_log
 from .models import ModelRegistry
 from .runner import TRAIN_COMMAND, JobRunner
 from .store import Store, now
 
+_TOKEN_LIMIT = 4_096  # bytes
 _GRACE_SECONDS = 3  # for open requests once the server stops
 
 
@@ -51,6 +55,9 @@ class ServeOptions:
     train_command: tuple[str, ...] = TRAIN_COMMAND
     infer_command: tuple[str, ...] = INFER_COMMAND
     ping_seconds: float = 15.0
+    head_seconds: float = HEAD_SECONDS
+    body_seconds: float = BODY_SECONDS
+    connections: int = field(default_factory=max_connections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def serve(options: ServeOptions, *, on_ready: Callable[[ServingInfo], None]) -> 
     """
     if options.jobs < 1:
         raise UsageError("At least one job must be allowed to train at a time.")
-    folder = make_private_folder(options.data_dir)
+    folder = _own(make_private_folder(options.data_dir))
     with _locked(folder):
         token_file = folder / "token"
         token = _token(token_file)
@@ -98,9 +105,7 @@ async def _serve(
     listener: socket.socket,
     on_ready: Callable[[ServingInfo], None],
 ) -> int:
-    port = listener.getsockname()[1]
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    info = ServingInfo(f"http://{host}:{port}", token_file, os.getpid())
+    info = ServingInfo(_url(options, listener), token_file, os.getpid())
 
     def ready() -> None:
         content = {
@@ -114,8 +119,10 @@ async def _serve(
         on_ready(info)
 
     async with _backend(options, folder) as backend:
-        gate = Gate(make_app(backend), token, frozenset({options.host}), backend.store.identity)
-        server = _Server(_uvicorn_config(gate, folder), backend, ready)
+        # who was let in by an earlier --allow-anonymous is not let in without it
+        identify = backend.store.identity if options.allow_anonymous else None
+        gate = Gate(make_app(backend), token, _hosts(options, listener), identify)
+        server = _Server(_uvicorn_config(gate, folder, options), backend, ready)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
@@ -146,6 +153,7 @@ async def _backend(options: ServeOptions, folder: Path) -> AsyncIterator[Backend
         datasets=options.map_datasets,
         allow_anonymous=options.allow_anonymous,
         ping_seconds=options.ping_seconds,
+        body_seconds=options.body_seconds,
     )
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -189,7 +197,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _uvicorn_config(app: Any, folder: Path) -> uvicorn.Config:
+def _uvicorn_config(app: Any, folder: Path, options: ServeOptions) -> uvicorn.Config:
     handler = logging.StreamHandler(_text(folder / "server.log"))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log = logging.getLogger("uvicorn.error")
@@ -204,7 +212,8 @@ def _uvicorn_config(app: Any, folder: Path) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=protocol_for(options.connections, options.head_seconds),
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
     )
 
@@ -214,13 +223,10 @@ def _text(path: Path) -> TextIO:
 
 
 def _listen(options: ServeOptions) -> socket.socket:
+    """A bound socket, which answers nobody yet."""
+    if not options.host:
+        raise UsageError("--host needs an address.")  # none would mean all of them
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    if not _is_loopback(options.host):
-        print(
-            f"Listening on {options.host}: other machines can reach this backend, and who has its "
-            "token can use it.",
-            file=sys.stderr,
-        )
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -232,16 +238,62 @@ def _listen(options: ServeOptions) -> socket.socket:
             f"Cannot listen on {where}: {getattr(error, 'strerror', None) or error}.",
             hint="Leave --port out to take a free one.",
         ) from error
+    if not _address(listener).is_loopback:  # whatever the name said
+        if options.allow_anonymous:
+            listener.close()
+            raise UsageError(
+                f"--allow-anonymous hands a token to whoever asks, and on {options.host} other "
+                "machines can ask.",
+                hint="Leave out --host, or leave out --allow-anonymous and give the token to those "
+                "who may come in.",
+            )
+        print(
+            f"Listening on {options.host}: other machines can reach this backend. Who has its "
+            "token can use it, and traffic is not encrypted.",
+            file=sys.stderr,
+        )
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _address(listener: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where a socket really listens."""
+    return ipaddress.ip_address(str(listener.getsockname()[0]).partition("%")[0])
+
+
+def _hosts(options: ServeOptions, listener: socket.socket) -> Hosts:
+    address = _address(listener)
+    return Hosts(
+        frozenset({options.host.lower(), str(address)}), any_address=address.is_unspecified
+    )
+
+
+def _url(options: ServeOptions, listener: socket.socket) -> str:
+    """The address for clients on this machine."""
+    host, address = options.host, _address(listener)
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _own(folder: Path) -> Path:
+    """``folder``, if nobody else can put a token or jobs into it.
+
+    Raises:
+        UsageError: it belongs to another user.
+        WriteFailedError: others can write to it, and that cannot be changed.
+    """
+    facts = folder.stat()
+    if facts.st_uid != os.geteuid():
+        raise UsageError(
+            f"{folder} belongs to another user, who could put a token of his own into it.",
+            hint="Choose another --data-dir, one that does not exist yet for example.",
+        )
+    if facts.st_mode & 0o022:
+        try:
+            folder.chmod(stat.S_IMODE(facts.st_mode) & ~0o022)
+        except OSError as error:
+            raise write_failed(folder, error) from error
+    return folder
 
 
 @contextlib.contextmanager
@@ -270,13 +322,23 @@ def _whose(folder: Path) -> str:
 
 
 def _token(path: Path) -> str:
-    """The bearer token: made once, kept over restarts."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        token = ""
-    if len(token) < 16:
+    """The bearer token: made once, kept over restarts as long as nobody else could know it."""
+    token = _kept_token(path)
+    if token is None:
         token = secrets.token_urlsafe(32)
         write_private(path, token)
-    path.chmod(0o600)
     return token
+
+
+def _kept_token(path: Path) -> str | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # there is none, or it is a link to who knows what
+        return None
+    with open(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        private = facts.st_uid == os.geteuid() and not facts.st_mode & 0o077
+        if not (private and stat.S_ISREG(facts.st_mode)):
+            return None
+        content = file.read(_TOKEN_LIMIT).strip()
+    return content.decode("ascii") if re.fullmatch(rb"[!-~]{16,512}", content) else None

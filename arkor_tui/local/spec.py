@@ -7,8 +7,9 @@ hands it to the training process. Nothing here imports the engine.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 Optimizer = Literal["adamw_torch", "adamw", "sgd", "adafactor"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
@@ -52,6 +53,25 @@ class DatasetSpec:
     held_out: float = 0.0
     """Share (below 1) or count (1 and more) of the rows that is held out; 0 for none."""
     split_seed: int = 42
+
+    def without_secrets(self) -> DatasetSpec:
+        """As it may be shown: no token, and an address without what may be one."""
+        location = bare_url(self.location) if self.kind == "blob" else self.location
+        return replace(self, token=None, location=location)
+
+
+def sendable_token(token: str) -> bool:
+    """Whether ``token`` can stand in a header; the HTTP library quotes one that cannot."""
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def bare_url(url: str) -> str:
+    """``url`` without user name, password, query and fragment: signed addresses are secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)

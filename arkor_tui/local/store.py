@@ -13,11 +13,12 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .limits import MAX_IDENTITIES, MAX_LIVE_JOBS
 from .spec import TrainingSpec
 
 _SCHEMA = """
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     next_seq INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS jobs_by_scope ON jobs (org, project, created_at);
+CREATE INDEX IF NOT EXISTS live_jobs ON jobs (status) WHERE status IN ('queued', 'running');
 CREATE TABLE IF NOT EXISTS events (
     job_id TEXT NOT NULL REFERENCES jobs (id), seq INTEGER NOT NULL,
     type TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (job_id, seq)
@@ -113,6 +115,7 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
         self._db.executescript(_SCHEMA)
 
     async def close(self) -> None:
@@ -143,20 +146,22 @@ class Store:
 
     async def create_job(
         self, org: str, project: str, name: str, config: dict[str, Any], spec: TrainingSpec
-    ) -> StoredJob:
-        """A new job, queued. Its id cannot be guessed."""
+    ) -> StoredJob | None:
+        """A new job, queued; None if too many have not ended yet. Its id cannot be guessed."""
         job_id = f"job_{secrets.token_hex(12)}"
         shown = json.dumps(config, ensure_ascii=False, allow_nan=False)
-        await self._in_transaction(
-            lambda db: db.execute(
-                "INSERT INTO jobs (id, org, project, name, config, spec, status, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
-                (job_id, org, project, name, shown, spec.to_json(), now()),
-            )
-        )
-        job = await self.job(job_id)
-        assert job is not None
-        return job
+
+        def work(db: sqlite3.Connection) -> None:
+            live = "SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')"
+            if db.execute(live).fetchone()[0] < MAX_LIVE_JOBS:
+                db.execute(
+                    "INSERT INTO jobs (id, org, project, name, config, spec, status, created_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
+                    (job_id, org, project, name, shown, spec.to_json(), now()),
+                )
+
+        await self._in_transaction(work)
+        return await self.job(job_id)
 
     async def job(self, job_id: str) -> StoredJob | None:
         """One job; None if there is none of that id."""
@@ -230,6 +235,7 @@ class Store:
             ).rowcount
             if changed:
                 _append(db, job_id, kind, fields)
+                _forget_secrets(db, job_id)
             return bool(changed)
 
         return await self._in_transaction(work)
@@ -285,17 +291,21 @@ class Store:
         row = await self._in_transaction(work)
         return _project(row) if row is not None else None
 
-    async def create_identity(self) -> tuple[str, str, str]:
-        """A new anonymous identity: its token, id and organisation. Only a hash is kept."""
+    async def create_identity(self) -> tuple[str, str, str] | None:
+        """A new anonymous identity: its token, id and organisation. Only a hash is kept.
+
+        None if there are too many.
+        """
         token, identity = secrets.token_urlsafe(32), f"anon_{secrets.token_hex(8)}"
         org = f"anon-{secrets.token_hex(4)}"
-        await self._in_transaction(
+        made = await self._in_transaction(
             lambda db: db.execute(
-                "INSERT INTO identities (token_hash, id, org) VALUES (?, ?, ?)",
-                (_hash(token), identity, org),
+                "INSERT INTO identities (token_hash, id, org)"
+                " SELECT ?, ?, ? WHERE (SELECT count(*) FROM identities) < ?",
+                (_hash(token), identity, org, MAX_IDENTITIES),
             )
         )
-        return token, identity, org
+        return (token, identity, org) if made.rowcount else None
 
     async def identity(self, token: str) -> tuple[str, str] | None:
         """Id and organisation of an anonymous token; None if it is unknown."""
@@ -338,6 +348,16 @@ def _append(db: sqlite3.Connection, job_id: str, kind: str, fields: Mapping[str,
         (job_id, seq, kind, data),
     )
     return seq
+
+
+def _forget_secrets(db: sqlite3.Connection, job_id: str) -> None:
+    """Nobody fetches the dataset of a job that has ended again: its token is not needed any more,
+    nor what is secret in its address."""
+    row = db.execute("SELECT spec FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    spec = TrainingSpec.from_json(row["spec"])
+    bare = replace(spec, dataset=spec.dataset.without_secrets())
+    if bare != spec:
+        db.execute("UPDATE jobs SET spec = ? WHERE id = ?", (bare.to_json(), job_id))
 
 
 def _job(row: sqlite3.Row) -> StoredJob:

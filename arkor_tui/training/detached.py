@@ -84,7 +84,8 @@ def _start(words: Sequence[str], log_path: Path, cwd: Path) -> tuple[subprocess.
     with os.fdopen(descriptor, "ab") as log:
         begin = log_path.stat().st_size
         process = subprocess.Popen(
-            [sys.executable, "-m", "arkor_tui", *words],
+            # -P: no module is taken from the folder that it happens to run in
+            [sys.executable, "-P", "-m", "arkor_tui", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

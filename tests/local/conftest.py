@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -34,7 +35,11 @@ options = ServeOptions(
     map_datasets={name: Path(path) for name, path in given.get("map_datasets", {}).items()},
     train_command=tuple(given["train"]),
     infer_command=tuple(given["infer"]),
-    ping_seconds=given.get("ping_seconds", 15.0),
+    **{
+        name: given[name]
+        for name in ("host", "ping_seconds", "head_seconds", "body_seconds", "connections")
+        if name in given
+    },
 )
 def ready(info):
     print(json.dumps({"url": info.url}), flush=True)
@@ -147,6 +152,18 @@ def script(tmp_path: Path) -> Any:
         }
 
     return write
+
+
+async def raw(server: Server, *parts: bytes) -> bytes:
+    """Send bytes as they are; everything that comes until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.url).port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return await reader.read()
+    finally:
+        writer.close()
 
 
 async def submit(client: httpx.AsyncClient, request: dict[str, Any]) -> str:
