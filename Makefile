@@ -4,8 +4,9 @@ BIN := .venv/bin
 DEMO := .demo
 # A process for each core, at most four; tests of one file stay together and share what they start.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+MEASURED := $(addprefix tests/,accounts api cli e2e history monitor recipes training tui workspace)
 
-.PHONY: run test check bench clean
+.PHONY: run test check coverage mutation bench clean
 
 # The app; where there is no terminal, a starter trained headless.
 run: .venv/run.stamp
@@ -26,11 +27,24 @@ check: .venv/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Branches of four rooms, by the tests that train no model.
+coverage: .venv/test.stamp
+	rm -rf .coverage
+	$(BIN)/python -m coverage run -m pytest $(PARALLEL) -m "not engine" $(MEASURED) $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage json -q -o .coverage/report.json
+	$(BIN)/python scripts/branches.py .coverage/report.json
+
+# What tests of the reconnect policy and of the guards let pass: docs/mutation.md.
+mutation: .venv/mutation.stamp
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv $(DEMO) .coverage mutants
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -41,4 +55,8 @@ clean:
 
 .venv/test.stamp: .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	touch $@
+
+.venv/mutation.stamp: .venv/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev,mutation]'
 	touch $@

@@ -389,14 +389,12 @@ class Predicate:
 
     function: Callable[[LogContext], bool | str | None]
     name: str = field(default="predicate", init=False)
-    fired: bool = field(default=False, init=False)
 
     def check(self, ctx: LogContext) -> str | None:
         """Why it fires with this event."""
         answer = self.function(ctx)
         if not answer:
             return None
-        self.fired = True
         named = getattr(self.function, "__name__", "a condition")
         return answer if isinstance(answer, str) else f"{named} says so"
 

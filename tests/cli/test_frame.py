@@ -67,10 +67,11 @@ def test_an_unknown_backend_is_wrong_use(project: Path, capsys: pytest.CaptureFi
 def test_help_imports_nothing_heavy() -> None:
     heavy = {"httpx", "pydantic", "rich", "textual", "torch", "asyncio", "json"}
     code = (
-        "import sys; from arkor_tui.cli import main\n"
+        "import sys; before = set(sys.modules)\n"
+        "from arkor_tui.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+        f"print(sorted({heavy!r} & set(sys.modules) - before), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"

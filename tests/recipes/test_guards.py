@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arkor_tui.api.jobs import Job
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes.guards import (
     Ceiling,
@@ -20,11 +22,14 @@ from arkor_tui.recipes.guards import (
     NonFinite,
     Observation,
     Patience,
+    Predicate,
     SampleRule,
     Smoothed,
     guards_of,
 )
-from arkor_tui.training.findings import Finding
+from arkor_tui.training.contexts import LogContext
+from arkor_tui.training.findings import Finding, Gauge
+from tests.training.scripted import JOB
 
 Values = Iterable[float | None]
 
@@ -96,24 +101,54 @@ def test_reasons_name_the_numbers() -> None:
 
 
 def test_gauges_go_from_far_to_near() -> None:
-    ceiling = Ceiling(5.0)
-    assert ceiling.gauge().state == "warming"
-    ceiling.see(Observation(1, 1.0))
-    assert ceiling.gauge().share == pytest.approx(0.2)
-    assert ceiling.gauge().text == "loss 1 of 5"
-    ceiling.see(Observation(2, 50.0))
+    ceiling = Ceiling(5.0, "eval_loss")
+    assert ceiling.gauge() == Gauge("ceiling", None, 5.0, None, "no eval loss yet", "warming")
+    ceiling.see(Observation(1, 9.0, 1.0))
+    assert ceiling.gauge() == Gauge("ceiling", 1.0, 5.0, 0.2, "eval loss 1 of 5")
+    ceiling.see(Observation(2, 9.0, 50.123))
+    assert ceiling.gauge() == Gauge("ceiling", 50.123, 5.0, 1.0, "eval loss 50.12 of 5")
+    ceiling.see(Observation(3, 9.0, -math.inf))
     assert ceiling.gauge().share == 1.0
+    ceiling.see(Observation(4, 9.0, -1.0))
+    assert ceiling.gauge().share == 0.0
     patience = Patience(4)
-    patience.see(Observation(1, 1.0))
-    patience.see(Observation(2, 1.0))
-    assert patience.gauge().share == 0.25
-    assert patience.gauge().text == "1 of 4 without a better loss than 1"
+    assert patience.gauge() == Gauge("patience", 0, 4, 0.0, "0 of 4 without a better loss")
+    for step in (1, 2):
+        patience.see(Observation(step, 1.23456))
+    text = "1 of 4 without a better loss than 1.235"
+    assert patience.gauge() == Gauge("patience", 1, 4, 0.25, text)
+    for step in range(3, 9):
+        patience.see(Observation(step, 2.0))
+    assert patience.gauge().share == 1.0
     smoothed = Smoothed(5.0, 2)
     smoothed.see(Observation(1, 1.0))
-    assert smoothed.gauge().text == "1 of 2 for a mean"
-    smoothed.see(Observation(1, 2.0))
-    assert smoothed.gauge().share == pytest.approx(0.3)
-    assert NonFinite().gauge().share == 0.0
+    filling = Gauge("smoothed", None, 5.0, None, "1 of 2 for a mean", "warming")
+    assert smoothed.gauge() == filling
+    smoothed.see(Observation(2, 2.0))
+    assert smoothed.gauge() == Gauge("smoothed", 1.5, 5.0, 0.3, "mean loss 1.5 of 5")
+    odd = NonFinite(4)
+    assert odd.gauge() == Gauge("non-finite", 0, 4, 0.0, "losses are finite")
+    odd.see(Observation(1))
+    assert odd.gauge() == Gauge("non-finite", 1, 4, 0.25, "1 of 4 without a loss")
+    for step in range(2, 7):
+        odd.see(Observation(step))
+    assert odd.gauge().share == 1.0
+
+
+def slow(ctx: LogContext) -> bool | str:
+    return "too slow" if ctx.step == 1 else ctx.step == 2
+
+
+def test_a_condition_of_ones_own_gives_its_reason_or_its_name() -> None:
+    told = Job.model_validate(JOB)
+    mine = Predicate(slow)
+    assert [mine.check(LogContext(told, step, 1.0, None)) for step in (0, 1, 2)] == [
+        None, "too slow", "slow says so",
+    ]  # fmt: skip
+    assert mine.gauge() == Gauge("predicate", text="slow of your own")
+    nameless = Predicate(partial(slow))
+    assert nameless.check(LogContext(told, 2, 1.0, None)) == "a condition says so"
+    assert nameless.gauge() == Gauge("predicate", text="a condition of your own")
 
 
 @settings(max_examples=300)
@@ -169,6 +204,34 @@ def test_a_sample_rule_counts_rows_of_each_prompt() -> None:
         "at checkpoint 20, prompt 2: a golden prompt fails (2 times in a row)"
     )
     assert rule.see_sample(sample(30, 0, passed=None)) is None
+    # a good answer ends a row: the next bad one is the first again
+    assert rule.see_sample(sample(40, 0, passed=False)) is None
+    assert rule.see_sample(sample(50, 0, passed=False)) is not None
+
+
+def test_prompts_of_two_recipes_are_two() -> None:
+    rule = SampleRule.failed(times=2)
+    for name in ("probe", "exam"):
+        data = {"target": "checkpoint", "passed": False}
+        assert rule.see_sample(Finding("sample", name, 10, data)) is None
+    data = {"target": "checkpoint", "prompt": 0, "passed": False}
+    reason = rule.see_sample(Finding("sample", "exam", 20, data))
+    assert reason == "at checkpoint 20, prompt 1: a golden prompt fails (2 times in a row)"
+
+
+def test_the_gauge_of_a_sample_rule_tells_of_the_nearest_prompt() -> None:
+    rule = SampleRule.failed(times=4)
+    assert rule.gauge() == Gauge("sample", 0, 4, 0.0, "a golden prompt fails: 0 of 4")
+    for step in (10, 20):
+        rule.see_sample(sample(step, 1, passed=False))
+    rule.see_sample(sample(20, 0, passed=False))
+    assert rule.gauge() == Gauge("sample", 2, 4, 0.5, "a golden prompt fails: 2 of 4")
+    for step in (30, 40, 50):
+        rule.see_sample(sample(step, 1, passed=False))
+    assert rule.gauge().share == 1.0
+    words = SampleRule.field("category", equals=None).gauge().text
+    assert words == "the field category of a reply: 0 of 1"
+    assert SampleRule(bool).gauge().text == "a rule of your own: 0 of 1"
 
 
 def test_a_sample_of_the_base_model_is_no_reason() -> None:

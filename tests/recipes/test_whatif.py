@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from arkor_tui.api.events import TrainingLog, parse_event
 from arkor_tui.api.jobs import Job
+from arkor_tui.errors import UsageError
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity
 from arkor_tui.monitor.whatif import observations
 from arkor_tui.recipes.early_stopping import EarlyStopping
 from arkor_tui.recipes.guards import Observation, guards_of
-from arkor_tui.recipes.whatif import GuardSettings, what_if
+from arkor_tui.recipes.whatif import GuardSettings, settings_of, what_if
 from arkor_tui.training.contexts import LogContext
 from tests.history.material import event, job
 from tests.training.scripted import JOB
@@ -79,7 +80,61 @@ def test_what_it_would_have_saved() -> None:
     assert found.lines()[0] == (
         "It would have stopped at step 5: the mean loss of the last 2, 6.5, is above 5."
     )
-    assert found.lines()[2].startswith("Too early")
+    assert found.lines()[1:] == [
+        "That saves 5 of 10 steps (50%).",
+        "Too early: the best value then was 1, and later it was 0.1.",
+    ]
+    assert (found.events, what_if(seen[:5], SETTINGS).lines()[1:]) == (
+        10, ["That saves 0 of 5 steps (0%)."],
+    )  # fmt: skip
+
+
+def test_a_stop_is_too_early_only_if_it_became_better_than_before() -> None:
+    def ended_with(*losses: float) -> bool:
+        seen = [Observation(step, loss) for step, loss in enumerate([1.0, 9.0, *losses], 1)]
+        return what_if(seen, GuardSettings(ceiling=5.0)).too_early
+
+    assert ended_with(0.9)
+    assert not ended_with(1.0)
+    assert not ended_with()
+    nothing_before = [Observation(1, 9.0), Observation(2, 1.0)]
+    found = what_if(nothing_before, GuardSettings(ceiling=5.0))
+    assert (found.best_before, found.too_early) == (9.0, True)
+    odd = [Observation(1, non_finite=True), Observation(2, 1.0)]
+    found = what_if(odd, GuardSettings())
+    assert (found.best_before, found.best_after, found.too_early) == (None, 1.0, False)
+
+
+def test_a_run_that_starts_at_no_step() -> None:
+    found = what_if([Observation(0, 9.0)], GuardSettings(ceiling=5.0))
+    assert (found.step, found.last_step, found.saved_steps, found.saved_share) == (0, 0, 0, 0.0)
+
+
+def test_settings_as_they_are_typed() -> None:
+    assert settings_of({}) == GuardSettings()
+    assert settings_of(dict.fromkeys(("ceiling", "min_delta", "metric"), "  ")) == GuardSettings()
+    typed = {
+        "ceiling": " 5.5 ", "window": "3", "patience": " 4", "min_delta": "0.1",
+        "metric": " eval_loss ",
+    }  # fmt: skip
+    assert settings_of(typed) == GuardSettings(5.5, 3, 4, 0.1, True, "eval_loss")
+    assert settings_of({"metric": "loss"}).metric == "loss"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("ceiling", "five", "ceiling must be a number"),
+        ("window", "2.5", "window must be a whole number"),
+        ("patience", "soon", "patience must be a whole number"),
+        ("min_delta", "little", "min delta must be a number"),
+        ("metric", "accuracy", "the metric must be one of: loss, eval_loss"),
+    ],
+)
+def test_texts_that_are_no_settings_are_refused_by_name(field: str, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        settings_of({field: text})
+    assert str(refused.value) == words
 
 
 def test_a_run_that_would_have_gone_on() -> None:
