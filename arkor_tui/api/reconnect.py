@@ -33,7 +33,7 @@ class ReconnectPolicy:
         ``uniform(low, high)`` draws; it is a parameter so that tests can fix it.
         """
         # the exponent is capped because 2.0 ** 1024 overflows
-        expected = min(self.base_delay * 2.0 ** min(failures, 64), self.max_delay)
+        expected = min(self.base_delay * 2.0 ** min(failures, 1023), self.max_delay)
         spread = expected * self.jitter
         drawn = expected + (uniform or random.uniform)(-spread, spread)
         return min(max(drawn, 0.0), self.max_delay)

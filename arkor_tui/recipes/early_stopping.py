@@ -128,7 +128,8 @@ class EarlyStopping(Callback):
                 loop.call_soon_threadsafe(self._start_requested)
 
     def _start_requested(self) -> None:
-        if self._run is not None and self._state == "watching":
+        assert self._run is not None  # it is known with the loop that this runs in
+        if self._state == "watching":
             work = self._fire(REQUEST, self._requested or "asked from outside")
             self._run.background(work, name="EarlyStopping.request")
 
@@ -173,8 +174,6 @@ class EarlyStopping(Callback):
             return self._fire(*found) if found is not None else None
         if self._state == "due":  # since before a restart, or the first try was not confirmed
             return self._stop()
-        if self._state == "armed" and self._limit is None:
-            self._wait_for_checkpoint()
         return None
 
     async def on_checkpoint(self, ctx: CheckpointContext) -> None:
@@ -246,15 +245,16 @@ class EarlyStopping(Callback):
             await self._stop()
 
     async def _stop(self) -> None:
-        run = self._run
+        run, reason = self._run, self.reason
         assert run is not None
+        assert reason is not None
         if run.job is not None and run.job.is_terminal:
             self._end()
             return
         self._state, self._tries = "stopping", self._tries + 1
         self._cancel_limit()
         await self._tell("stopping")
-        outcome = await run.stop(self.reason or "")
+        outcome = await run.stop(reason)
         again = not outcome.confirmed and self._tries < _TRIES
         self._state = "due" if again else "over"
         await self._tell("stopped" if outcome.confirmed else "failed", outcome.message)

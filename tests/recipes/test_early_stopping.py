@@ -7,23 +7,31 @@ import gc
 import math
 import weakref
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
 from arkor_tui import AbortController, Callback, CheckpointContext, LogContext
 from arkor_tui.api.events import parse_event
+from arkor_tui.api.jobs import Job
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import EarlyStopping, SampleRule
 from arkor_tui.training import cancelling
 from arkor_tui.training.callbacks import RunHandle
-from arkor_tui.training.findings import Finding
+from arkor_tui.training.findings import Finding, Gauge
 from arkor_tui.training.trainer import Trainer
 from tests.training.frames import END, checkpoint, completed, failed, log, started
 from tests.training.runs import Recorder, a_trainer, attached
-from tests.training.scripted import Answer, Server, stream
+from tests.training.scripted import JOB, Answer, Server, stream
 
 CANCELLED = failed("Job cancelled", "99")
+
+
+def tasks() -> set[str]:
+    """What is under way, by name."""
+    return {task.get_name() for task in asyncio.all_tasks()}
 
 
 def phases(trainer: Trainer) -> list[str]:
@@ -41,9 +49,28 @@ async def test_it_stops_once_and_says_why(server: Server) -> None:
     # what came after it is still told
     assert seen.kinds == ["started", "log", "log", "log", "failed"]
     assert phases(trainer) == ["stopping", "stopped"]
-    assert trainer.hooks.findings[0].step == 2
-    assert trainer.hooks.findings[0].data["value"] == 7.0
-    assert guard.gauges()[0].state == "fired"
+    said = {
+        "guard": "ceiling", "reason": "the loss 7 is above 5", "value": 7.0, "limit": 5.0,
+        "action": "now",
+    }  # fmt: skip
+    ended = "The backend says that the run is cancelled."
+    assert trainer.hooks.findings == [
+        Finding("guard", "EarlyStopping", 2, {**said, "phase": "stopping", "message": ""}),
+        Finding("guard", "EarlyStopping", 2, {**said, "phase": "stopped", "message": ended}),
+    ]
+    fired = Gauge("ceiling", share=1.0, text="fired: the loss 7 is above 5", state="fired")
+    assert guard.gauges()[0] == fired
+    assert [gauge.name for gauge in guard.gauges()] == ["ceiling", "non-finite", "patience"]
+
+
+def test_every_guard_has_a_gauge() -> None:
+    rule = SampleRule.failed()
+    guard = EarlyStopping(ceiling=5.0, predicate=bool, samples=rule)
+    assert guard.predicate is not None
+    own = [guard.predicate.gauge(), rule.gauge()]
+    assert [gauge.name for gauge in guard.gauges()[:-2]] == ["non-finite", "ceiling"]
+    assert guard.gauges()[-2:] == own
+    assert [gauge.name for gauge in EarlyStopping().gauges()] == ["non-finite"]
 
 
 async def test_a_good_run_is_left_alone(server: Server) -> None:
@@ -62,23 +89,30 @@ async def test_a_loss_that_is_null_again_and_again_is_divergence(server: Server)
     assert result.reason == "5 log events in a row carry no loss"
 
 
-async def test_what_the_embedded_backend_names(server: Server) -> None:
-    odd = log(1, loss=None, nonFinite={"loss": "nan"})
-    server.script(stream(started(), odd, CANCELLED, END))
-    result = await a_trainer(server, EarlyStopping()).wait()
-    assert result.reason == "the backend says that the loss is not a number"
+@pytest.mark.parametrize("name", ["loss", "evalLoss"])
+async def test_what_the_embedded_backend_names(server: Server, name: str) -> None:
+    harmless = log(1, nonFinite={"gradNorm": "inf"})
+    odd = log(2, nonFinite={name: "nan"})
+    server.script(stream(started(), harmless, odd, CANCELLED, END))
+    trainer = a_trainer(server, EarlyStopping())
+    assert (await trainer.wait()).reason == "the backend says that the loss is not a number"
+    assert trainer.hooks.findings[0].step == 2
 
 
 async def test_after_the_next_checkpoint(server: Server) -> None:
     server.script(
         stream(started(), log(1, loss=7.0), log(2, loss=8.0), checkpoint(2), CANCELLED, END)
     )
-    trainer = a_trainer(server, EarlyStopping(ceiling=5.0, action="checkpoint"))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint")
+    trainer = a_trainer(server, guard)
     cancelled_at: list[str] = []
 
     class Watch(Callback):
         def on_log(self, ctx: LogContext) -> None:
             assert server.cancellations == []
+            assert "EarlyStopping.limit" in tasks()
+            waiting = "stops at the next checkpoint: the loss 7 is above 5"
+            assert guard.gauges()[0] == Gauge("ceiling", share=1.0, text=waiting, state="armed")
 
         def on_checkpoint(self, ctx: CheckpointContext) -> None:
             cancelled_at.append(f"checkpoint {ctx.step}: {len(server.cancellations)}")
@@ -88,6 +122,8 @@ async def test_after_the_next_checkpoint(server: Server) -> None:
     assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
     assert cancelled_at == ["checkpoint 2: 1"]
     assert phases(trainer) == ["armed", "stopping", "stopped"]
+    assert [finding.step for finding in trainer.hooks.findings] == [1, 2, 2]
+    assert [finding.data["action"] for finding in trainer.hooks.findings] == ["checkpoint"] * 3
 
 
 async def test_a_checkpoint_that_does_not_come_is_not_waited_for_forever(server: Server) -> None:
@@ -119,6 +155,17 @@ async def test_a_stop_that_is_refused_is_tried_once_more_and_told(server: Server
     assert len(server.cancellations) == 2
     assert phases(trainer) == ["stopping", "failed", "stopping", "failed"]
     assert "not yours" in trainer.hooks.findings[1].data["message"]
+
+
+async def test_a_checkpoint_is_another_occasion_for_a_stop_that_was_refused(server: Server) -> None:
+    server.obeys = False
+    server.answers["POST /v1/jobs/job-1/cancel"] = Answer(403, {"error": "not yours"})
+    server.job = {**server.job, "status": "running"}
+    server.script(stream(started(), log(1, loss=7.0), checkpoint(2), completed(), END))
+    trainer = a_trainer(server, EarlyStopping(ceiling=5.0))
+    assert (await trainer.wait()).status == "completed"
+    assert len(server.cancellations) == 2
+    assert [finding.step for finding in trainer.hooks.findings] == [1, 1, 2, 2]
 
 
 async def test_a_backend_that_never_ends_its_stream(
@@ -161,16 +208,22 @@ async def test_bad_samples_stop_a_run(server: Server) -> None:
     assert result.reason == "at checkpoint 10, prompt 1: a golden prompt fails (2 times in a row)"
 
 
-async def test_asked_from_outside(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("reason", "said"), [("a person said so", "a person said so"), ("", "asked from outside")]
+)
+async def test_asked_from_outside(server: Server, reason: str, said: str) -> None:
     server.script(stream(started(), log(1), server.cancelled, CANCELLED, END))
     guard = EarlyStopping()
 
     class Person(Callback):
         async def on_log(self, ctx: LogContext) -> None:
-            await asyncio.to_thread(guard.request, "a person said so")
+            await asyncio.to_thread(guard.request, reason)
+            await asyncio.sleep(0)  # until the loop has heard of it
+            assert "EarlyStopping.request" in tasks()
 
-    result = await a_trainer(server, guard, Person()).wait()
-    assert result.reason == "a person said so"
+    trainer = a_trainer(server, guard, Person())
+    assert (await trainer.wait()).reason == said
+    assert [finding.data["guard"] for finding in trainer.hooks.findings] == ["request"] * 2
 
 
 async def test_asked_before_there_is_a_run(server: Server) -> None:
@@ -261,6 +314,7 @@ class Marks:
 
     def __init__(self) -> None:
         self.marks: set[str] = set()
+        self.answers: asyncio.Event | None = None  # nothing is told of marks before
 
     async def keep(self, finding: Finding) -> None:
         """The trainer has it too."""
@@ -271,13 +325,19 @@ class Marks:
         return is_new
 
     async def was_marked(self, mark: str) -> bool:
+        if self.answers is not None:
+            await self.answers.wait()
         return mark in self.marks
 
 
 async def resumed(
-    server: Server, guard: EarlyStopping, *before: bytes, keeper: Marks | None = None
+    server: Server,
+    guard: EarlyStopping,
+    *before: bytes,
+    keeper: Marks | None = None,
+    status: str = "running",
 ) -> Trainer:
-    server.job = {**server.job, "status": "running"}
+    server.job = {**server.job, "status": status}
     trainer = attached(server, guard)
     trainer.hooks.keeper = keeper
     await trainer.start()
@@ -305,6 +365,67 @@ async def test_what_had_fired_before_a_kill_is_made_up_for(server: Server) -> No
     assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
     assert len(server.cancellations) == 1
     assert phases(trainer) == ["stopping", "stopped"]
+    assert trainer.hooks.findings[0].step == 1
+
+
+async def test_the_first_reason_of_the_past_is_the_one_that_counts(server: Server) -> None:
+    server.script(stream(server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0)
+    trainer = await resumed(server, guard, started(), log(1, loss=7.0), log(2, loss=9.0))
+    assert (await trainer.wait()).reason == "the loss 7 is above 5"
+
+
+async def test_a_restart_is_made_up_for_once_and_with_a_connection(server: Server) -> None:
+    fresh = EarlyStopping()
+    fresh.attached(attached(server, fresh))
+    fresh.on_connection(StreamState("live"))
+    assert "EarlyStopping.restart" not in tasks()
+    guard = EarlyStopping()
+    trainer = await resumed(server, guard, started())
+    guard.on_connection(StreamState("connecting"))
+    assert "EarlyStopping.restart" not in tasks()
+    guard.on_connection(StreamState("live"))
+    assert "EarlyStopping.restart" in tasks()
+    await trainer.hooks.finish()
+    guard.on_connection(StreamState("live"))
+    assert "EarlyStopping.restart" not in tasks()
+
+
+def test_a_past_that_is_judged_without_a_run_stops_nothing() -> None:
+    guard = EarlyStopping(ceiling=5.0)
+    guard.on_replayed(LogContext(Job.model_validate(JOB), 1, 7.0, None))
+    guard.on_connection(StreamState("live"))
+    assert guard.reason == "the loss 7 is above 5"
+
+
+async def test_a_run_that_ended_while_nobody_watched_is_not_stopped(server: Server) -> None:
+    server.script(stream(asyncio.Event()))
+    guard = EarlyStopping(ceiling=5.0)
+    trainer = await resumed(server, guard, started(), log(1, loss=7.0), status="completed")
+    guard.on_connection(StreamState("live"))
+    await trainer.hooks.finish()
+    assert server.cancellations == []
+    assert trainer.hooks.findings == []
+
+
+@pytest.mark.parametrize("action", ["now", "checkpoint"])
+async def test_what_fires_while_the_past_is_looked_up_counts(server: Server, action: Any) -> None:
+    keeper = Marks()
+    await keeper.mark("EarlyStopping fired: sample")
+    keeper.answers = asyncio.Event()
+    server.script(stream(log(2, loss=7.0), server.cancelled, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0, action=action, checkpoint_limit=0.0)
+
+    class Late(Callback):
+        def on_finding(self, finding: Finding) -> None:
+            assert keeper.answers is not None
+            keeper.answers.set()
+
+    trainer = await resumed(server, guard, started(), log(1), keeper=keeper)
+    trainer.callbacks.append(Late())
+    result = await trainer.wait()
+    assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
+    assert len(server.cancellations) == 1
 
 
 async def test_what_was_armed_before_a_kill_is_armed_again(server: Server) -> None:
@@ -345,7 +466,10 @@ async def test_what_a_sample_armed_is_not_lost_in_a_kill(server: Server) -> None
     guard = EarlyStopping(samples=rule, action="checkpoint")
     past_events = started(), checkpoint(5), log(6)
     second = await resumed(server, guard, *past_events, keeper=keeper)
+    stops: list[int] = []
+    second.callbacks.append(Counting(server, stops))
     result = await second.wait()
+    assert stops == [0]
     assert (result.status, result.reason) == (
         "cancelled", "a rule for samples fired before a restart",
     )  # fmt: skip
@@ -367,6 +491,8 @@ async def test_a_quiet_restart_stops_nothing(server: Server) -> None:
     trainer = await resumed(server, guard, started(), log(1), keeper=Marks())
     assert (await trainer.wait()).status == "completed"
     assert server.cancellations == []
+    assert trainer.callback_errors == []
+    assert guard.reason is None
 
 
 class Counting(Callback):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,6 +21,7 @@ from arkor_tui.api.client import CloudApiClient
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.api.scope import Scope
 from arkor_tui.training.connection import Connection
+from arkor_tui.workspace.local_backend import LocalBackendInfo, write_local_backend
 
 SCOPE = Scope("anon-7-org", "demo")
 BEARER = "secret-token"
@@ -275,3 +278,10 @@ async def running_server() -> AsyncIterator[Server]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def announce(url: str, token_file: Path) -> LocalBackendInfo:
+    """Say on disk that the embedded backend of this user runs at ``url``."""
+    info = LocalBackendInfo(url, os.getpid(), token_file)
+    write_local_backend(info)
+    return info

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.training.cancelling import ATTEMPTS, CancelState, cancel_and_confirm
 from arkor_tui.training.trainer import Trainer
 
+from .runs import a_trainer
 from .scripted import Answer, Server
 
 POLICY = ReconnectPolicy(base_delay=1.0, jitter=0.0)
@@ -44,6 +47,12 @@ class Cancellation:
 def answer_to_cancel(server: Server, *answers: Answer) -> None:
     """What the cancel route answers, request by request."""
     server.answers[f"POST /v1/jobs/{server.job['id']}/cancel"] = list(answers)
+
+
+def after_each_answer(server: Server, *statuses: str) -> None:
+    """What the job's status is, request by request."""
+    jobs = [Answer(200, {"job": {**server.job, "status": status}}) for status in statuses]
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = list(jobs)
 
 
 async def test_the_backend_s_word_is_waited_for(server: Server) -> None:
@@ -98,3 +107,31 @@ async def test_a_backend_that_is_away_is_asked_again_by_the_policy(server: Serve
     assert cancellation.waits == [1.0, 2.0, 4.0, 8.0]
     assert len(cancellation.waits) == ATTEMPTS - 1
     assert "could not be reached" in state.message
+
+
+async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Server) -> None:
+    after_each_answer(server, *["running"] * 9, "cancelled")
+    cancellation = Cancellation()
+    assert (await cancellation.of(server)).confirmed
+    waits = [0.2, 0.3, 0.45, 0.675, 1.0125, 1.51875, 2.0, 2.0]
+    assert cancellation.waits == pytest.approx(waits)
+
+
+async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: Server) -> None:
+    job = Answer(200, {"job": server.job})
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = [job, Answer(500, {"error": "no disk"})]
+    state = await Cancellation().of(server, confirm_seconds=0)
+    assert state.phase == "failed"
+    assert "took the request but did not confirm within 0 s: no disk" in state.message
+
+
+async def test_a_refusal_says_what_to_do_where_that_is_known(server: Server) -> None:
+    answer_to_cancel(server, Answer(401, {"error": "who are you?"}))
+    assert "login" in (await Cancellation().of(server)).hint
+
+
+async def test_what_was_never_submitted_needs_no_stop(server: Server) -> None:
+    told: list[CancelState] = []
+    state = await cancel_and_confirm(a_trainer(server), told.append, policy=POLICY)
+    assert state == CancelState("confirmed", "There was no job to cancel.")
+    assert server.requests == []

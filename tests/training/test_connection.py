@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from arkor_tui import ReconnectPolicy, Trainer
 from arkor_tui.api.errors import ConnectionFailedError
@@ -19,7 +17,7 @@ from arkor_tui.training.connection import (
     embedded_connection,
     is_embedded_backend,
 )
-from arkor_tui.training.embedded import EMBEDDED_HEADER, EmbeddedBackendError
+from arkor_tui.training.embedded import EmbeddedBackendError
 from arkor_tui.workspace.credentials import (
     AnonymousCredentials,
     CredentialsUnreadableError,
@@ -31,25 +29,14 @@ from arkor_tui.workspace.credentials import (
 from arkor_tui.workspace.folders import config_dir
 from arkor_tui.workspace.local_backend import (
     LocalBackendError,
-    LocalBackendInfo,
     backend_file,
-    write_local_backend,
 )
 from arkor_tui.workspace.state import ProjectState, write_state
 
-from .scripted import JOB_ID, Answer, Server, running_server
+from .scripted import JOB_ID, Answer, Server, announce
 
 CLOUD_TOKEN, LOCAL_TOKEN = "cloud-secret", "local-secret-of-this-machine"
 STATE = ProjectState("my-org", "my-project", "p-1")
-
-
-@pytest_asyncio.fixture
-async def embedded() -> AsyncIterator[Server]:
-    """A server that says that it is an embedded backend."""
-    async with running_server() as running:
-        running.answers["GET /"] = Answer(200, {}, {EMBEDDED_HEADER: "0.1.0"})
-        running.answers["GET /v1/jobs"] = Answer(200, {"jobs": []}, {EMBEDDED_HEADER: "0.1.0"})
-        yield running
 
 
 @pytest.fixture
@@ -64,12 +51,6 @@ def signed_in(url: str | None = None, project: Path | None = None) -> None:
     write_credentials(OAuthCredentials(access_token=CLOUD_TOKEN, cloud_api_url=url))
     if project is not None:
         write_state(STATE, project)
-
-
-def announce(url: str, token_file: Path) -> LocalBackendInfo:
-    info = LocalBackendInfo(url, os.getpid(), token_file)
-    write_local_backend(info)
-    return info
 
 
 def told(server: Server) -> str:
