@@ -218,12 +218,21 @@ async def test_asked_from_outside(server: Server, reason: str, said: str) -> Non
     class Person(Callback):
         async def on_log(self, ctx: LogContext) -> None:
             await asyncio.to_thread(guard.request, reason)
-            await asyncio.sleep(0)  # until the loop has heard of it
-            assert "EarlyStopping.request" in tasks()
 
     trainer = a_trainer(server, guard, Person())
     assert (await trainer.wait()).reason == said
     assert [finding.data["guard"] for finding in trainer.hooks.findings] == ["request"] * 2
+
+
+async def test_a_request_is_work_of_the_run_under_its_name(server: Server) -> None:
+    guard = EarlyStopping()
+    trainer = attached(server, guard)
+    guard.attached(trainer)
+    guard.request("enough")
+    await asyncio.sleep(0)  # until the loop has heard of it
+    assert "EarlyStopping.request" in tasks()
+    await trainer.hooks.cancel()
+    assert "EarlyStopping.request" not in tasks()
 
 
 async def test_asked_before_there_is_a_run(server: Server) -> None:
