@@ -48,3 +48,17 @@ def plain(text: object, *, limit: int | None = None, newlines: bool = True) -> s
     if cut:
         value += f" … [{cut:,} more characters]"
     return value
+
+
+def one_line(text: object, *, limit: int = 200) -> str:
+    """``text`` for a place within a line: harmless, short and without a line break."""
+    return plain(text, limit=limit, newlines=False)
+
+
+def indented(text: object, *, limit: int | None = None, by: str = "  ") -> str:
+    """``text`` of several lines for a terminal that also shows our own lines.
+
+    Every line after the first is set in, so that no line of a foreign text can pass for a prompt of
+    the shell or a line of ours.
+    """
+    return plain(text, limit=limit).rstrip("\n").replace("\n", f"\n{by}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Strict, ValidationError
+from pydantic import BeforeValidator, Field, Strict, ValidationError
 
 from .wire import Timestamp, WireReader, read_json
 
 Metric = Annotated[float, Strict()] | None
 """A number or None. Strict, because a text such as ``"NaN"`` would become a number otherwise."""
+Step = Annotated[int, Field(gt=-(2**53), lt=2**53)]
+"""A step that a float can hold, as every JSON reader and the chart take it for one."""
 
 
 class EventModel(WireReader):
@@ -38,7 +40,7 @@ class TrainingLog(EventModel):
     """
 
     type: Literal["training.log"]
-    step: int
+    step: Step
     loss: Metric = None
     eval_loss: Metric = None
     learning_rate: Metric = None
@@ -51,7 +53,7 @@ class CheckpointSaved(EventModel):
     """An adapter was saved at ``step`` and can be talked to at once."""
 
     type: Literal["checkpoint.saved"]
-    step: int
+    step: Step
     artifacts: list[Any] | None = None
 
 
@@ -83,7 +85,7 @@ class TrainingFailed(EventModel):
 
     type: Literal["training.failed"]
     error: str
-    step: int | None = None
+    step: Step | None = None
 
 
 class UnknownEvent(EventModel):
@@ -145,6 +147,12 @@ def _without_unusable_fields(
         return model.model_validate(kept)
     except ValidationError as again:
         raise MalformedEventError(f"unusable event: {again.error_count()} errors") from again
+
+
+def step_of(event: TrainingEvent | UnknownEvent) -> int | None:
+    """The step that an event speaks of; None where it names none, or what is no step."""
+    step = getattr(event, "step", None)  # an event of a later protocol may hold anything there
+    return step if type(step) is int and abs(step) < 2**53 else None
 
 
 def is_finite(value: float | None) -> bool:

@@ -80,6 +80,8 @@ def read_json(data: str | bytes) -> Any:
     """
     try:
         return from_json(data, allow_inf_nan=False)
+    except TypeError as error:  # halves of surrogate pairs in the text itself
+        raise ValueError("not Unicode") from error
     except ValueError:
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
         if "\\ud" not in text.lower():

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ArkorTuiError as error:
         _say(error.message, error.hint, args)
         if debug:
-            raise
+            _trace(error)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except Exception as error:
         if debug:
-            raise
+            _trace(error)
+            return EXIT_FAILED
         _say(
             f"Unexpected {type(error).__name__}: {error}",
             "This is a fault of arkor-tui. Run the command again with --debug for a report.",
@@ -114,12 +115,21 @@ def _module(command: str):  # type: ignore[no-untyped-def] # modules have no use
     return importlib.import_module(f"{__name__}.{command.replace('-', '')}")
 
 
-def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:
+def _trace(error: Exception) -> None:
+    """The traceback for a report; the messages in it may be a server's words."""
+    import traceback
+
     from arkor_tui.plain import plain
 
-    print(f"error: {plain(message, limit=4_000)}", file=sys.stderr)
+    print(plain("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+
+
+def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:
+    from arkor_tui.plain import indented
+
+    print(f"error: {indented(message, limit=4_000)}", file=sys.stderr)
     if hint:
-        print(f"  {plain(hint, limit=2_000)}", file=sys.stderr)
+        print(f"  {indented(hint, limit=2_000)}", file=sys.stderr)
     if getattr(args, "json", False):
         from .interaction import emit
 

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from arkor_tui.plain import one_line
+
 from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
@@ -54,7 +56,8 @@ async def _cancel(args: argparse.Namespace) -> int:
         if asked:
             await Trainer.attach(job.id, connection=connection).cancel()
             if not args.json:
-                note(f"Asked {connection.base_url} to cancel {job.name} ({job.id}) …")
+                named = f"{one_line(job.name)} ({one_line(job.id)})"
+                note(f"Asked {connection.base_url} to cancel {named} …")
             try:
                 async with asyncio.timeout(args.timeout):
                     job = await _terminal(connection, job)
@@ -70,9 +73,9 @@ async def _cancel(args: argparse.Namespace) -> int:
     if args.json:
         emit("result", {"status": job.status, "jobId": job.id, "name": job.name, "asked": asked})
     elif asked:
-        say(f"{job.name} {job.status} ({job.id})")
+        say(f"{one_line(job.name)} {job.status} ({one_line(job.id)})")
     else:
-        say(f"{job.name} had ended already: {job.status} ({job.id})")
+        say(f"{one_line(job.name)} had ended already: {job.status} ({one_line(job.id)})")
     return 0
 
 

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from arkor_tui.plain import one_line
+
 from .backend import add_backend_option, add_run_argument
 from .chatforms import add_form_options, converse, form_from, judged, tools_from
 from .interaction import emit, note, say
@@ -89,7 +91,7 @@ async def _chat(
         detail = await find_job(connection, args.run)
         infer, label = _target(args, connection, detail)
         if not args.json and not (args.step or args.final or args.base):
-            note(f"[{label}]")
+            note(f"[{one_line(label)}]")
         if tools:
             return await _with_tools(args, infer, label, messages, tools)
         return await _stream(args, infer, label, messages, form)

@@ -15,6 +15,7 @@ from typing import Any
 from arkor_tui.api.notices import DeprecationNotice
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.monitor.headless import headless, register
+from arkor_tui.plain import one_line
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
@@ -137,7 +138,8 @@ async def _decide(
         return EXIT_INTERRUPTED
     answer = {"leave": "l", "cancel": "c"}.get(args.on_signal, "")
     if not answer and view.interactive:
-        presenter.note(f"\n{trainer.name} is still going ({job_id}).")
+        presenter.note("")
+        presenter.note(f"{one_line(trainer.name)} is still going ({one_line(job_id)}).")
         answer = await _answer(_QUESTION, interrupts)
     if answer.startswith("s"):
         return None
@@ -147,10 +149,10 @@ async def _decide(
         if not state.confirmed:
             presenter.note(f"error: it could not be cancelled: {state.message} {state.hint}")
         return None
-    backend = f" --backend {args.backend}" if args.backend else ""
+    backend, name = f" --backend {args.backend}" if args.backend else "", one_line(job_id)
     presenter.note(
-        f"No longer following; the job goes on. `arkor-tui attach {job_id}{backend}` follows it "
-        f"again, `arkor-tui cancel {job_id}{backend}` stops it."
+        f"No longer following; the job goes on. `arkor-tui attach {name}{backend}` follows it "
+        f"again, `arkor-tui cancel {name}{backend}` stops it."
     )
     return EXIT_INTERRUPTED
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from arkor_tui.plain import plain
+from arkor_tui.plain import one_line, plain
 
 if TYPE_CHECKING:
     from arkor_tui.api.notices import DeprecationNotice
@@ -53,7 +53,7 @@ def emit(kind: str, fields: Mapping[str, Any]) -> None:
 
 def confirm(question: str) -> bool:
     """Ask for a yes; anything else, and the end of input, is a no."""
-    return _ask(f"{question} [y/N] ").lower() in ("y", "yes")
+    return _ask(f"{one_line(question, limit=1_000)} [y/N] ").lower() in ("y", "yes")
 
 
 def choose(question: str, options: Sequence[tuple[str, str]], default: str) -> str:

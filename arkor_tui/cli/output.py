@@ -8,9 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pydantic_core import from_json
-
 from arkor_tui.api.stream import StreamEvent
+from arkor_tui.api.wire import read_json
 from arkor_tui.plain import plain
 
 
@@ -46,10 +45,11 @@ class CallbackOutput(io.TextIOBase):
 def event_record(item: StreamEvent) -> dict[str, Any]:
     """An event in its own field names, as JSON can hold it.
 
-    A number that is not finite becomes null and is named in ``nonFinite``.
+    A number that is not finite becomes null; one of the event's own fields is named in
+    ``nonFinite``.
     """
     record: dict[str, Any] = (
-        from_json(item.data)
+        read_json(item.data)
         if item.data
         else item.event.model_dump(mode="json", by_alias=True, exclude_none=True)
     )
@@ -60,9 +60,20 @@ def event_record(item: StreamEvent) -> dict[str, Any]:
     }
     if odd:
         record = {**record, **dict.fromkeys(odd), "nonFinite": {**odd, **_named(record)}}
+    record = {name: _finite(value) for name, value in record.items()}
     if item.id is not None:
         record["eventId"] = item.id
     return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    return value
 
 
 def _named(record: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from arkor_tui.api.events import (
     CheckpointSaved,
@@ -16,12 +16,15 @@ from arkor_tui.api.events import (
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
-from arkor_tui.plain import plain
+from arkor_tui.plain import indented, one_line, plain
 
 from .output import dump_line, event_record
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+_LONGEST_NOTE = 4_000
+"""Characters of an error or notice that are shown."""
 
 
 class Presenter(Protocol):
@@ -70,7 +73,7 @@ class JsonPresenter:
         self.note(text)
 
     def note(self, text: str) -> None:
-        print(plain(text), file=sys.stderr, flush=True)
+        print(indented(text, limit=_LONGEST_NOTE), file=sys.stderr, flush=True)
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         self._emit(event_record(item))
@@ -117,15 +120,15 @@ class LinePresenter:
     def created(self, job: Job, *, attached: bool) -> None:
         self._total = planned_steps(job)
         if attached:
-            self._print(f"job {job.id} ({job.name}, {job.status})")
+            self._print(f"job {one_line(job.id)} ({one_line(job.name)}, {job.status})")
         else:
-            self._print(f"job {job.id} submitted ({job.name})")
+            self._print(f"job {one_line(job.id)} submitted ({one_line(job.name)})")
 
     def line(self, text: str) -> None:
         self._print(text)
 
     def note(self, text: str) -> None:
-        print(plain(text), file=sys.stderr, flush=True)
+        print(indented(text, limit=_LONGEST_NOTE), file=sys.stderr, flush=True)
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         event = item.event
@@ -198,7 +201,7 @@ class BarPresenter:
     def created(self, job: Job, *, attached: bool) -> None:
         self._total = planned_steps(job)
         verb = "following" if attached else "submitted"
-        self.line(f"{verb} {job.name} ({job.id})")
+        self.line(f"{verb} {one_line(job.name)} ({one_line(job.id)})")
         self._task = self._bar.add_task(
             plain(job.name, limit=40, newlines=False).replace("[", "("),
             total=self._total,
@@ -215,7 +218,7 @@ class BarPresenter:
             self._print(text)
 
     def note(self, text: str) -> None:
-        self._print(text)
+        self._print(indented(text, limit=_LONGEST_NOTE))
 
     def _print(self, text: str) -> None:
         from rich.text import Text
@@ -310,29 +313,33 @@ def presenter_for(*, json: bool, out: TextIO) -> Presenter:
 
 def detached(job: Job, pid: int, callbacks: int) -> str:
     """That the run goes on without this process, and how to find it again."""
-    recipes = f"{callbacks} callback{'' if callbacks == 1 else 's'}"
+    recipes, name = f"{callbacks} callback{'' if callbacks == 1 else 's'}", one_line(job.id)
     return (
-        f"Process {pid} watches the run with {recipes}. `arkor-tui attach {job.id}` follows it, "
-        f"`arkor-tui cancel {job.id}` stops it."
+        f"Process {pid} watches the run with {recipes}. `arkor-tui attach {name}` follows it, "
+        f"`arkor-tui cancel {name}` stops it."
     )
 
 
 def ending(job: Job, *, reason: bool) -> str:
     """How the run ended; ``reason`` leaves out what was said before."""
-    why = f": {job.error}" if reason and job.error and job.status == "failed" else ""
-    return f"{job.name} {job.status}{why} ({job.id})"
+    told = reason and job.error and job.status == "failed"
+    why = f": {indented(job.error, limit=_LONGEST_NOTE)}" if told else ""
+    return f"{one_line(job.name)} {job.status}{why} ({one_line(job.id)})"
 
 
 def planned_steps(job: Job) -> int | None:
     """How many steps the job was asked for, if it was."""
-    value = job.config.extra.get("maxSteps")
-    return int(value) if isinstance(value, int | float) and value > 0 else None
+    return _steps(job.config.extra.get("maxSteps"))
 
 
 def started_steps(event: TrainingStarted) -> int | None:
     """How many steps the backend is going to make, if it says so."""
-    steps = event.metadata.get("steps") if isinstance(event.metadata, dict) else None
-    return steps if isinstance(steps, int) and steps > 0 else None
+    return _steps(event.metadata.get("steps") if isinstance(event.metadata, dict) else None)
+
+
+def _steps(value: Any) -> int | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if usable and 0 < value < 2**53 else None
 
 
 def step_of(step: int, total: int | None) -> str:
@@ -347,8 +354,8 @@ def numbers(event: TrainingLog) -> str:
         parts.append(f"loss {event.loss:.4f}")
     if event.eval_loss is not None:
         parts.append(f"eval loss {event.eval_loss:.4f}")
-    for name, value in (event.non_finite or {}).items():
-        parts.append(f"{name} is {value}")
+    for name, value in list((event.non_finite or {}).items())[:5]:
+        parts.append(f"{one_line(name, limit=40)} is {one_line(value, limit=20)}")
     if event.learning_rate is not None:
         parts.append(f"lr {event.learning_rate:.2e}")
     if event.samples_per_second is not None:
@@ -365,4 +372,5 @@ def clock(seconds: float) -> str:
 
 def _reconnecting(state: StreamState) -> str:
     which = f"attempt {state.attempt}, " if state.attempt else ""
-    return f"connection lost ({state.reason}); reconnecting, {which}in {state.delay:.1f} s"
+    reason = one_line(state.reason)
+    return f"connection lost ({reason}); reconnecting, {which}in {state.delay:.1f} s"

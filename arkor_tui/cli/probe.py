@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from arkor_tui.plain import one_line
+
 from .backend import add_backend_option
 from .interaction import emit, note, say
 
@@ -160,10 +162,10 @@ def _tell(one: Probed, args: argparse.Namespace) -> None:
         return
     mark = {True: "pass", False: "FAIL", None: " -- "}[verdict.passed]
     name = one.prompt.name or " ".join(one.prompt.text.split())[:50]
-    say(f"{mark}  {one.target.label:>9}  {name}")
+    say(f"{mark}  {one.target.label:>9}  {one_line(name)}")
     if verdict.passed is not True:
         reply = " ".join(answer.reply.split())[:160]
-        say(f"                 {verdict.text}" + (f": {reply}" if reply else ""))
+        say(f"                 {one_line(verdict.text)}" + (f": {reply}" if reply else ""))
 
 
 def as_json(one: Probed) -> dict[str, Any]:

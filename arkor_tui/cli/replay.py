@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arkor_tui.errors import UsageError
+from arkor_tui.plain import one_line
 
 from .interaction import emit, say
 
@@ -102,7 +103,7 @@ def _print(recording: Recording, *, json_lines: bool) -> int:
     if json_lines:
         emit("replay", {"name": recording.run.name, "jobId": recording.run.identity.job_id})
     else:
-        say(name)
+        say(one_line(name))
     for event in recording.events:
         if json_lines:
             emit("event", {"id": event.id, "kind": event.kind, "step": event.step, "at": event.at})
@@ -112,5 +113,5 @@ def _print(recording: Recording, *, json_lines: bool) -> int:
             f"{metric}={value:.6g}" for metric, _, value in points if value is not None
         )
         step = "" if event.step is None else f" step={event.step}"
-        say(f"{event.at or '-'} {event.kind}{step} {numbers}".rstrip())
+        say(one_line(f"{event.at or '-'} {event.kind}{step} {numbers}".rstrip(), limit=1_000))
     return 0

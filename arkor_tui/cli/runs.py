@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.plain import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
 
@@ -149,7 +150,7 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
     rows = [("JOB", "NAME", "STATUS", "STEP", "LOSS", "EVAL", "CREATED")]
     rows += [
         (
-            record.identity.job_id,
+            one_line(record.identity.job_id),
             record.name[:40],
             record.status,
             str(record.last_step or 0),
@@ -188,9 +189,9 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
         for name, value in as_json(record).items():
             if value not in (None, "", []):
                 text = " ".join(value) if isinstance(value, list) else value
-                say(f"{name:<14} {text}")
+                say(f"{name:<14} {indented(text, by=' ' * 15)}")
         for name, value in record.config.items():
-            say(f"  {name:<24} {value}")
+            say(f"  {one_line(name, limit=60):<24} {one_line(value, limit=1_000)}")
         for point in archive.checkpoints(record.key):
             losses = f"loss {_number(point.loss)}  eval {_number(point.eval_loss)}"
             say(f"  checkpoint {point.step:<10} {losses}")
@@ -238,20 +239,22 @@ def _import(archive: Archive, files: list[str]) -> int:
     for file in files:
         record = archive.run(import_run(archive, Path(file).expanduser()))
         assert record is not None
-        note(f"Imported {record.name} ({record.events} events).")
+        note(f"Imported {one_line(record.name)} ({record.events} events).")
     return 0
 
 
 def _delete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
     records = [one_run(archive, ref) for ref in refs]
-    names = ", ".join(f"{record.name} ({record.identity.job_id})" for record in records)
+    names = ", ".join(
+        f"{one_line(record.name)} ({one_line(record.identity.job_id)})" for record in records
+    )
     if not args.yes:
         if not is_interactive(args):
             raise UsageError("Deleting asks first, and nobody is here to ask.", hint="Add --yes.")
         if not confirm(f"Delete {names} from the archive? Nothing is deleted on a backend."):
             return 1
     archive.delete([record.key for record in records])
-    again = " ".join(record.identity.job_id for record in records)
+    again = " ".join(one_line(record.identity.job_id) for record in records)
     note(f"Deleted. Within seven days `arkor-tui runs undelete {again}` brings back.")
     return 0
 

@@ -59,10 +59,7 @@ async def _ask(stored: Credentials, base_url: str) -> Me:
 
 
 def _show(args: argparse.Namespace, me: Me, stored: Credentials, base_url: str) -> None:
-    from arkor_tui.plain import plain
-
-    def line(text: object) -> str:
-        return plain(text, limit=200, newlines=False)
+    from arkor_tui.plain import one_line as line
 
     mode = "anonymous" if stored.is_anonymous else "oauth"
     if args.json:

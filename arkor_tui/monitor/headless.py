@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from arkor_tui.api.events import step_of
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
@@ -103,8 +104,7 @@ def _archiving(
         if failed:
             return
         event, key = item.event, run.record.key
-        step = getattr(event, "step", None)
-        new = NewEvent(item.id, event.type, step, event.timestamp, item.data)
+        new = NewEvent(item.id, event.type, step_of(event), event.timestamp, item.data)
         try:
             await run.archive.write(lambda a: a.append(key, [new]))
         except (ArkorTuiError, sqlite3.Error, OSError) as error:

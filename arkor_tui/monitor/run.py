@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from arkor_tui.api.events import TrainingLog, is_finite
+from arkor_tui.api.events import TrainingLog, is_finite, step_of
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
@@ -215,8 +215,9 @@ class RunMonitor:
 
     async def _arrive(self, item: StreamEvent) -> None:
         event = item.event
-        step = getattr(event, "step", None)
-        self._pending.append(NewEvent(item.id, event.type, step, event.timestamp, item.data))
+        self._pending.append(
+            NewEvent(item.id, event.type, step_of(event), event.timestamp, item.data)
+        )
         self.last_event_at = time.monotonic()
         self._count(item.id)
         if isinstance(event, TrainingLog) and not (

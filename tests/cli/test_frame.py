@@ -54,9 +54,11 @@ def test_a_failure_is_one_message_with_a_hint_and_no_traceback(
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Exception, match="There is no trainer file"):
-        main(["start", "missing.py", "--debug"])
-    assert "There is no trainer file" in capsys.readouterr().err
+    assert main(["start", "\x1b]0;missing.py", "--debug"]) == 2
+    told = capsys.readouterr().err
+    assert "There is no trainer file" in told
+    assert "Traceback (most recent call last)" in told
+    assert "\x1b" not in told
 
 
 def test_an_unknown_backend_is_wrong_use(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
