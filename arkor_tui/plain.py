@@ -18,11 +18,12 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|\x1b[ -/]*[0-~]?"
 )
-# C0 without tab and newline, DEL, C1, zero-width and bidi controls, line and paragraph separators,
-# interlinear and tag characters, lone surrogates.
+# C0 without tab and newline, DEL, C1, soft hyphen, zero-width and bidi controls, line and paragraph
+# separators, interlinear, shorthand, musical and tag characters, lone surrogates. The joiners and
+# variation selectors that emoji, Indic scripts and CJK names need stay.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff\u061c\u180e]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff\u061c\u180e]"
 )
 
 

@@ -32,7 +32,9 @@ __all__ = [
 Format = Literal["jsonl", "csv", "markdown"]
 FORMATS: tuple[Format, ...] = ("jsonl", "csv", "markdown")
 _FIRST_COLUMNS = ("loss", "evalLoss", "learningRate", "epoch", "samplesPerSecond", "time")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+_LINE_MARKUP = re.compile(r"^([-+=]|\d{1,9}[.)])")  # lists, rules, underlines of headings
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _LONGEST_REPLY = 300
 
 
@@ -63,7 +65,11 @@ def _write_csv(archive: Archive, key: int, out: TextIO) -> None:
     names = [name for name in _FIRST_COLUMNS if name in known]
     names += [name for name in known if name not in names]
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["step", *map(_cell, names)])
+    cells = ["step", *map(_cell, names)]
+    if any(";" in cell for cell in cells):  # where a comma is a decimal sign, it parts columns
+        csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(cells)
+    else:
+        table.writerow(cells)
     columns = [_column(archive, key, place, name) for place, name in enumerate(names)]
     for step, points in itertools.groupby(heapq.merge(*columns), key=lambda point: point[0]):
         row = [""] * len(names)
@@ -81,12 +87,12 @@ def _column(
 def _cell(text: str) -> str:
     """A foreign text for a spreadsheet, which would take some of them for formulas."""
     shown = plain(text, newlines=False)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def _write_markdown(archive: Archive, run: RunRecord, out: TextIO) -> None:
     identity = run.identity
-    out.write(f"# {_line(run.name)}\n\n")
+    out.write(f"# {markdown_line(run.name)}\n\n")
     duration = run.duration
     _write_table(
         out,
@@ -108,7 +114,7 @@ def _write_markdown(archive: Archive, run: RunRecord, out: TextIO) -> None:
     )
     if run.note:
         out.write("\n## Note\n\n")
-        out.writelines(f"> {_line(line)}\n" for line in plain(run.note).splitlines())
+        out.writelines(f"> {markdown_paragraph(line)}\n" for line in plain(run.note).splitlines())
     _write_metrics(archive, run, out)
     _write_checkpoints(archive, run, out)
     out.write("\n## Settings\n\n")
@@ -169,12 +175,22 @@ def _write_checkpoints(archive: Archive, run: RunRecord, out: TextIO) -> None:
 def _write_table(out: TextIO, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     out.write(f"| {' | '.join(header)} |\n|{' --- |' * len(header)}\n")
     for row in rows:
-        out.write(f"| {' | '.join(map(_line, row))} |\n")
+        out.write(f"| {' | '.join(map(markdown_line, row))} |\n")
 
 
-def _line(text: str) -> str:
+def markdown_line(text: str) -> str:
     """A foreign text as one line that no reader of Markdown takes for markup."""
     return _MARKDOWN.sub(r"\\\1", plain(text, newlines=False))
+
+
+def markdown_paragraph(text: str) -> str:
+    """As :func:`markdown_line`, for a line that begins with it."""
+    return _LINE_MARKUP.sub(_escaped_start, markdown_line(text).lstrip())
+
+
+def _escaped_start(found: re.Match[str]) -> str:
+    mark = found[0]
+    return f"{mark[:-1]}\\{mark[-1]}"
 
 
 def _number(value: float | None) -> str:

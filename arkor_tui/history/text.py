@@ -16,12 +16,12 @@ def clean(text: str) -> str:
     return text
 
 
-def to_json(value: Any) -> str:
+def to_json(value: Any, *, ascii_only: bool = False) -> str:
     """``value`` as JSON that every reader takes: numbers beyond all bounds become null."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_finite(value), ensure_ascii=ascii_only, allow_nan=False)
     return clean(text)
 
 

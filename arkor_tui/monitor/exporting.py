@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any, TextIO
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
-from arkor_tui.history.export import export_run
+from arkor_tui.history.export import export_run, markdown_line, markdown_paragraph
 from arkor_tui.history.records import Exchange, RunRecord
+from arkor_tui.history.text import to_json
 from arkor_tui.plain import plain
 
+_REPLY = "reply"
 _ENDINGS = {
     "jsonl": "jsonl",
     "csv": "csv",
@@ -29,8 +30,8 @@ def export_to_file(archive: Archive, run: RunRecord, kind: str, folder: Path) ->
     Raises:
         ArkorTuiError: it could not be written.
     """
-    stem = re.sub(r"[^\w.-]+", "-", plain(run.name, limit=60, newlines=False)).strip("-.") or "run"
-    path = _free(folder, f"{stem}-{run.identity.job_id[-8:]}", _ENDINGS[kind])
+    stem = f"{_part(run.name, 60) or 'run'}-{_part(run.identity.job_id[-8:], 8) or 'job'}"
+    path = _free(folder, stem, _ENDINGS[kind])
 
     def write(out: TextIO) -> None:
         if kind.startswith("transcripts"):
@@ -40,6 +41,13 @@ def export_to_file(archive: Archive, run: RunRecord, kind: str, folder: Path) ->
 
     _write_file(path, write)
     return path
+
+
+def _part(text: str, most: int) -> str:
+    """What may stand in a file's name everywhere: letters, digits, dots and dashes."""
+    name = re.sub(r"[^\w.-]+", "-", plain(text[:most], newlines=False)).strip("-.")
+    # file systems count bytes
+    return name.encode("utf-8")[: 2 * most].decode("utf-8", "ignore")
 
 
 def _free(folder: Path, stem: str, ending: str) -> Path:
@@ -69,16 +77,17 @@ def _write_file(path: Path, write: Callable[[TextIO], None]) -> None:
 def _write_transcripts(exchanges: list[Exchange], kind: str, out: TextIO) -> None:
     for exchange in exchanges:
         if kind.endswith("jsonl"):
-            out.write(json.dumps(_as_json(exchange), ensure_ascii=False) + "\n")
+            # ASCII only: no control character of a foreign text reaches a terminal that shows it
+            out.write(to_json(_as_json(exchange), ascii_only=True) + "\n")
             continue
         who = f"step {exchange.step}" if exchange.step is not None else exchange.target
-        out.write(f"## {who} · {exchange.created_at}\n\n")
+        out.write(f"## {who} · {markdown_line(exchange.created_at)}\n\n")
         for message in exchange.messages:
-            role = plain(message.get("role", ""), limit=40, newlines=False)
-            out.write(_quoted(f"**{role}** {plain(message.get('content', ''))}") + "\n\n")
-        out.write(_fenced(plain(exchange.reply)) + "\n\n")
+            out.write(f"**{markdown_line(plain(message.get('role', ''), limit=40))}**\n\n")
+            out.write(_fenced(plain(message.get("content", ""))) + "\n\n")
+        out.write(f"**{_REPLY}**\n\n{_fenced(plain(exchange.reply))}\n\n")
         if exchange.error or exchange.verdict:
-            out.write(plain(exchange.error or exchange.verdict, newlines=False) + "\n\n")
+            out.write(markdown_paragraph(exchange.error or exchange.verdict or "") + "\n\n")
 
 
 def _as_json(exchange: Exchange) -> dict[str, Any]:
@@ -86,12 +95,9 @@ def _as_json(exchange: Exchange) -> dict[str, Any]:
         "target": exchange.target,
         "step": exchange.step,
         "model": exchange.model,
-        "messages": [
-            {key: plain(value) if isinstance(value, str) else value for key, value in m.items()}
-            for m in exchange.messages
-        ],
+        "messages": exchange.messages,
         "settings": exchange.settings,
-        "reply": plain(exchange.reply),
+        "reply": exchange.reply,
         "finishReason": exchange.finish_reason,
         "firstTokenSeconds": exchange.first_token_s,
         "totalSeconds": exchange.total_s,
@@ -101,10 +107,6 @@ def _as_json(exchange: Exchange) -> dict[str, Any]:
         "group": exchange.group,
         "createdAt": exchange.created_at,
     }
-
-
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}" for line in text.split("\n"))
 
 
 def _fenced(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +16,7 @@ from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.recording import Recording
+from arkor_tui.history.records import unix_time
 from arkor_tui.training.cancelling import CancelState
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer, TrainingResult
@@ -61,13 +61,13 @@ class ReplayTrainer(Trainer):
         """Give every event, with the silences of the recording divided by the speed."""
         assert self._job is not None
         self._say(StreamState("live"))
-        before: datetime | None = None
+        before: float | None = None
         for event in self._recording.events:
-            moment = _moment(event.at)
-            if before is not None and moment is not None:
-                silence = (moment - before).total_seconds() / self._speed
+            moment = unix_time(event.at)
+            if moment is not None:
+                silence = 0.0 if before is None else (moment - before) / self._speed
                 await asyncio.sleep(min(max(silence, 0.0), LONGEST_SILENCE))
-            before = moment or before
+                before = moment
             try:
                 parsed = parse_event(event.data)
             except MalformedEventError:
@@ -134,13 +134,6 @@ async def replaying(recording: Recording, *, speed: float) -> AsyncIterator[Repl
                 yield session
         finally:
             await archive.aclose()
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
 
 
 def _no() -> UsageError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arkor_tui.api.wire import mistakes
 from arkor_tui.errors import UsageError
-from arkor_tui.plain import plain
 from arkor_tui.training.infer import InferOptions
 from arkor_tui.workspace.atomic import reason_of
+from arkor_tui.workspace.reading import NotTomlError, read_limited, read_toml
 
 from .assertions import Expect
 from .patterns import PatternError, matches
 from .verdict import Constraint, Verdict, judge
 
 MOST_PROMPTS = 1_000
+_MOST_BYTES = 8 * 2**20
 
 
 class PromptFileError(UsageError):
@@ -151,11 +151,9 @@ def read_prompts(path: str | Path) -> list[Golden]:
     """
     file = Path(path).expanduser()
     try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PromptFileError(f"{file} cannot be read: {reason}.") from error
-    entries = _toml(file, text) if file.suffix == ".toml" else _lines(file, text)
+        entries = _toml(file) if file.suffix == ".toml" else _lines(file)
+    except OSError as error:
+        raise PromptFileError(f"{file} cannot be read: {reason_of(error)}.") from error
     if not entries:
         raise PromptFileError(
             f"{file} holds no prompts.",
@@ -166,11 +164,11 @@ def read_prompts(path: str | Path) -> list[Golden]:
     return [_entry(file, where, raw) for where, raw in entries]
 
 
-def _toml(file: Path, text: str) -> list[tuple[str, Any]]:
+def _toml(file: Path) -> list[tuple[str, Any]]:
     try:
-        raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise PromptFileError(f"{file} is not TOML: {plain(error, limit=200)}") from error
+        _, raw = read_toml(file, _MOST_BYTES)
+    except NotTomlError as error:
+        raise PromptFileError(f"{file}, line {error.line}: {error}.") from error
     unknown = set(raw) - {"prompt"}
     prompts = raw.get("prompt", [])
     if unknown or not isinstance(prompts, list):
@@ -181,7 +179,12 @@ def _toml(file: Path, text: str) -> list[tuple[str, Any]]:
     return [(f"prompt {number}", entry) for number, entry in enumerate(prompts, 1)]
 
 
-def _lines(file: Path, text: str) -> list[tuple[str, Any]]:
+def _lines(file: Path) -> list[tuple[str, Any]]:
+    try:
+        text = read_limited(file, _MOST_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        broken = error.object.count(b"\n", 0, error.start) + 1
+        raise PromptFileError(f"{file}, line {broken}: it is not UTF-8 text.") from error
     entries = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():

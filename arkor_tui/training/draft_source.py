@@ -72,7 +72,7 @@ def recall(source: str) -> dict[str, str]:
         if line.startswith(_MARK):
             try:
                 kept = json.loads(line.removeprefix(_MARK))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return {}
             if isinstance(kept, dict):
                 return {name: str(kept[name]) for name in RECIPE_FIELDS if name in kept}

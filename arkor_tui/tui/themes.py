@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,9 +13,12 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from arkor_tui.plain import plain
+from arkor_tui.workspace.atomic import reason_of
 from arkor_tui.workspace.folders import config_dir
+from arkor_tui.workspace.reading import NotTomlError, read_toml
 
 DEFAULT_THEME = "arkor-dark"
+_MOST_BYTES = 256 * 1024
 _COLOURS = frozenset(
     {"primary", "secondary", "accent", "warning", "error", "success", "foreground", "background",
      "surface", "panel", "boost"}
@@ -127,21 +129,11 @@ def read_theme(path: Path) -> Theme:
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8")
-        return text, tomllib.loads(text)
+        return read_toml(path, _MOST_BYTES)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line}: is not UTF-8 text") from error
-    except RecursionError as error:
-        raise ValueError("line 1: is nested too deeply") from error
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
-        line = int((found and found[1]) or text.count("\n") + 1)
-        reason = str(error)[: found.start()] if found else str(error)
-        shown = plain(reason, limit=200, newlines=False)
-        raise ValueError(f"line {line}: is not TOML: {shown}") from error
+        raise ValueError(f"cannot be read: {reason_of(error)}") from error
+    except NotTomlError as error:
+        raise ValueError(f"line {error.line}: {error}") from error
 
 
 _ANSI_EXTRAS = {

@@ -16,7 +16,10 @@ from arkor_tui.errors import ArkorTuiError
 from .atomic import WriteFailedError, reason_of, write_failed, write_private
 from .base_url import PRODUCTION_URL, cut_slashes
 from .folders import home_folder
+from .reading import read_limited
 from .strict_json import NotJsonError, read_object, write_object
+
+_MOST_BYTES = 2**20
 
 
 class CredentialsUnreadableError(ArkorTuiError):
@@ -225,7 +228,7 @@ def remove_credentials() -> bool:
 def _content() -> bytes | None:
     path = credentials_path()
     try:
-        return path.read_bytes()
+        return read_limited(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

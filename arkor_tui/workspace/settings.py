@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,9 @@ from arkor_tui.plain import plain
 
 from .atomic import reason_of
 from .folders import config_dir
+from .reading import NotTomlError, read_toml
+
+_MOST_BYTES = 256 * 1024
 
 
 class SettingsError(UsageError):
@@ -144,8 +146,7 @@ def read_settings(path: Path | None = None) -> Settings:
     """
     file = settings_path() if path is None else path
     try:
-        text = file.read_bytes().decode("utf-8")
-        raw = tomllib.loads(text)
+        text, raw = read_toml(file, _MOST_BYTES)
     except FileNotFoundError:
         if path is not None:
             raise SettingsError(file, "there is no such file.", hint="Check its name.") from None
@@ -154,20 +155,13 @@ def read_settings(path: Path | None = None) -> Settings:
         raise SettingsError(
             file, f"cannot be read: {reason_of(error)}.", hint="Check what it is and who owns it."
         ) from error
-    except UnicodeDecodeError as error:
-        broken = error.object.count(b"\n", 0, error.start) + 1
-        raise SettingsError(
-            file, "is not UTF-8 text.", line=broken, hint="Save it as UTF-8."
-        ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
-        line = int(found[1] or text.count("\n") + 1) if found else None
-        reason = str(error)[: found.start()] if found else "nested too deeply"
+    except NotTomlError as error:
         raise SettingsError(
             file,
-            f"is not TOML: {plain(reason)}.",
-            line=line,
-            hint="Correct it; a setting is written as `name = value`, text in double quotes.",
+            f"{error}.",
+            line=error.line,
+            hint="Correct it; a setting is written as `name = value`, text in double quotes, and "
+            "the file is saved as UTF-8.",
         ) from error
     return _settings(_Reader(file, text), raw)
 

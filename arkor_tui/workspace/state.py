@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .atomic import write_failed
+from .reading import read_limited
 from .strict_json import NotJsonError, read_object, write_object
+
+_MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ def state_path(folder: Path | None = None) -> Path:
 def read_state(folder: Path | None = None) -> ProjectState | None:
     """The state; None where it is missing, unreadable, not JSON or incomplete."""
     try:
-        raw = read_object(state_path(folder).read_bytes())
+        raw = read_object(read_limited(state_path(folder), _MOST_BYTES))
     except (OSError, NotJsonError):
         return None
     found = [raw.get(name) for name in ("orgSlug", "projectSlug", "projectId")]

@@ -15,12 +15,14 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .atomic import make_private_folder, write_failed, write_private
 from .folders import data_dir
+from .strict_json import read_object
 
 WatcherKind = Literal["supervisor", "app", "command"]
+_KINDS: tuple[WatcherKind, ...] = get_args(WatcherKind)
 _TRIES = 20
 _TRY_AGAIN_SECONDS = 0.02
 
@@ -109,12 +111,42 @@ def read_watch(path: Path) -> WatchState | None:
     try:
         if _lock(descriptor, fcntl.LOCK_SH):
             return None  # whoever made the file is gone
-        raw = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        return WatchState(**{**raw, "gauges": tuple(raw.get("gauges", ()))})
-    except (OSError, ValueError, TypeError, AttributeError):
+        return _state(read_object(path.with_suffix(".json").read_bytes()))
+    except (OSError, ValueError):
         return WatchState(0, "supervisor", time.time())  # held, and about to say more
     finally:
         os.close(descriptor)
+
+
+def _state(raw: dict[str, Any]) -> WatchState:
+    """What a watching process wrote, perhaps one of another version.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    pid, since = raw.get("pid"), raw.get("since")
+    kind: WatcherKind | None = next((k for k in _KINDS if k == raw.get("kind")), None)
+    if type(pid) is not int or not isinstance(since, int | float) or kind is None:
+        raise ValueError("not a state")
+    counts = [raw.get(name) for name in ("callbacks", "errors")]
+    callbacks, errors = (count if type(count) is int else 0 for count in counts)
+    gauges, problem = raw.get("gauges"), raw.get("problem")
+    return WatchState(
+        pid,
+        kind,
+        _seconds(since),
+        callbacks,
+        tuple(one for one in gauges if isinstance(one, dict)) if isinstance(gauges, list) else (),
+        problem if isinstance(problem, str) else "",
+        errors,
+    )
+
+
+def _seconds(since: float) -> float:
+    try:
+        return float(since)
+    except OverflowError:
+        raise ValueError("no time") from None
 
 
 def _lock(descriptor: int, kind: int) -> bool:

@@ -27,7 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "eight bit in utf-8": ("\u00c2\u009b31m", "Â\x9b2J"),
     "two in one": (f"{ESC}{ESC}[31m[31m", f"{ESC}]0;{ESC}]0;x{BEL}{BEL}", f"{ESC}[{ESC}[31m31m", f"{ESC}\x9b]{BEL}"),
     "direction": ("\u202egnp.exe\u202c", "\u2066\u2067\u2068x\u2069", "\u061c\u200e\u200f", "\u202a\u202b\u202d"),
-    "invisible": ("a\u200bd\ufeffm\u2060in", "\U000e0041\U000e0042\U000e007f", "\u180e\u2063", "\u00ad"),
+    "invisible": ("a\u200bd\ufeffm\u2060in", "\U000e0041\U000e0042\U000e007f", "\u180e\u2063", "\u00ad", "\U0001bca0\U0001d173"),
     "line ends": ("a\u2028b\u2029c", "a\x0bb\x0cc", "a\r\nb\rc", "a\x1cb\x1dc\x1e\x1f"),
     "surrogate": ("\ud800", "x\udfffy", "\ude00\ud83d"),
     "nul and delete": ("a\x00b", "\x7f\x7f", "\x00"),
@@ -63,7 +63,9 @@ ALLOWED_CONTROLS = frozenset("\n\t")
 _FORBIDDEN_FORMATS = frozenset(
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\ufeff"
     + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC))))
-    + "".join(map(chr, range(0xE0000, 0xE0080)))
+    + "".join(
+        map(chr, (*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080)))
+    )
 )
 
 

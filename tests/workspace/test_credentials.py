@@ -179,10 +179,10 @@ def test_unreadable_raises() -> None:
 def test_permission_denied_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     put(ANONYMOUS)
 
-    def refuse(self: Path) -> bytes:
+    def refuse(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CredentialsUnreadableError, match="Permission denied"):
         read_credentials()
 

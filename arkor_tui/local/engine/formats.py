@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arkor_tui.local.spec import FormatType
+from arkor_tui.plain import plain
 
 from .errors import DatasetError
 
@@ -58,9 +59,10 @@ def guess_format(columns: Iterable[str], mapping: Mapping[str, str]) -> FormatTy
         if all(mapping.get(c, c) in present for c in wanted if c not in _OPTIONAL):
             return name  # type: ignore[return-value]
     known = "; ".join(f"{name}: {', '.join(wanted)}" for name, wanted in COLUMNS.items())
+    there = plain(", ".join(sorted(present)[:50]), limit=500, newlines=False) or "none"
     raise DatasetError(
-        f"Cannot tell the dataset's format from its columns ({', '.join(sorted(present)) or 'none'}"
-        f"). The formats and their columns are: {known}.",
+        f"Cannot tell the dataset's format from its columns ({there}). The formats and their "
+        f"columns are: {known}.",
         hint="Set datasetFormat to a type, with a columnMapping if your columns have other names.",
     )
 
@@ -73,8 +75,9 @@ def check_mapping(format_type: str, mapping: Mapping[str, str]) -> None:
     """
     unknown = sorted(set(mapping) - set(COLUMNS[format_type]))
     if unknown:
+        names = plain(", ".join(unknown), limit=500, newlines=False)
         raise DatasetError(
-            f"columnMapping names {', '.join(unknown)}, which the format {format_type} does not "
+            f"columnMapping names {names}, which the format {format_type} does not "
             f"have; it has {', '.join(COLUMNS[format_type])}.",
             hint="Write the format's column on the left and your dataset's column on the right.",
         )

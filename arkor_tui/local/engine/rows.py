@@ -14,6 +14,9 @@ from .errors import DatasetError
 from .formats import Example, RowError, check_mapping, guess_format, to_example
 
 _SHOWN = 5
+_ENOUGH = 10_000
+"""Wrong lines after which a file is not read on: it is no dataset."""
+_LONGEST_PROBLEM = 250
 _BOMS = {
     b"\xff\xfe": "it looks like UTF-16; save it as UTF-8",
     b"\xfe\xff": "it looks like UTF-16; save it as UTF-8",
@@ -28,7 +31,7 @@ def read_examples(dataset: DatasetSpec) -> list[Example]:
 
     Raises:
         DatasetError: it cannot be fetched, is empty, or has lines that are not right. Then nothing
-            is skipped: the text counts the lines and names the first ones.
+            is skipped: the text counts the lines (up to 10,000) and names the first ones.
     """
     if dataset.kind == "file":
         return read_file(Path(dataset.location), dataset)
@@ -71,6 +74,7 @@ class _Reader:
         self.mapping = dataset.column_mapping
         self.format_type: Any = format_type
         self.problems: list[tuple[int, str]] = []
+        self.wrong = 0
         if format_type is not None:
             check_mapping(format_type, self.mapping)
 
@@ -83,15 +87,23 @@ class _Reader:
                     try:
                         examples.append(self._example(row, line))
                     except RowError as error:
-                        self.problems.append((line, str(error)))
-        except OSError as error:
+                        self._blame(line, str(error))
+        except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+            reason = getattr(error, "strerror", None) or "its name is none that a file can have"
             raise DatasetError(
-                f"Cannot read the dataset {self.name}: {error.strerror or type(error).__name__}.",
+                f"Cannot read the dataset {self.name}: {reason}.",
                 hint="Check the path and that you may read the file.",
             ) from error
-        if self.problems:
+        if self.wrong:
             self._refuse()
         return examples
+
+    def _blame(self, line: int, what: str) -> None:
+        self.wrong += 1
+        if len(self.problems) < _SHOWN:
+            self.problems.append((line, plain(what, limit=_LONGEST_PROBLEM, newlines=False)))
+        if self.wrong >= _ENOUGH:
+            self._refuse()
 
     def _example(self, row: dict[str, Any], line: int) -> Example:
         if self.format_type is None:
@@ -111,20 +123,18 @@ class _Reader:
             try:
                 row = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
             except UnicodeDecodeError as error:
-                self.problems.append((number, f"not valid UTF-8 at byte {error.start + 1}"))
+                self._blame(number, f"not valid UTF-8 at byte {error.start + 1}")
             except json.JSONDecodeError as error:
-                self.problems.append(
-                    (number, f"not valid JSON: {_lower(error.msg)} at {error.pos + 1}")
-                )
+                self._blame(number, f"not valid JSON: {_lower(error.msg)} at {error.pos + 1}")
             except RecursionError:
-                self.problems.append((number, "not valid JSON: nested too deeply"))
+                self._blame(number, "not valid JSON: nested too deeply")
             except ValueError as error:
-                self.problems.append((number, f"not valid JSON: {error}"))
+                self._blame(number, f"not valid JSON: {error}")
             else:
                 if isinstance(row, dict):
                     yield number, row
                 else:
-                    self.problems.append((number, _not_an_object(row)))
+                    self._blame(number, _not_an_object(row))
 
     def _refuse_other_kinds(self, start: bytes) -> None:
         for magic, reason in _BOMS.items():
@@ -135,9 +145,10 @@ class _Reader:
                 )
 
     def _refuse(self) -> NoReturn:
-        count = len(self.problems)
-        shown = "; ".join(f"line {line}: {what}" for line, what in self.problems[:_SHOWN])
+        count = self.wrong
+        shown = "; ".join(f"line {line}: {what}" for line, what in self.problems)
         more = f"; and {count - _SHOWN:,} more" if count > _SHOWN else ""
+        more += ", and perhaps others: it was read no further" if count >= _ENOUGH else ""
         lines = "line that is" if count == 1 else "lines that are"
         raise DatasetError(
             plain(

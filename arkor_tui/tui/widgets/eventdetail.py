@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,8 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.history.records import LogRow
+from arkor_tui.history.text import object_of
 from arkor_tui.plain import plain
 from arkor_tui.tui.text import when
+
+LONGEST = 40_000
+"""Characters that are shown; the archive has all of it."""
 
 
 class EventDetail(ModalScreen[None]):
@@ -32,11 +36,12 @@ class EventDetail(ModalScreen[None]):
         Binding("y", "copy", "copy", id="live.copy"),
     ]
 
-    def __init__(self, row: LogRow, fields: dict[str, Any]) -> None:
+    def __init__(self, row: LogRow) -> None:
         super().__init__()
         self._row = row
+        fields = object_of(row.data) if len(row.data) <= LONGEST else {}
         text = json.dumps(fields, indent=2, ensure_ascii=False) if fields else row.data
-        self._text = plain(text, limit=100_000)
+        self._text = plain(text, limit=LONGEST)
 
     def compose(self) -> ComposeResult:
         """Head and text."""

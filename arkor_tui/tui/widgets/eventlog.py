@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from arkor_tui.history.records import LogRow
+from arkor_tui.history.text import object_of
 from arkor_tui.plain import plain
 from arkor_tui.tui.text import clock, number
 
@@ -24,34 +25,25 @@ _NAMES = {
 }
 _ENVELOPE = {"type", "jobId", "timestamp", "step", "nonFinite"}
 LONGEST = 2_000
-"""Characters of one event that are looked at for its line."""
-
-
-def fields_of(row: LogRow) -> dict[str, Any]:
-    """A row's JSON object; empty where it is none."""
-    try:
-        data = json.loads(row.data)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+"""Characters of one event that are shown in its line."""
+_LONGEST_READ = 10_000
+"""Characters up to which a log event is read for its line, which is drawn again and again."""
+_LONGEST_ERROR = 200_000
 
 
 def line_of(row: LogRow) -> list[Part]:
     """One event as one line."""
     head: list[Part] = [(f" {clock(row.at)} ", "paged--muted")]
-    if len(row.data) > 200_000:
-        return [*head, (plain(row.data, limit=LONGEST, newlines=False), "")]
-    data = fields_of(row)
-    if row.kind == "training.log":
-        return head + _log_parts(row, data)
+    if row.kind == "training.log" and len(row.data) <= _LONGEST_READ:
+        return head + _log_parts(row, object_of(row.data))
     if row.kind == "checkpoint.saved":
         return [*head, (f"◆ checkpoint {row.step} saved", "paged--accent")]
     if row.kind == "training.started":
         return [*head, ("▶ training started", "paged--strong")]
     if row.kind == "training.completed":
         return [*head, ("✓ training completed", "paged--good")]
-    if row.kind == "training.failed":
-        error = plain(data.get("error", ""), limit=LONGEST, newlines=False)
+    if row.kind == "training.failed" and len(row.data) <= _LONGEST_ERROR:
+        error = plain(object_of(row.data).get("error", ""), limit=LONGEST, newlines=False)
         return [*head, (f"✗ training failed: {error}", "paged--bad")]
     kind = plain(row.kind, limit=80, newlines=False)
     return [*head, (f"{kind} {plain(row.data, limit=LONGEST, newlines=False)}", "paged--muted")]
@@ -64,10 +56,10 @@ def _log_parts(row: LogRow, data: dict[str, Any]) -> list[Part]:
     for name, label in _NAMES.items():
         if name in odd:
             parts.append((f"  {label} {plain(odd[name], limit=20, newlines=False)}", "paged--bad"))
-        elif isinstance(data.get(name), int | float):
+        elif (reading := _number(data.get(name))) is not None:
             style = {"loss": "paged--strong", "evalLoss": "paged--accent"}.get(name, "paged--muted")
             digits = 2 if name in ("epoch", "samplesPerSecond") else 4
-            parts.append((f"  {label} {number(float(data[name]), digits)}", style))
+            parts.append((f"  {label} {number(reading, digits)}", style))
         elif name == "loss" and name in data and data.get("evalLoss") is None:
             parts.append(("  loss —", "paged--warn"))
     for name, value in data.items():
@@ -75,6 +67,13 @@ def _log_parts(row: LogRow, data: dict[str, Any]) -> list[Part]:
             text = plain(f"{name} {value}", limit=60, newlines=False)
             parts.append((f"  {text}", "paged--muted"))
     return parts
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:  # a server may write a thousand digits
+        return math.inf
 
 
 class EventLog(PagedList[LogRow]):

@@ -17,7 +17,7 @@ from arkor_tui.monitor.updates import Update
 from arkor_tui.plain import plain
 
 from .eventdetail import EventDetail
-from .eventlog import EventLog, fields_of
+from .eventlog import EventLog
 
 if TYPE_CHECKING:
     from arkor_tui.history.async_archive import AsyncArchive
@@ -227,7 +227,7 @@ class LogPane(Vertical):
     def _chosen(self, message: EventLog.Chosen) -> None:
         message.stop()
         if isinstance(message.item, LogRow):
-            self.app.push_screen(EventDetail(message.item, fields_of(message.item)))
+            self.app.push_screen(EventDetail(message.item))
 
     @property
     def current_text(self) -> str | None:
