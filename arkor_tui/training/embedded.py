@@ -116,4 +116,7 @@ async def has_embedded_header(url: str) -> bool:
         httpx.HTTPError: nothing answers.
     """
     async with httpx.AsyncClient(timeout=3.0, trust_env=False, verify=tls_for(url)) as client:
-        return EMBEDDED_HEADER in (await client.get(url + "/")).headers
+        try:
+            return EMBEDDED_HEADER in (await client.get(url + "/")).headers
+        except httpx.InvalidURL:  # of a redirect, which a backend never answers with
+            return False

@@ -81,7 +81,12 @@ def test_token_goes_before_user_and_password() -> None:
         ("/other", True),
         ("https://data.example/other", True),
         ("https://cdn.example/other", False),
+        ("https://data.example:443/other", True),
+        ("https://DATA.example/other", True),
+        ("//cdn.example/other", False),
         ("https://data.example:8443/other", False),
+        ("https://data.example./other", False),
+        ("https://sub.data.example/other", False),
         ("https://data.example.evil.example/other", False),
     ],
 )
@@ -117,6 +122,23 @@ def test_plain_http_on_this_machine_is_fine() -> None:
         "file:///etc/passwd",
         "rows.jsonl",
         "https://",
+        "https:///etc/passwd",
+        "//data.example/x",
+        "http://[::ffff:10.0.0.1]/x",
+        "http://169.254.169.254/latest/meta-data",
+        "http://localhost.evil.example/x",
+        "http://localhost@evil.example/x",
+        "http://127.0.0.1@evil.example/x",
+        "HTTP://DATA.EXAMPLE/x",
+        "gopher://127.0.0.1/x",
+        "data:application/jsonl,{}",
+        "unix:///run/x.sock",
+        "jar:https://data.example/x",
+        "https://data.example:99999/x",
+        "https://[::1/x",
+        "https://data.example:0/x",
+        "\nhttps://data.example/x",
+        "https://data.example/\0",
     ],
 )
 def test_unprotected_addresses_are_refused_before_a_request(url: str) -> None:
@@ -129,6 +151,15 @@ def test_unprotected_addresses_are_refused_before_a_request(url: str) -> None:
 def test_bad_redirects() -> None:
     assert "unprotected" in refusal(redirect("http://data.example/other"))
     assert "unprotected" in refusal(redirect("http://127.0.0.1/other"))
+    assert "only https" in refusal(redirect("file:///etc/passwd"), "http://127.0.0.1/rows.jsonl")
+    assert "only https" in refusal(
+        redirect("http://169.254.169.254/latest"), "http://127.0.0.1/rows.jsonl"
+    )
+    for target in ("file:///etc/passwd", "ftp://data.example/x"):
+        assert "unprotected" in refusal(redirect(target))
+    for target in ("javascript:1", "data:,x", "https://data.example:x/"):
+        assert "Cannot fetch" in refusal(redirect(target))
+    assert "cannot be read" in refusal(redirect("https://data.example:99999/x"))
     assert "where to" in refusal(redirect(""))
     assert "more than 5 times" in refusal(redirect("/rows.jsonl"))
 
@@ -140,11 +171,52 @@ def test_refused_by_the_server(status: int, word: str) -> None:
     assert word in text
 
 
-def test_size_and_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "MAX_BYTES", 10)
     assert "larger" in refusal(lambda _: httpx.Response(200, content=b"x" * 11))
-    monkeypatch.setattr(fetch, "MAX_SECONDS", -1.0)
-    assert "longer" in refusal(lambda _: httpx.Response(200, content=b"x"))
+
+
+def test_an_upgrade_to_https_is_another_origin() -> None:
+    server = Server(redirect("https://127.0.0.1/other"))
+    server.get("http://127.0.0.1/rows.jsonl", "tok")
+    assert server.authorizations == ["Bearer tok", None]
+
+
+def test_nothing_of_one_origin_is_told_to_another() -> None:
+    """Neither what the address held, nor what its server gave us to keep."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/rows.jsonl":
+            return httpx.Response(200, content=b"{}")
+        given = {"location": "https://data.example:8443/b", "set-cookie": "session=secret"}
+        return httpx.Response(302, headers=given)
+
+    server = Server(answer)
+    server.get("https://me:secret@data.example/rows.jsonl?key=secret", None)
+    there = server.requests[1]
+    assert "secret" not in f"{there.url} {there.headers.raw}"
+    assert not {"referer", "cookie", "authorization"} & set(there.headers)
+
+
+@pytest.mark.parametrize(
+    "token", ["secret\nX-A: b", "secret two", "sécret", "secret\0", "s\tecret"]
+)
+def test_a_token_that_no_header_can_hold_is_refused_without_being_named(token: str) -> None:
+    server = Server(lambda _: httpx.Response(200))
+    with pytest.raises(DatasetError) as caught:
+        server.get(URL, token)
+    assert "cret" not in f"{caught.value.message} {caught.value.hint}".replace("secret=", "")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "\x1b[m"])
+def test_packing_that_could_fill_the_memory_is_refused(encoding: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "gzip"
+        stream = httpx.ByteStream(b"x")
+        return httpx.Response(200, headers={"content-encoding": encoding}, stream=stream)
+
+    assert "packed as" in refusal(answer)
 
 
 def test_network_failures() -> None:

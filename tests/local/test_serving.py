@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from arkor_tui.local.inference import INFER_COMMAND
 from arkor_tui.local.runner import TRAIN_COMMAND
+from arkor_tui.training.detached import start_detached
 from arkor_tui.workspace.local_backend import read_local_backend
 
 from .conftest import Server, everything, open_client, submit
@@ -177,19 +179,31 @@ def test_what_belongs_to_another_user_is_not_trusted(
         assert server.token != PLANTED
 
 
-@pytest.mark.parametrize("module", ["json", "torch", "arkor_tui", "starlette"])
+@pytest.mark.parametrize("module", ["json", "arkor_tui"])
+@pytest.mark.parametrize("command", [TRAIN_COMMAND, INFER_COMMAND])
 def test_no_module_is_taken_from_the_folder_it_is_started_in(
-    project: Path, tmp_path: Path, module: str
+    project: Path, tmp_path: Path, module: str, command: tuple[str, ...]
 ) -> None:
-    """A cloned project may hold a ``torch.py``; the engine's processes must not run it."""
+    """A cloned project may hold a ``json.py``; the engine's processes must not run it."""
     marker = tmp_path / "ran"
-    (project / f"{module}.py").write_text(f"open({str(marker)!r}, 'w')")
-    for command in (TRAIN_COMMAND, INFER_COMMAND):
-        assert command[1:3] == ("-P", "-m")
-    done = subprocess.run(
-        TRAIN_COMMAND, input=b"", capture_output=True, cwd=project, check=False, timeout=60
-    )
-    assert not marker.exists(), done.stderr.decode()
+    (project / f"{module}.py").write_text(f"open({str(marker)!r}, 'w')\nraise SystemExit")
+    unsafe = tuple(word for word in command if word != "-P")
+    for words, runs_it in ((unsafe, True), (command, False)):
+        subprocess.run(words, input=b"", capture_output=True, check=False, timeout=60)
+        assert marker.exists() is runs_it
+        marker.unlink(missing_ok=True)
+
+
+async def test_neither_do_processes_that_are_started_detached(
+    project: Path, tmp_path: Path
+) -> None:
+    marker = tmp_path / "ran"
+    (project / "json.py").write_text(f"open({str(marker)!r}, 'w')")
+    log = tmp_path / "log"
+    started = await start_detached(("doctor", "--json"), log=log, cwd=project, seconds=60)
+    await asyncio.to_thread(started.process.wait)
+    assert started.line.startswith(b"{"), log.read_text()
+    assert not marker.exists()
 
 
 def test_the_app_finds_a_backend_that_listens_everywhere(

@@ -322,6 +322,13 @@ async def test_a_backend_is_known_by_a_header_without_a_token(
     assert "authorization" not in told(embedded) + told(server)
 
 
+async def test_whoever_answers_oddly_there_is_no_backend(server: Server) -> None:
+    """httpx reads the address of a redirect even where it does not follow it."""
+    for location in ("javascript:1", "http://127.0.0.1:x/", "//"):
+        server.answers["GET /"] = Answer(302, b"", {"Location": location})
+        assert not await is_embedded_backend(server.url)
+
+
 async def test_a_trainer_decides_once_and_keeps_its_backend(
     server: Server, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
