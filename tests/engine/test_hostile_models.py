@@ -65,7 +65,7 @@ CODE = ["AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoTokenizer"]
 
 
 def known_type(folder: Path, marker: Path) -> None:
-    change(folder / "config.json", auto_map={name: "evil.Evil" for name in CODE})
+    change(folder / "config.json", auto_map=dict.fromkeys(CODE, "evil.Evil"))
 
 
 def unknown_type(folder: Path, marker: Path) -> None:
@@ -75,7 +75,7 @@ def unknown_type(folder: Path, marker: Path) -> None:
 
 def elsewhere(folder: Path, marker: Path) -> None:
     """Code of another folder, as ``repository--module`` names it."""
-    auto_map = {name: f"{folder}--evil.Evil" for name in CODE}
+    auto_map = dict.fromkeys(CODE, f"{folder}--evil.Evil")
     change(folder / "config.json", model_type="evil", auto_map=auto_map)
 
 
