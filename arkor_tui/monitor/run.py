@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from arkor_tui.api.events import TrainingLog, is_finite, step_of
+from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
@@ -31,6 +32,9 @@ MOST_WAITING = 5_000
 """Events in memory that are not on disk yet; beyond it the stream has to wait."""
 RETRY_SECONDS = 5.0
 """Between attempts to write to an archive that cannot be written."""
+
+_EXPECTED = (ArkorTuiError, sqlite3.Error, OSError)
+"""What a backend, the archive or the disk may raise."""
 
 Subscriber = Callable[[Update], None]
 
@@ -202,16 +206,25 @@ class RunMonitor:
             if self.record is None:
                 await self.open()
             result = await self.trainer.wait()
-        except ArkorTuiError as error:
-            self.problems.append(Problem.of(error))
-            self._change_state(StreamState("ended", reason=error.message))
+        except _EXPECTED as error:
+            problem = Problem.of(error)
+            self.problems.append(problem)
+            self._change_state(StreamState("ended", reason=problem.message))
             return
         await self._all_written()
-        job, key = result.job, self.key
+        while True:
+            try:
+                await self._keep_end(result.job)
+                break
+            except _EXPECTED as error:
+                await self._retry_later(error)
+        self.tell(Update(ended=True))
+
+    async def _keep_end(self, job: Job) -> None:
+        key = self.key
         await self.archive.write(lambda a: a.set_status(key, job.status, job.error))
         await self._keep_reason()
         await self._refresh_record()
-        self.tell(Update(ended=True))
 
     async def _arrive(self, item: StreamEvent) -> None:
         event = item.event
@@ -246,7 +259,7 @@ class RunMonitor:
             if self._pending and self.record is not None:
                 try:
                     await self._write_pending()
-                except (ArkorTuiError, sqlite3.Error, OSError) as error:
+                except _EXPECTED as error:
                     if not await self._retry_later(error):
                         return
             if self._finished and not self._pending:
@@ -325,7 +338,10 @@ class RunMonitor:
         See :meth:`Trainer.stop`; a guard of the run stops it in the same way.
         """
         state = await self.trainer.stop(reason or "")
-        await self._keep_reason()
+        try:
+            await self._keep_reason()
+        except _EXPECTED as error:  # the run is stopped all the same
+            self.tell_problem(Problem(f"The reason is not archived: {Problem.of(error).message}"))
         return state
 
     def _tell_cancel(self, _state: CancelState) -> None:

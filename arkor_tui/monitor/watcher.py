@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from arkor_tui.history.records import RunRecord
 from arkor_tui.training.callbacks import Callback
 from arkor_tui.training.loading import load_trainer
 from arkor_tui.training.trainer import Trainer
+from arkor_tui.workspace.atomic import WriteFailedError
 from arkor_tui.workspace.watching import (
     Watch,
     WatcherKind,
@@ -84,6 +85,9 @@ async def telling(
     """Say every second how the watching stands, and release the watch in the end.
 
     ``problem`` says what keeps this process from its work at the moment.
+
+    Raises:
+        WriteFailedError: it cannot be said at the beginning. Later that costs no run its watcher.
     """
     since = time.time()
 
@@ -102,16 +106,18 @@ async def telling(
     async def keep_telling() -> None:
         while True:
             await asyncio.sleep(TELL_SECONDS)
-            await tell()
+            with suppress(WriteFailedError):  # others see how it stood when there was room
+                await tell()
 
     try:
         await tell()
-        async with asyncio.TaskGroup() as group:
-            telling_task = group.create_task(keep_telling(), name="watch state")
-            try:
-                yield
-            finally:
-                telling_task.cancel()
+        # no group of tasks, which would hide what the body raises in an exception of its own
+        telling_task = asyncio.create_task(keep_telling(), name="watch state")
+        try:
+            yield
+        finally:
+            telling_task.cancel()
+            await asyncio.wait([telling_task])
     finally:
         watch.release()
 

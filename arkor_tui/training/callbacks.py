@@ -242,6 +242,19 @@ def tell(
     return errors
 
 
+def gauges_of(callbacks: Sequence[Callback]) -> tuple[list[Gauge], list[CallbackError]]:
+    """How far every guard is from firing, and what callbacks raised instead of saying so."""
+    gauges: list[Gauge] = []
+    errors: list[CallbackError] = []
+    for callback in callbacks:
+        try:
+            gauges += callback.gauges()
+        except Exception as error:
+            name = _name_of(callback, callback.gauges, "gauges")
+            errors.append(CallbackError(name, "a look at its gauges", error))
+    return gauges, errors
+
+
 def _name_of(callback: Callback, handler: Callable[..., object], method: str) -> str:
     if isinstance(callback, FunctionCallback):
         return f"{method} ({getattr(handler, '__qualname__', repr(handler))})"

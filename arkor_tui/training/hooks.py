@@ -17,6 +17,7 @@ from .callbacks import (
     RunHandle,
     attach,
     fire,
+    gauges_of,
     handlers_of,
     method_of,
     tell,
@@ -59,6 +60,7 @@ class Hooks:
         self._firing = asyncio.Lock()
         self._untold: list[Finding] = []
         self._marks: set[str] = set()
+        self._untellable: set[str] = set()
         self._background = Background()
 
     def attach(self, run: RunHandle) -> None:
@@ -164,5 +166,10 @@ class Hooks:
         await self._background.cancel()
 
     def gauges(self) -> list[Gauge]:
-        """How far every guard is from firing."""
-        return [gauge for callback in self.callbacks for gauge in callback.gauges()]
+        """How far every guard is from firing; a callback that raises has none, told once."""
+        gauges, errors = gauges_of(self.callbacks)
+        for error in errors:
+            if error.callback not in self._untellable:
+                self._untellable.add(error.callback)
+                self._background.errors.append(error)
+        return gauges

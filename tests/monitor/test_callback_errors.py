@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from arkor_tui.cli.follow import View, follow
 from arkor_tui.cli.output import CallbackOutput
@@ -18,19 +16,12 @@ from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.monitor.run import RunMonitor
 from tests.training.frames import END, checkpoint, completed, failed, log, started
 from tests.training.runs import Recorder, a_trainer
-from tests.training.scripted import Server, running_server, stream
+from tests.training.scripted import Server, stream
 from tests.training.test_callbacks import BrokenError, raising
 
 METHODS = ("on_started", "on_log", "on_checkpoint", "on_completed", "on_failed")
 EVERY = pytest.mark.parametrize("is_async", [False, True])
 ONE = pytest.mark.parametrize("method", METHODS)
-
-
-@pytest_asyncio.fixture
-async def server() -> AsyncIterator[Server]:
-    """A scripted server on a free loopback port."""
-    async with running_server() as running:
-        yield running
 
 
 def script(server: Server, method: str) -> list[str]:

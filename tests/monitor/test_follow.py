@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from arkor_tui import Callback, LogContext, ReconnectPolicy
 from arkor_tui.history.archive import Archive
@@ -23,22 +21,7 @@ from arkor_tui.training.callbacks import RunHandle
 from arkor_tui.training.findings import Finding
 from tests.training.frames import BARE_END, END, checkpoint, completed, failed, frame, log, started
 from tests.training.runs import a_trainer, attached
-from tests.training.scripted import DROP, JOB, Answer, Server, running_server, stream
-
-
-@pytest_asyncio.fixture
-async def server() -> AsyncIterator[Server]:
-    """A scripted server on a free loopback port."""
-    async with running_server() as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def archive(tmp_path: Path) -> AsyncIterator[AsyncArchive]:
-    """An empty archive."""
-    opened = await AsyncArchive.open(tmp_path / "history.db")
-    yield opened
-    await opened.aclose()
+from tests.training.scripted import DROP, JOB, Answer, Server, stream
 
 
 async def followed(monitor: RunMonitor) -> RunRecord:
@@ -46,6 +29,20 @@ async def followed(monitor: RunMonitor) -> RunRecord:
     await monitor.follow()
     assert monitor.record is not None
     return monitor.record
+
+
+def full(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> None:
+    """Have the disk full for the next calls of a method of the archive."""
+    real = getattr(Archive, method)
+
+    def once_full(self: Archive, *args: Any, **options: Any) -> Any:
+        nonlocal times
+        if times:
+            times -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Archive, method, once_full)
 
 
 async def ids(archive: AsyncArchive, key: int) -> list[str | None]:
@@ -234,21 +231,57 @@ async def test_a_full_disk_is_told_and_nothing_is_lost(
     server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "RETRY_SECONDS", 0.01)
-    real, failures = Archive.append, 2
-
-    def full(self: Archive, key: int, events: Any) -> Any:
-        nonlocal failures
-        if failures:
-            failures -= 1
-            raise sqlite3.OperationalError("database or disk is full")
-        return real(self, key, events)
-
-    monkeypatch.setattr(Archive, "append", full)
+    full(monkeypatch, "append", 2)
     server.script(stream(started("1"), log(1, "2"), completed("3"), END))
     monitor = RunMonitor(archive, a_trainer(server))
     record = await followed(monitor)
     assert await ids(archive, record.key) == ["1", "2", "3"]
     assert "disk is full" in monitor.problems[0].message
+
+
+async def test_a_disk_that_fills_up_at_the_very_end_is_waited_for_too(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "RETRY_SECONDS", 0.0)
+    full(monkeypatch, "set_status", 2)
+    server.script(stream(started("1"), completed("2"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    ended: list[bool] = []
+    monitor.subscribe(lambda update: ended.append(update.ended))
+    record = await followed(monitor)
+    assert record.status == "completed"
+    assert ended.count(True) == 1
+    assert [problem.message for problem in monitor.problems] == [
+        "The archive cannot be written: OperationalError: database or disk is full"
+    ]
+
+
+async def test_a_run_that_cannot_be_archived_at_all_is_a_problem_and_no_exception(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(monkeypatch, "register", 1)
+    monitor = RunMonitor(archive, a_trainer(server))
+    await monitor.follow()
+    assert [problem.message for problem in monitor.problems] == [
+        "OperationalError: database or disk is full"
+    ]
+    assert monitor.state.phase == "ended"
+
+
+async def test_a_run_is_cancelled_although_its_reason_cannot_be_archived(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.obeys = True
+    server.script(stream(started("1"), asyncio.Event()))
+    async with Monitors(archive) as monitors:
+        monitor = await monitors.start(a_trainer(server))
+        await server.asked_for("/events/stream")
+        full(monkeypatch, "set_status", 1)
+        state = await monitors.cancel(monitor, "by hand")
+    assert state.confirmed
+    assert "The reason is not archived: OperationalError: database or disk is full" in [
+        problem.message for problem in monitor.problems
+    ]
 
 
 async def test_cancel_is_confirmed_by_the_job_itself(server: Server, archive: AsyncArchive) -> None:

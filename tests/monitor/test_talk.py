@@ -18,7 +18,7 @@ from arkor_tui.monitor.updates import Target
 from arkor_tui.recipes.verdict import Constraint, judge
 from tests.history.material import job
 from tests.training.scripted import Answer as Reply
-from tests.training.scripted import Server, running_server, stream
+from tests.training.scripted import Server, stream
 
 CHAT = "POST /v1/inference/chat"
 
@@ -29,13 +29,6 @@ def delta(text: str) -> bytes:
 
 
 LAST = b'data: {"choices": [{"finish_reason": "stop"}], "usage": {"completion_tokens": 7}}\n\n'
-
-
-@pytest_asyncio.fixture
-async def server() -> AsyncIterator[Server]:
-    """A scripted server on a free loopback port."""
-    async with running_server() as running:
-        yield running
 
 
 @pytest_asyncio.fixture

@@ -45,14 +45,18 @@ class Recorder(Callback):
         return [type(ctx).__name__.removesuffix("Context").lower() for ctx in self.contexts]
 
 
-def a_trainer(server: Server, *callbacks: Callback, **options: Any) -> Trainer:
-    trainer = create_trainer(
+def unconnected(*callbacks: Callback, **options: Any) -> Trainer:
+    return create_trainer(
         name="triage-run",
         model="unsloth/gemma-4-E4B-it",
         dataset=HuggingFaceDataset(name="arkorlab/triage-demo"),
         callbacks=callbacks,
         **{"policy": AT_ONCE, **options},
     )
+
+
+def a_trainer(server: Server, *callbacks: Callback, **options: Any) -> Trainer:
+    trainer = unconnected(*callbacks, **options)
     trainer.use(server.connection())
     return trainer
 

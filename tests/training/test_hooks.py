@@ -204,14 +204,15 @@ async def test_connection_states_are_told_to_callbacks(server: Server) -> None:
     assert phases == ["connecting", "live", "reconnecting", "connecting", "live", "ended"]
 
 
+class Gauged(Callback):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def gauges(self) -> list[Gauge]:
+        return [Gauge(self.name)]
+
+
 async def test_gauges_of_all_callbacks(server: Server) -> None:
-    class Gauged(Callback):
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def gauges(self) -> list[Gauge]:
-            return [Gauge(self.name)]
-
     trainer = a_trainer(server, Gauged("a"), Callback(), Gauged("b"))
     assert [gauge.name for gauge in trainer.hooks.gauges()] == ["a", "b"]
 
@@ -254,3 +255,17 @@ async def test_states_of_a_stop_are_told(server: Server) -> None:
     await trainer.stop("by hand")
     assert (await waiting).reason == "by hand"
     assert told == ["asking", "waiting", "confirmed"]
+
+
+async def test_a_callback_that_cannot_say_how_far_it_is_hides_no_other(server: Server) -> None:
+    class Odd(Callback):
+        def gauges(self) -> list[Gauge]:
+            raise ValueError("no idea")
+
+    hooks = a_trainer(server, Odd(), Gauged("a")).hooks
+    hooks.on_error = "report"
+    for _ in range(3):
+        assert [gauge.name for gauge in hooks.gauges()] == ["a"]
+    hooks.take([])
+    (error,) = hooks.errors  # told once, however often somebody looks
+    assert error.message.endswith("Odd.gauges raised on a look at its gauges: ValueError: no idea")
