@@ -57,6 +57,8 @@ async def _attach(view: View, args: argparse.Namespace) -> int:
         await connection.aclose()
         raise
     trainer = Trainer.attach(detail.job.id)
+    if not args.take_over and (told := await asyncio.to_thread(_callbacks, connection, detail.job)):
+        view.presenter.note(told)
     if args.take_over:
         try:
             await _take_over(trainer, connection, detail.job)
@@ -64,6 +66,25 @@ async def _attach(view: View, args: argparse.Namespace) -> int:
             await connection.aclose()
             raise
     return await follow(trainer, connection, view, args, attached=True)
+
+
+def _callbacks(connection: Connection, job: Job) -> str:
+    """Who runs the callbacks of the run; empty where nothing is known of any."""
+    import sqlite3
+
+    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.monitor.run import identity_of
+
+    from .watched import told_of
+
+    try:
+        with Archive.open() as archive:
+            known = archive.run(archive.register(identity_of(connection, job.id), job))
+        told = told_of(known) if known is not None else ""
+    except (ArkorTuiError, sqlite3.Error, OSError):
+        return ""  # whoever only looks needs no archive
+    return told[:1].upper() + told[1:] + "." if told else ""
 
 
 async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None:

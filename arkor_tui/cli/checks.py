@@ -380,6 +380,29 @@ async def _probe(url: str, token: str) -> None:
         ) from error
 
 
+def check_callbacks() -> Iterable[Check]:
+    """Whether the callbacks of every live run are run by somebody."""
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.history.records import LIVE_STATUSES, RunQuery
+    from arkor_tui.workspace.folders import data_dir
+
+    from .watched import has_lost_its_recipes, told_of, watcher_of
+
+    if not (data_dir(create=False) / "history.db").is_file():
+        return
+    with Archive.open() as archive:
+        runs = archive.runs(RunQuery(statuses=LIVE_STATUSES), limit=50)
+    watched = [run for run in runs if run.recipes and watcher_of(run) is not None]
+    for run in runs:
+        if has_lost_its_recipes(run, watcher_of(run)):
+            name = plain(run.name, limit=60, newlines=False)
+            what, _, fix = told_of(run).partition(": ")
+            yield Check("runs.callbacks", "warn", f"{name}: {what}", f"{fix}.")
+    if watched:
+        many = "run has" if len(watched) == 1 else "runs have"
+        yield Check("runs.callbacks", "ok", f"{len(watched)} live {many} a process for callbacks")
+
+
 def check_engine() -> Iterable[Check]:
     """Whether training on this machine is installed, without importing any of it."""
     from importlib.metadata import PackageNotFoundError, version
@@ -417,5 +440,6 @@ _CHECKS: tuple[tuple[str, Callable[[], Iterable[Check]]], ...] = (
     ("settings", check_settings),
     ("cloud", check_cloud),
     ("backend.local", check_local_backend),
+    ("runs.callbacks", check_callbacks),
     ("engine", check_engine),
 )

@@ -77,5 +77,5 @@ def _list_keys(args: argparse.Namespace) -> int:
             if args.json:
                 emit("key", {"action": action, "keys": keys.split(","), "does": text})
             else:
-                say(f"{action:<26}{keys:<28}{text}")
+                say(f"{action:<24}  {keys:<30}  {text}")
     return 0

@@ -16,6 +16,7 @@ from arkor_tui.api.events import (
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
+from arkor_tui.history.records import unix_time
 from arkor_tui.plain import indented, one_line, plain
 
 from .output import dump_line, event_record
@@ -137,7 +138,7 @@ class LinePresenter:
             text = "training started"
         elif isinstance(event, TrainingLog):
             text = f"{step_of(event.step, self._total)}  {numbers(event)}"
-            if (eta := self._pace.eta(event.step, self._total)) is not None:
+            if (eta := self._pace.eta(event, self._total)) is not None:
                 text += f"  eta {clock(eta)}"
         elif isinstance(event, CheckpointSaved):
             text = f"checkpoint {event.step} saved"
@@ -240,7 +241,7 @@ class BarPresenter:
                 parts.append(f"eval {self._eval:.4f}")
             if event.non_finite:
                 parts.append("not finite")
-            eta = self._pace.eta(event.step, self._total)
+            eta = self._pace.eta(event, self._total)
             self._update(
                 event.step,
                 step_of(event.step, self._total),
@@ -288,14 +289,19 @@ class BarPresenter:
 
 
 class Pace:
-    """Time left, from the steps seen since the first one."""
+    """Time left, from the steps since the first one and the backend's times of them.
+
+    What happened before one looked comes all at once, so that our own clock would say nothing.
+    """
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
-    def eta(self, step: int, total: int | None) -> float | None:
-        """Seconds to the end; None while nothing can be said."""
-        now = time.monotonic()
+    def eta(self, event: TrainingLog, total: int | None) -> float | None:
+        """Seconds to the end, as of the event; None while nothing can be said."""
+        step, now = event.step, unix_time(event.timestamp)
+        if now is None:
+            now = time.time()
         if self._first is None or step < self._first[0]:
             self._first = (step, now)
         first, since = self._first

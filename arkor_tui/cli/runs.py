@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.plain import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
+from .watched import has_lost_its_recipes, told_of, watcher_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,11 +158,14 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
             str(record.last_step or 0),
             _number(record.last_loss),
             _number(record.last_eval_loss),
-            record.created_at[:19],
+            record.created_at[:19] + "Z" * record.created_at.endswith("Z"),
         )
         for record in runs
     ]
     _table(rows)
+    for record in runs:
+        if has_lost_its_recipes(record, watcher_of(record)):
+            note(f"{one_line(record.name, limit=60)}: {told_of(record)}.")
     return 0
 
 
@@ -184,18 +189,57 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
                 {"step": c.step, "loss": c.loss, "evalLoss": c.eval_loss, "at": c.at}
                 for c in archive.checkpoints(record.key)
             ]
-            emit("run", {**as_json(record), **config, "savedCheckpoints": points})
+            state = watcher_of(record)
+            watched = {
+                "callbacks": record.recipes,
+                "watcher": {"pid": state.pid, "kind": state.kind} if state is not None else None,
+                "unwatched": has_lost_its_recipes(record, state),
+            }
+            emit("run", {**as_json(record), **watched, **config, "savedCheckpoints": points})
             continue
         for name, value in as_json(record).items():
             if value not in (None, "", []):
-                text = " ".join(value) if isinstance(value, list) else value
-                say(f"{name:<14} {indented(text, by=' ' * 15)}")
+                say(f"{name:<14} {indented(_shown(name, value), by=' ' * 15)}")
+        if told := told_of(record):
+            say(f"{'callbacks':<14} {told}")
+        for line in _recipes(archive, record):
+            say(one_line(line, limit=1_000))
         for name, value in record.config.items():
-            say(f"  {one_line(name, limit=60):<24} {one_line(value, limit=1_000)}")
+            say(f"  {one_line(name, limit=60):<24} {one_line(_shown(name, value), limit=1_000)}")
         for point in archive.checkpoints(record.key):
             losses = f"loss {_number(point.loss)}  eval {_number(point.eval_loss)}"
             say(f"  checkpoint {point.step:<10} {losses}")
     return 0
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value of a run or of its settings for people."""
+    if name == "duration":
+        return f"{value:,.1f} s"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and name == "tags":
+        return " ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _recipes(archive: Archive, record: RunRecord) -> Iterator[str]:
+    """What guards did, how golden prompts were answered, and who was told."""
+    for row in archive.findings(record.key, "guard"):
+        where = f" at step {row.step}" if row.step is not None else ""
+        yield f"{'guard':<14} {row.data.get('phase')}{where}: {row.data.get('reason')}"
+    verdicts = [sample.passed for sample in archive.samples(record.key)]
+    if verdicts:
+        count = {how: verdicts.count(how) for how in (True, False, None)}
+        yield (
+            f"{'samples':<14} {count[True]} passed, {count[False]} failed, "
+            f"{count[None]} without a verdict"
+        )
+    notices = [row.data for row in archive.findings(record.key, "notice")]
+    if notices:
+        lost = [data for data in notices if not data.get("ok")]
+        why = f"; the last that did not: {lost[-1].get('error')}" if lost else ""
+        yield f"{'notices':<14} {len(notices) - len(lost)} of {len(notices)} arrived{why}"
 
 
 def _export(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:

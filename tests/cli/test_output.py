@@ -97,6 +97,18 @@ def test_line_view_speaks_only_where_the_trainer_file_did_not() -> None:
     assert "\x1b" not in text
 
 
+def test_time_left_is_told_by_the_backends_clock() -> None:
+    out = io.StringIO()
+    view = LinePresenter(out)
+    view.created(job(), attached=True)
+    for step, second in ((10, 10), (20, 30), (30, 50)):  # all at once, as history comes
+        at = f"2026-01-01T00:00:{second}Z"
+        view.event(item(step, type="training.log", step=step, loss=1.0, timestamp=at), spoke=False)
+    first, *later = out.getvalue().splitlines()[1:]
+    assert "eta" not in first
+    assert [line.rpartition("eta ")[2] for line in later] == ["2:40", "2:20"]
+
+
 class Terminal(io.StringIO):
     """Something that says it is a terminal."""
 

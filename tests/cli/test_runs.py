@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.cli import main
+from arkor_tui.cli.checks import check_callbacks
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.export import read_recording
+from arkor_tui.history.records import Sample
 from arkor_tui.monitor.replay import replaying
 from arkor_tui.monitor.updates import Update
-from tests.tui.recorded import HOSTILE, fill
+from arkor_tui.monitor.watcher import path_of
+from arkor_tui.workspace.watching import WatchState, take_watch
+from tests.tui.recorded import HOSTILE, add_run, fill, time_of, triage_events
 
 Capture = pytest.CaptureFixture[str]
 
@@ -51,6 +55,67 @@ def test_show_gives_settings_and_checkpoints(capsys: Capture) -> None:
     (found,) = [json.loads(line) for line in lines(capsys)]
     assert found["config"]["loraR"] == 16
     assert [point["step"] for point in found["savedCheckpoints"]] == [25, 50, 75, 100]
+
+
+def test_show_is_for_people(capsys: Capture, keys: dict[str, int]) -> None:
+    with Archive.open() as archive:
+        key = keys["good"]
+        armed = {"guard": "ceiling", "reason": "the loss 7.1 is above 5", "phase": "stopped"}
+        archive.save_finding(key, "guard", "EarlyStopping", 40, armed)
+        for number, passed in enumerate((True, True, False, None)):
+            archive.save_sample(
+                Sample(key, "probe", number, 25, "a reply", passed, "", time_of(25), text="hi")
+            )
+        for ok, error in ((True, None), (False, "Slack hooks.slack.com/…1a2b status 404")):
+            told = {"service": "slack", "event": "step", "ok": ok, "error": error}
+            archive.save_finding(key, "notice", "SlackNotifier", 40, told)
+    assert main(["runs", "show", "triage-run"]) == 0
+    shown = lines(capsys)
+    assert "guard          stopped at step 40: the loss 7.1 is above 5" in shown
+    assert "samples        2 passed, 1 failed, 1 without a verdict" in shown
+    (notices,) = [line for line in shown if line.startswith("notices")]
+    assert notices.endswith(
+        "1 of 2 arrived; the last that did not: Slack hooks.slack.com/…1a2b status 404"
+    )
+    assert "duration       99.0 s" in shown
+    (data,) = [line for line in shown if "datasetSource" in line]
+    assert json.loads(data.split(maxsplit=1)[1])["name"] == "arkorlab/triage-demo"
+
+
+def test_a_live_run_whose_callbacks_nobody_runs_is_told(capsys: Capture) -> None:
+    with Archive.open() as archive:
+        lone = add_run(archive, "lone-run", triage_events()[:4], status="running")
+        archive.set_recipes(lone, 3, None)
+        add_run(archive, "bare-run", triage_events()[:4], status="running")
+        record = archive.run(lone)
+    assert record is not None
+    assert main(["runs"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("nobody runs its") == 1
+    assert "lone-run: nobody runs its 3 callbacks" in told
+    assert "attach job_lone-run --take-over" in told
+    assert main(["runs", "show", "lone-run", "--json"]) == 0
+    (found,) = [json.loads(line) for line in lines(capsys)]
+    assert (found["callbacks"], found["watcher"], found["unwatched"]) == (3, None, True)
+    (check,) = check_callbacks()
+    assert check.status == "warn"
+    assert check.detail.startswith("lone-run: nobody runs its 3 callbacks")
+    assert check.hint is not None
+
+    watch = take_watch(path_of(record))
+    assert watch is not None
+    try:
+        watch.tell(WatchState(4711, "supervisor", 1.0, callbacks=3))
+        assert main(["runs", "show", "lone-run"]) == 0
+        assert "callbacks      3 callbacks in process 4711 (a supervisor)" in lines(capsys)
+        assert main(["runs", "show", "lone-run", "--json"]) == 0
+        (found,) = [json.loads(line) for line in lines(capsys)]
+        assert found["watcher"] == {"pid": 4711, "kind": "supervisor"}
+        assert [check.status for check in check_callbacks()] == ["ok"]
+        assert main(["runs"]) == 0
+        assert capsys.readouterr().err == ""
+    finally:
+        watch.release()
 
 
 def test_an_unknown_run_and_an_ambiguous_one_say_what_to_do(capsys: Capture) -> None:

@@ -80,6 +80,15 @@ def start_detached(folder: Path) -> dict[str, object]:
     return told
 
 
+def runs_show(job_id: object) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "arkor_tui", "runs", "show", str(job_id), "--json"],
+        capture_output=True, text=True, env=dict(os.environ), check=True, timeout=60,
+    )  # fmt: skip
+    shown: dict[str, object] = json.loads(done.stdout)
+    return shown
+
+
 def archived(job_id: object) -> RunRecord:
     with Archive.open() as archive:
         return archive.find(str(job_id))[0]
@@ -157,6 +166,8 @@ async def test_after_a_kill_another_goes_on_with_the_next_event(
 
     os.kill(pid, signal.SIGKILL)
     await until_free(record)
+    shown = await asyncio.to_thread(runs_show, told["jobId"])
+    assert (shown["watcher"], shown["unwatched"], shown["status"]) == (None, True, "running")
     before = diary(folder)
     next_pid = (await start_supervisor(record, Archive.open().path)).pid
     assert next_pid != pid

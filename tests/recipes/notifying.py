@@ -80,6 +80,9 @@ class FakeRun:
         self.marks.add(mark)
         return is_new
 
+    async def was_marked(self, mark: str) -> bool:
+        return mark in self.marks
+
     def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         return self.tasks.start(work, name)
 

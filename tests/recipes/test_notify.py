@@ -12,6 +12,7 @@ from arkor_tui.errors import UsageError
 from arkor_tui.recipes.notify import DiscordNotifier, SlackNotifier, WebhookNotifier
 from arkor_tui.recipes.notify.discord import LIMIT
 from arkor_tui.recipes.notify.message import Message
+from arkor_tui.recipes.notify.notifier import send_test
 from arkor_tui.training.findings import Finding
 
 from .notifying import (
@@ -384,6 +385,38 @@ async def test_without_an_address_nothing_happens() -> None:
         await run.finish()
         assert run.findings == []
         assert run.marks == set()
+
+
+async def test_an_address_that_is_lost_with_its_process_is_told_once() -> None:
+    run, place = FakeRun(), Place()
+    notifier = slack(place, every_steps=10)
+    notifier.attached(run.handle)
+    notifier.on_log(a_log(10))
+    await run.finish()
+    told = len(run.findings)
+    for _ in range(2):
+        bare = SlackNotifier.from_env(environ={}, every_steps=10)
+        bare.attached(run.handle)
+        bare.on_log(a_log(20))
+        bare.on_log(a_log(30))
+        await run.finish()
+        (notice,) = run.notices[told:]
+        assert notice["ok"] is False
+        assert notice["error"].startswith("Slack (no address) in the process that took the run up")
+        assert notice["event"] == "step"
+        told += 1
+    other = DiscordNotifier.from_env(environ={}, every_steps=10)
+    other.attached(run.handle)
+    other.on_log(a_log(40))
+    await run.finish()
+    assert len(run.notices) == told  # it never had one
+
+
+async def test_a_server_that_drops_repeats_gets_every_test() -> None:
+    place = Place()
+    hook = sending(WebhookNotifier.from_env(environ={"NOTIFY_WEBHOOK_URL": URL}), place)
+    assert [(await send_test(hook)).ok for _ in range(2)] == [True, True]
+    assert len({request.headers["Idempotency-Key"] for request in place.requests}) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arkor_tui.api.events import TrainingLog, parse_event
@@ -59,6 +59,7 @@ def live(events: list[NewEvent], settings: GuardSettings) -> tuple[int | None, s
 
 
 @pytest.mark.parametrize("metric", ["loss", "eval_loss"])
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(LOSS, st.one_of(st.none(), st.floats(0, 10))), max_size=40))
 def test_the_archive_tells_guards_what_the_stream_did(metric: Any, rows: list[Any]) -> None:
     settings = GuardSettings(ceiling=5.0, window=2, patience=4, metric=metric)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -171,9 +172,9 @@ def connection_lost(
 
 
 def for_testing() -> Message:
-    """What a test sends."""
+    """What a test sends; each is a message of its own, or a server would drop the second."""
     text = "This is a test of arkor-tui: notifications about your runs arrive here."
-    return Message(event="test", id="test", text=text)
+    return Message(event="test", id=uuid.uuid4().hex, text=text)
 
 
 def _common(job: Job | None, progress: Progress, name: str = "") -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Notifier(Callback):
         self._progress = Progress()
         self._steps_told = 0
         self._guard_reason: str | None = None
+        self._looked_back = False
 
     @classmethod
     def from_env(
@@ -212,8 +213,27 @@ class Notifier(Callback):
         return at is None or at >= self._attached_at - GRACE_SECONDS
 
     def _put(self, message: Message) -> None:
-        if self._outbox is not None and self.wishes.wants(message.event):
+        if not self.wishes.wants(message.event):
+            return
+        if self._outbox is not None:
             self._outbox.put(message)
+        elif self._run is not None and not self._looked_back:
+            self._looked_back = True
+            self._run.background(self._look_back(message), name="look for an address")
+
+    async def _look_back(self, message: Message) -> None:
+        """No address is no mistake, unless the run lost the one that it had: then it is told."""
+        assert self._run is not None
+        if await self._run.was_marked(self._had_address):
+            error = (
+                "in the process that took the run up, so nothing is told any more: keep the "
+                "address in the settings file, which every process reads"
+            )
+            await self._tell(message, Attempt(False, error))
+
+    @property
+    def _had_address(self) -> str:
+        return f"notify:{self.service.lower()}:address"
 
     def _end(self) -> None:
         if self._watch is not None:
@@ -229,6 +249,7 @@ class Notifier(Callback):
             ("notify", self.service.lower(), self.destination.id, message.event, message.id)
         )
         try:
+            await self._run.first_time(self._had_address)
             return await self._run.first_time(mark)
         except Exception as error:
             # better told twice than never

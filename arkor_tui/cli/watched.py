@@ -1,0 +1,41 @@
+"""Whether somebody runs the recipes of a run, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arkor_tui.plain import one_line
+
+if TYPE_CHECKING:
+    from arkor_tui.history.records import RunRecord
+    from arkor_tui.workspace.watching import WatchState
+
+
+def watcher_of(record: RunRecord) -> WatchState | None:
+    """Which process runs the recipes of a live run; None where none does."""
+    from arkor_tui.monitor.supervisor import watch_of
+
+    return None if record.is_terminal else watch_of(record)
+
+
+def has_lost_its_recipes(record: RunRecord, state: WatchState | None) -> bool:
+    """Whether a live run had recipes that no process runs any more, as after a reboot."""
+    return state is None and bool(record.recipes) and not record.is_terminal
+
+
+def told_of(record: RunRecord) -> str:
+    """One line for people; empty where there is nothing to say."""
+    state = watcher_of(record)
+    if has_lost_its_recipes(record, state):
+        one = record.recipes == 1
+        return (
+            f"nobody runs its {record.recipes} callback{'' if one else 's'}, as their process is "
+            f"gone: `arkor-tui attach {one_line(record.identity.job_id)} --take-over` runs "
+            f"{'it' if one else 'them'} here, and the app takes {'it' if one else 'them'} up"
+        )
+    if state is None:
+        return ""
+    who = "a supervisor" if state.kind == "supervisor" else f"the {state.kind}"
+    many = "" if state.callbacks == 1 else "s"
+    problem = f"; {state.problem}" if state.problem else ""
+    return f"{state.callbacks} callback{many} in process {state.pid} ({who}){problem}"
