@@ -61,7 +61,7 @@ class StreamExhaustedError(ArkorTuiError):
 
 
 _CODE_HINTS = {
-    "invalid_config": "Correct it in the trainer file, then start again.",
+    "invalid_config": "Correct what it names, then start again.",
     "anonymous_token_single_device": (
         "This anonymous identity is in use on another device. `arkor-tui login --anonymous` makes "
         "a new one; then delete .arkor/state.json in the project folder."

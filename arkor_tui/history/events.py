@@ -142,6 +142,12 @@ class EventStore:
         sql = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq"  # noqa: S608
         return [row[0] for row in self.db.execute(sql, values)]
 
+    def count_matching(self, key: int, text: str) -> int:
+        """How many events hold a text; letters as in :meth:`matching`."""
+        table, where, values = _filter(key, (), text)
+        sql = f"SELECT COUNT(*) FROM {table} WHERE {where}"  # noqa: S608
+        return int(self.db.execute(sql, values).fetchone()[0])
+
     def search(self, key: int, text: str, *, start: int, forward: bool) -> int | None:
         """The seq of the nearest event after (or before) ``start`` that holds ``text``.
 

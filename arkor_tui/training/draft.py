@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -19,6 +18,7 @@ from .datasets import (
     HuggingFaceDataset,
     LocalModel,
 )
+from .form import BLANK, EXPECTS, FIELDS, FORMATS, SERVICES
 from .trainer import Trainer
 
 
@@ -27,9 +27,15 @@ def _blank_is_none(value: object) -> object:
 
 
 def _yes(value: object) -> object:
-    if isinstance(value, str):
-        return value.strip().lower() in ("yes", "y", "true", "1", "on")
-    return value
+    """Yes and no as people write them; any other word is a mistake, and never taken for a no."""
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word in ("yes", "y", "true", "1", "on"):
+        return True
+    if word in ("no", "n", "false", "0", "off"):
+        return False
+    raise ValueError("yes or no")
 
 
 def _or(default: str) -> BeforeValidator:
@@ -39,6 +45,12 @@ def _or(default: str) -> BeforeValidator:
         return default if _blank_is_none(value) is None else value
 
     return BeforeValidator(fill)
+
+
+def _one_format(value: object) -> object:
+    if isinstance(value, str) and value.strip() and value.strip() not in FORMATS:
+        raise ValueError(f"one of: {', '.join(FORMATS)}")
+    return value
 
 
 _Blank = BeforeValidator(_blank_is_none)
@@ -51,14 +63,12 @@ _Decay = Annotated[Annotated[float, Field(ge=0)] | None, _Blank]
 _Wait = Annotated[Annotated[int, Field(ge=0)] | None, _Blank]
 _Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
 _Loss = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
-_Yes = Annotated[bool, BeforeValidator(_yes)]
+_Yes = Annotated[bool, BeforeValidator(_yes), _or("no")]  # the last one looks first
 RECIPE_FIELDS = (
     "guard_ceiling", "guard_window", "guard_patience", "guard_metric", "guard_non_finite",
     "guard_action", "prompts", "notify",
 )  # fmt: skip
 """What watches over a run, and is no part of its job."""
-SERVICES = ("slack", "discord", "webhook", "apprise", "bell")
-"""What can be told about a run; the addresses are in the settings, not here."""
 
 
 class RunDraft(BaseModel):
@@ -71,9 +81,9 @@ class RunDraft(BaseModel):
     dataset: Annotated[str, Field(min_length=1)]
     split: _Text = None
     subset: _Text = None
-    dataset_format: _Text = "chatml"
+    dataset_format: Annotated[_Text, BeforeValidator(_one_format)] = "chatml"
     test_size: _Share = 0.1
-    train_on_responses_only: Annotated[bool, BeforeValidator(_yes)] = True
+    train_on_responses_only: Annotated[bool, BeforeValidator(_yes), _or("yes")] = True
     lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
     lora_alpha: Annotated[float, Field(gt=0)] = 32
     max_length: _Count = None
@@ -142,135 +152,6 @@ class RunDraft(BaseModel):
         if value.startswith("http://"):
             raise ValueError("must begin with https://")
         return value
-
-
-FieldKind = Literal["text", "number", "bool", "choice", "lines"]
-EXPECTS = " => "
-"""Stands between a golden prompt and what its answer has to contain."""
-
-
-@dataclass(frozen=True, slots=True)
-class FormField:
-    """How a field of the draft appears in a form."""
-
-    name: str
-    label: str
-    hint: str
-    kind: FieldKind = "text"
-    choices: tuple[str, ...] = ()
-
-
-FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
-    (
-        "Run",
-        (
-            FormField("name", "name", "what the run is called"),
-            FormField(
-                "model",
-                "base model",
-                "a known name, a model folder, a .gguf file, or a hub id",
-                choices=EMBEDDED_MODELS + SUPPORTED_MODELS,
-            ),
-        ),
-    ),
-    (
-        "Dataset",
-        (
-            FormField("dataset", "dataset", "a .jsonl file here, a hub name, or https://…"),
-            FormField("split", "split", "of a hub dataset; train if empty"),
-            FormField("subset", "subset", "of a hub dataset"),
-            FormField(
-                "dataset_format",
-                "format",
-                "how rows are read",
-                "choice",
-                ("chatml", "sharegpt", "alpaca", "prompt_completion", "text"),
-            ),
-            FormField("test_size", "held out", "share kept for the eval loss, 0.1", "number"),
-            FormField("train_on_responses_only", "answers only", "yes: learn the answers", "bool"),
-        ),
-    ),
-    (
-        "LoRA",
-        (
-            FormField("lora_r", "rank r", "size of the adapter, 8 to 64", "number"),
-            FormField("lora_alpha", "alpha", "scaling, often r or 2r", "number"),
-            FormField("max_length", "max length", "tokens of an example", "number"),
-        ),
-    ),
-    (
-        "Training",
-        (
-            FormField("max_steps", "max steps", "optimiser steps", "number"),
-            FormField("num_train_epochs", "epochs", "instead of steps", "number"),
-            FormField("learning_rate", "learning rate", "tiny model 1e-2, large 2e-4", "number"),
-            FormField("batch_size", "batch size", "examples a step", "number"),
-            FormField("warmup_steps", "warm-up", "steps of rising rate", "number"),
-            FormField(
-                "lr_scheduler_type",
-                "schedule",
-                "of the learning rate",
-                "choice",
-                ("linear", "cosine", "constant"),
-            ),
-            FormField("weight_decay", "weight decay", "0 is common for LoRA", "number"),
-            FormField("logging_steps", "log every", "steps", "number"),
-            FormField("eval_steps", "eval every", "steps", "number"),
-            FormField("save_steps", "save every", "steps: a checkpoint to talk to", "number"),
-            FormField("seed", "seed", "the same seed, the same run", "number"),
-        ),
-    ),
-    (
-        "Guards",
-        (
-            FormField("guard_ceiling", "ceiling", "stop above this loss, such as 5", "number"),
-            FormField("guard_window", "window", "judge the ceiling by the mean of 10", "number"),
-            FormField("guard_patience", "patience", "stop after 30 logs without a better loss",
-                      "number"),
-            FormField("guard_metric", "metric", "what ceiling and patience look at", "choice",
-                      ("loss", "eval_loss")),
-            FormField("guard_non_finite", "non-finite", "yes: stop when the loss is no number",
-                      "bool"),
-            FormField("guard_action", "stop", "now, or after the next checkpoint", "choice",
-                      ("now", "checkpoint")),
-        ),
-    ),
-    (
-        "Golden prompts",
-        (
-            FormField("prompts", "prompts",
-                      "one a line, asked at every checkpoint; “prompt => text” wants that text",
-                      "lines"),
-        ),
-    ),
-    (
-        "Notifications",
-        (
-            FormField("notify", "tell", "slack, discord, webhook, apprise, bell",
-                      choices=SERVICES),
-        ),
-    ),
-)  # fmt: skip
-FIELDS: dict[str, FormField] = {item.name: item for _, items in FORM for item in items}
-PRESETS: dict[str, dict[str, str]] = {
-    "tiny model, a quick look": {
-        "model": "arkor-tui/tiny", "learning_rate": "0.01", "lora_r": "16", "lora_alpha": "32",
-        "max_steps": "50", "batch_size": "16", "save_steps": "25", "eval_steps": "25",
-        "lr_scheduler_type": "linear", "weight_decay": "0",
-    },
-    "tiny model, thorough": {
-        "model": "arkor-tui/tiny", "learning_rate": "0.01", "lora_r": "16", "lora_alpha": "32",
-        "max_steps": "200", "batch_size": "16", "save_steps": "25", "eval_steps": "25",
-        "lr_scheduler_type": "linear", "weight_decay": "0",
-    },
-    "Arkor's cloud, gemma": {
-        "model": "unsloth/gemma-4-E4B-it", "dataset": "arkorlab/triage-demo",
-        "learning_rate": "0.0002", "lora_r": "16", "lora_alpha": "16", "max_steps": "100",
-        "batch_size": "4", "save_steps": "25", "eval_steps": "25", "max_length": "2048",
-    },
-}  # fmt: skip
-"""Settings that go together; whatever they do not name stays as it is in the form."""
-BLANK: dict[str, str] = {"name": "my-run", "model": "", "dataset": ""}
 
 
 def text_of(value: object) -> str:
@@ -406,12 +287,23 @@ def _whole_form(values: Mapping[str, object]) -> dict[str, str]:
 
 def dataset_of(draft: RunDraft) -> Dataset:
     """What the dataset field means: an address, a file, or a name on the hub."""
-    text = draft.dataset
+    return _dataset(draft.dataset, draft.split, draft.subset)
+
+
+def dataset_in(texts: Mapping[str, str]) -> Dataset | None:
+    """The dataset of a form whose other fields may be wrong; None where none is named."""
+    text = texts.get("dataset", "").strip()
+    if not text or text.startswith("http://"):
+        return None
+    return _dataset(text, texts.get("split") or None, texts.get("subset") or None)
+
+
+def _dataset(text: str, split: str | None, subset: str | None) -> Dataset:
     if text.startswith("https://"):
         return BlobDataset(text)
     if text.endswith((".jsonl", ".json")) or text.startswith(("/", "./", "../", "~")):
         return FileDataset(text)
-    return HuggingFaceDataset(text, draft.split, draft.subset)
+    return HuggingFaceDataset(text, split, subset)
 
 
 def model_of(draft: RunDraft) -> str | LocalModel:

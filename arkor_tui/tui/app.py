@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.text import Text
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -85,10 +86,10 @@ class ArkorApp(App[None]):
     TITLE = "arkor-tui"
     COMMANDS = {_action_commands}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
-        Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
-        Binding("3", "view('live')", "Live", id="view.live", show=False),
-        Binding("4", "view('console')", "Console", id="view.console", show=False),
+        Binding("1,alt+1", "view('runs')", "Runs", id="view.runs", show=False),
+        Binding("2,alt+2", "view('setup')", "Setup", id="view.setup", show=False),
+        Binding("3,alt+3", "view('live')", "Live", id="view.live", show=False),
+        Binding("4,alt+4", "view('console')", "Console", id="view.console", show=False),
         Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
         Binding("f1", "help", "keys", id="app.help-always"),
         Binding("q", "ask_quit", "quit", id="app.quit"),
@@ -245,15 +246,17 @@ class ArkorApp(App[None]):
         *,
         trainer_file: str | None = None,
         recipe_source: str | None = None,
+        tell: Callable[[ArkorTuiError], None] | None = None,
     ) -> bool:
-        """Submit a run and show it; False where it could not be submitted, which is told."""
+        """Submit a run and show it; False where it could not be submitted, which is told by
+        ``tell``, else as any problem."""
         self.notify("Submitting …", timeout=3)
         try:
             monitor = await self.session.start(
                 trainer, trainer_file=trainer_file, recipe_source=recipe_source
             )
         except ArkorTuiError as error:
-            self.tell_problem(error)
+            (tell or self.tell_problem)(error)
             return False
         self.current = monitor
         self._show("live")
@@ -277,7 +280,7 @@ class ArkorApp(App[None]):
                     self.current = monitor
             await self._take_up_lost()
         if isinstance(self.screen, BaseScreen):
-            self.screen.show_status()
+            self.screen.backend_asked()
 
     async def _take_up_lost(self) -> None:
         """Guards that lost their process, by a reboot or a kill, go on from the last event."""
@@ -506,7 +509,9 @@ class ArkorApp(App[None]):
             )
         )
         if answer == "leave":
-            self.exit()
+            one = f"{names} {'train' if many else 'trains'} on. "
+            self.exit(message=Text(f"{one}`arkor-tui` shows it again, `arkor-tui attach latest` "
+                                   "follows it in this terminal."))  # fmt: skip
         elif answer == "cancel":
             await self._cancel_and_quit(live)
 

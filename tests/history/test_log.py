@@ -40,6 +40,8 @@ def test_filters(archive: Archive, run: int) -> None:
     assert archive.matching(run) == list(range(1, 39))
     assert len(archive.matching(run, kinds={"training.log"})) == 33
     assert len(archive.matching(run, kinds={"training.log"}, text="EVALLOSS")) == 3
+    assert archive.count_matching(run, "EVALLOSS") == 3
+    assert archive.count_matching(run, "100%") == 0
     assert [row.seq for row in archive.log(run, kinds=rare, limit=2)] == seqs[:2]
     assert [row.seq for row in archive.log(run, kinds=rare, before=99, limit=2)] == seqs[-2:]
     assert [row.seq for row in archive.log(run, text="artifacts")] == seqs

@@ -13,6 +13,7 @@ from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
 from arkor_tui.training import draft as drafts
 from arkor_tui.training.draft_source import recall, to_source
+from arkor_tui.training.form import PRESETS, field_of
 from arkor_tui.training.loading import load_trainer
 
 GOOD = {**drafts.defaults(), "model": "arkor-tui/tiny", "dataset": "data/train.jsonl"}
@@ -36,6 +37,9 @@ def good(**texts: str) -> drafts.RunDraft:
         ("learning_rate", "nan", "a finite number"),
         ("test_size", "1", "below 1"),
         ("name", " ", "must not be empty"),
+        ("train_on_responses_only", "alp", "yes or no"),
+        ("guard_non_finite", "foo", "yes or no"),
+        ("dataset_format", "csv", "one of: chatml, sharegpt, alpaca, prompt_completion, text"),
         ("dataset", "http://example.com/x.jsonl", "must begin with https://"),
     ],
 )
@@ -43,6 +47,29 @@ def test_a_mistake_is_named_at_its_field(field: str, text: str, told: str) -> No
     draft, wrong = drafts.check({**GOOD, field: text})
     assert draft is None
     assert wrong == {field: told}
+
+
+def test_yes_and_no_are_read_in_any_case_and_empty_means_the_usual() -> None:
+    for word, meant in (("Yes", True), ("on", True), ("NO", False), ("0", False), (" ", True)):
+        assert good(train_on_responses_only=word).train_on_responses_only is meant
+    assert good(guard_non_finite="").guard_non_finite is False
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("name", "name"),
+        ("config.maxSteps", "max_steps"),
+        ("config.loraR", "lora_r"),
+        ("config.datasetSource", "dataset"),
+        ("config.datasetSplit", "test_size"),
+        ("config.trainOnResponsesOnly", "train_on_responses_only"),
+        ("config.loadIn4bit", None),
+        ("body", None),
+    ],
+)
+def test_the_backends_names_of_fields(path: str, field: str | None) -> None:
+    assert field_of(path) == field
 
 
 def test_steps_or_epochs_are_needed() -> None:
@@ -98,9 +125,9 @@ def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> 
         assert loaded.request(Path(folder)).to_wire() == wanted
 
 
-@pytest.mark.parametrize("name", sorted(drafts.PRESETS))
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_are_right_as_they_are(name: str) -> None:
-    assert drafts.check({**GOOD, **drafts.PRESETS[name]})[1] == {}
+    assert drafts.check({**GOOD, **PRESETS[name]})[1] == {}
 
 
 def with_recipes(**texts: str) -> dict[str, str]:

@@ -13,10 +13,11 @@ from arkor_tui.tui.screens.compare import CompareScreen
 from arkor_tui.tui.screens.console import ConsoleScreen, TargetList
 from arkor_tui.tui.screens.live import LiveScreen
 from arkor_tui.tui.screens.runs import RunsScreen, RunTable
-from arkor_tui.tui.screens.setup import FieldInput, SetupScreen
+from arkor_tui.tui.screens.setup import SetupScreen
 from arkor_tui.tui.screens.welcome import WelcomeScreen
 from arkor_tui.tui.widgets.eventdetail import EventDetail
 from arkor_tui.tui.widgets.eventlog import EventLog
+from arkor_tui.tui.widgets.formfields import FieldInput
 from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import PromptArea
 from arkor_tui.workspace.settings import Settings

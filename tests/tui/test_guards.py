@@ -13,9 +13,10 @@ from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import Sample
 from arkor_tui.monitor.watcher import path_of
 from arkor_tui.tui.screens.matrix import MatrixScreen
-from arkor_tui.tui.screens.setup import FieldInput, LinesArea, SetupScreen
+from arkor_tui.tui.screens.setup import SetupScreen
 from arkor_tui.tui.screens.whatif import WhatIfScreen
 from arkor_tui.tui.widgets.dialogs import Choose
+from arkor_tui.tui.widgets.formfields import FieldInput, LinesArea
 from arkor_tui.tui.widgets.guardpanel import GuardPanel
 from arkor_tui.workspace.watching import Watch, WatchState, take_watch
 

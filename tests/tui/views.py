@@ -19,7 +19,7 @@ from arkor_tui.monitor.asking import Answer
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Target
 from arkor_tui.tui.app import ArkorApp
-from arkor_tui.tui.screens.setup import FieldInput
+from arkor_tui.tui.widgets.formfields import FieldInput
 from arkor_tui.workspace.watching import WatchState
 
 from .recorded import add_run, fill, press, settled, time_of, triage_events

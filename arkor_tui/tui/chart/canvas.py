@@ -76,6 +76,8 @@ class ChartCanvas(Widget):
         self.smoothing = 0.0
         self.x_axis: Axis = "step"
         self.following = False
+        self.empty = "no data yet"
+        """What is said while there is no point."""
         self._grows = False
         self._frame = ChartFrame([], None)
         self._rows: list[list[Run]] = []
@@ -170,6 +172,7 @@ class ChartCanvas(Widget):
         return (
             self.size, self.lines, tuple(one.version for one in series), self.marks, self.x_range,
             self.log_y, self.smoothing, self.x_axis, self.cursor, self.symbols, self.following,
+            self.empty,
         )  # fmt: skip
 
     def _picture(self, width: int, height: int) -> tuple[ChartFrame, list[list[Run]]]:
@@ -179,7 +182,7 @@ class ChartCanvas(Widget):
         )
         spec = ChartSpec(
             lines, width, height - 1, self.x_range, self.log_y, self.x_axis, self.x_maps,
-            self.cursor, self.marks, self.symbols, room=self._grows,
+            self.cursor, self.marks, self.symbols, room=self._grows, empty=self.empty,
         )  # fmt: skip
         frame = draw(spec)
         return frame, [legend(spec, frame, self.extras, following=self.following), *frame.rows]

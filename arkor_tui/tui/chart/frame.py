@@ -72,6 +72,7 @@ class ChartSpec:
     ``y_range`` in values; None shows everything. ``x_maps`` translates steps to epochs ("epoch")
     or to seconds ("time", any origin). With ``room`` the view ends a little after the last step
     and the values get round bounds, so that a picture that grows need not move with each point.
+    ``empty`` is said where there is no point at all.
     """
 
     lines: tuple[LineSpec, ...]
@@ -86,6 +87,7 @@ class ChartSpec:
     symbols: Symbols = "braille"
     y_range: Range | None = None
     room: bool = False
+    empty: str = "no data yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def draw(spec: ChartSpec) -> ChartFrame:
     """Draw one picture, exactly ``width`` by ``height`` cells."""
     x_range = spec.x_range or x_extent(spec.lines)
     if x_range is None or spec.width < MIN_WIDTH or spec.height < MIN_HEIGHT:
-        return ChartFrame(_blank(spec, "no data yet" if x_range is None else "too small"), x_range)
+        return ChartFrame(_blank(spec, spec.empty if x_range is None else "too small"), x_range)
     lo, hi = x_range
     if not hi > lo:
         half = max(abs(lo) * 1e-9, 0.5)

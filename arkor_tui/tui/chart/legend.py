@@ -27,13 +27,17 @@ def legend(
     a wrong one.
     """
     dot = " | " if spec.symbols == "ascii" else " · "
-    runs: list[Run] = []
-    if spec.cursor is not None:
-        runs.append((f"{_position(spec, spec.cursor, dot)} ", "cursor"))
     found = _facts(spec, frame, following)
     facts: list[Run] = [(dot + dot.join(found), "axis")] if found else []
     values = [_value(line, spec, frame.readout) for line in spec.lines]
-    taken = _length(runs) + _length(facts) + sum(len(value) + 6 for value in values)
+    room = spec.width - _length(facts) - sum(len(value) + 6 for value in values)
+    runs: list[Run] = []
+    if spec.cursor is not None:
+        where, shortest = _position(spec, spec.cursor, dot), 4 * len(spec.lines)
+        while dot in where and len(where) + 1 + shortest > room:
+            where = where.rpartition(dot)[0]
+        runs.append((f"{where} ", "cursor"))
+    taken = spec.width - room + _length(runs)
     names = _shortened([line.name for line in spec.lines], spec.width - taken)
     for line, name, value in zip(spec.lines, names, values, strict=True):
         space = "  " if runs else ""

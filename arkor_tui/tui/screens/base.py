@@ -34,6 +34,8 @@ class PageScreen(ModalScreen[Result]):
 class BaseScreen(Screen[None]):
     """A view with the status line and the keys of the place at its foot."""
 
+    PANES: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What ``?`` calls the panes that have keys of their own, and their selectors."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 as Textual declares it
         (0, "-narrow"),
         (100, "-wide"),
@@ -74,6 +76,10 @@ class BaseScreen(Screen[None]):
         if self.is_mounted:
             self.query_one(StatusLine).show(self.arkor.status_info())
             self.arkor.show_title()
+
+    def backend_asked(self) -> None:
+        """The backend has been asked for its runs; which project this is may be known only now."""
+        self.show_status()
 
     def monitor_changed(self, monitor: RunMonitor, update: Update) -> None:
         """Some run has something new; called only while this screen is shown."""

@@ -10,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import Static
 
 from arkor_tui.errors import ArkorTuiError
@@ -20,12 +21,13 @@ from arkor_tui.plain import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.banner import FailureBanner
+from arkor_tui.tui.widgets.checkpoints import TITLE as CHECKPOINTS_TITLE
 from arkor_tui.tui.widgets.checkpoints import CheckpointList
 from arkor_tui.tui.widgets.dialogs import Confirm, DialogChoice
 from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.guardpanel import GuardPanel
 from arkor_tui.tui.widgets.logpane import LogPane
-from arkor_tui.tui.widgets.progress import RunHeader
+from arkor_tui.tui.widgets.progress import RunHeader, awaited
 from arkor_tui.tui.widgets.stats import StatisticsPanel
 
 from .base import BaseScreen
@@ -40,6 +42,7 @@ HEADER_SECONDS = 0.9
 class LiveScreen(BaseScreen):
     """Chart, log, checkpoints and statistics of one run."""
 
+    PANES = (("the chart", "#chart"), ("the log", "#log"), ("the checkpoints", "#checkpoints"))
     CSS = """
     LiveScreen #panes { height: 1fr; }
     LiveScreen #main { width: 1fr; }
@@ -63,20 +66,20 @@ class LiveScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "talk", "talk", id="live.talk"),
         Binding("c", "cancel", "cancel", id="live.cancel"),
-        Binding("m", "next_metric", "metric", id="live.metric"),
-        Binding("t", "side", "side", id="live.side"),
-        Binding("z", "zoom", "zoom", id="live.zoom"),
+        Binding("tab", "next_pane", "pane", id="live.next-pane"),
+        Binding("t", "side", "details", id="live.side"),
         Binding("slash", "search", "search", id="live.search"),
+        Binding("m", "next_metric", "metric", id="live.metric"),
+        Binding("z", "zoom", "zoom", id="live.zoom"),
         Binding("n", "search_next(True)", "next hit", id="live.search-next", show=False),
         Binding("N", "search_next(False)", "previous hit", id="live.search-previous", show=False),
-        Binding("v", "filter", "only…", id="live.filter", show=False),
+        Binding("v", "filter", "next kind of events", id="live.filter", show=False),
         Binding("V", "only_found", "only what was found", id="live.only-found", show=False),
         Binding("w", "guards", "guards", id="live.guards"),
         Binding("e", "samples", "samples", id="live.samples"),
-        Binding("y", "copy", "copy", id="live.copy", show=False),
-        Binding("p", "printed", "printed", id="live.printed", show=False),
+        Binding("y", "copy", "copy event", id="live.copy", show=False),
+        Binding("p", "printed", "what the trainer printed", id="live.printed", show=False),
         Binding("r", "follow_again", "reconnect", id="live.reconnect", show=False),
-        Binding("tab", "app.focus_next", "next pane", show=False),
     ]
 
     def __init__(self) -> None:
@@ -87,6 +90,8 @@ class LiveScreen(BaseScreen):
         self._failure: Problem | None = None
         self._counted_at = 0.0
         self._headed_at = 0.0
+        self._behind: Widget | None = None
+        """What had the focus before the side pane took its place."""
 
     def content(self) -> ComposeResult:
         """Header, banner, then panes."""
@@ -97,7 +102,7 @@ class LiveScreen(BaseScreen):
                 yield LossChart(id="chart")
                 yield LogPane(self.session.archive, id="log-pane")
             with Vertical(id="side"):
-                yield Static(" Checkpoints", classes="pane-title", markup=False)
+                yield Static(CHECKPOINTS_TITLE, classes="pane-title", markup=False)
                 yield CheckpointList(id="checkpoints")
                 yield Static(" Guards", classes="pane-title", id="guards-title", markup=False)
                 yield GuardPanel(id="guards")
@@ -147,9 +152,10 @@ class LiveScreen(BaseScreen):
         super().monitor_changed(monitor, update)
         if monitor is not self.monitor:
             return
+        chart = self.query_one(LossChart)
+        chart.empty = awaited(monitor.record)
         if update.rows:
             self.query_one(LogPane).grow(update)
-            chart = self.query_one(LossChart)
             if len(chart.lines) != len(self._lines()):
                 self._show_chart()
             chart.refresh_data()
@@ -242,7 +248,9 @@ class LiveScreen(BaseScreen):
         }
         rate = monitor.series.get("learningRate")
         extras = {"lr": rate} if rate is not None and self._metric == "loss" else {}
-        self.query_one(LossChart).show(self._lines(), marks, maps, extras)
+        chart = self.query_one(LossChart)
+        chart.empty = awaited(monitor.record)
+        chart.show(self._lines(), marks, maps, extras)
 
     def action_next_metric(self) -> None:
         """Chart the next numeric field."""
@@ -426,9 +434,20 @@ class LiveScreen(BaseScreen):
 
     # panes
 
+    def action_next_pane(self) -> None:
+        """Chart, log, checkpoints: the next of those that are shown."""
+        self.focus_next()
+
     def action_side(self) -> None:
-        """Show or hide the side pane; on narrow terminals it takes the log's place."""
+        """Show or hide checkpoints, guards and statistics; a narrow terminal shows them alone."""
+        before = self.focused
         self.toggle_class("-side")
+        if self.has_class("-narrow") and self.has_class("-side"):
+            self._behind = before
+            self.query_one(CheckpointList).focus()
+        elif isinstance(before, CheckpointList):
+            (self._behind or self.query_one(EventLog)).focus()
+            self._behind = None
 
     def action_zoom(self) -> None:
         """Give the pane in focus the whole screen, or give it back."""

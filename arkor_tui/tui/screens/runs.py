@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 5.0
 STATUSES = ("", "running", "completed", "failed", "cancelled")
+NOTHING = "no runs yet: 2 sets one up, w shows the welcome"
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 
@@ -37,7 +38,7 @@ class RunTable(PagedList[RunRecord]):
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, empty="no runs yet: 2 sets one up, w shows the welcome")
+        super().__init__(id=id, empty=NOTHING)
         self.ascii_only = False
         self.chosen: set[int] = set()
 
@@ -62,11 +63,23 @@ class RunTable(PagedList[RunRecord]):
 
     def parts(self, index: int, item: RunRecord, width: int) -> list[Part]:
         """The cells of a run."""
-        return [
-            (fit(text, cells - 1) + " ", style)
-            for (name, cells) in self.columns(width)
-            for text, style in (self._cell(name, item, cells - 1),)
-        ]
+        columns = self.columns(width)
+        found = []
+        for name, cells in columns:
+            text, style = self._cell(name, item, cells - 1)
+            if name == "name":
+                text, more = fit(text, cells - 1).rstrip(), self._marks(item, columns)
+                found += [(text, style), (fit(more, cells - len(text)), "paged--accent")]
+            else:
+                found.append((fit(text, cells - 1) + " ", style))
+        return found
+
+    def _marks(self, run: RunRecord, columns: list[tuple[str, int]]) -> str:
+        """What stands behind a name: a dry run; tags where they have no column."""
+        marks = ["dry run"] if run.config.get("dryRun") is True else []
+        if all(name != "tags" for name, _ in columns):
+            marks += [f"#{plain(tag, limit=40, newlines=False)}" for tag in run.tags]
+        return "".join(f" {mark}" for mark in marks)
 
     def _cell(self, name: str, run: RunRecord, cells: int) -> Part:
         def safe(text: str) -> str:
@@ -111,13 +124,13 @@ class RunsScreen(BaseScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", id="runs.filter"),
-        Binding("f", "status", "status", id="runs.status", show=False),
+        Binding("f", "status", "next status", id="runs.status", show=False),
         Binding("s", "sort", "sort", id="runs.sort"),
         Binding("S", "reverse", "reverse", id="runs.reverse", show=False),
-        Binding("a", "all", "all", id="runs.all"),
         Binding("space", "mark", "mark", id="runs.mark"),
         Binding("c", "compare", "compare", id="runs.compare"),
         Binding("e", "rerun", "re-run", id="runs.rerun"),
+        Binding("a", "all", "all projects", id="runs.all"),
         Binding("i", "talk", "talk", id="runs.talk"),
         Binding("t", "tag", "tags", id="runs.tag", show=False),
         Binding("n", "note", "note", id="runs.note", show=False),
@@ -163,7 +176,11 @@ class RunsScreen(BaseScreen):
     async def _look(self) -> None:
         if self.is_current and self.session.backend_name:
             await self.arkor.refresh_runs()
-            self.load()
+
+    def backend_asked(self) -> None:
+        """Show what it said."""
+        super().backend_asked()
+        self.load()
 
     @work(group="load", exclusive=True)
     async def load(self) -> None:
@@ -177,7 +194,7 @@ class RunsScreen(BaseScreen):
         table = self.query_one(RunTable)
         if (query, count, page) != self._shown:  # else nothing would look different
             self._shown = (query, count, page)
-            cursor = table.cursor
+            cursor, table.empty = table.cursor, self._why_nothing(query)
             table.show(count, fetch)
             table.prime(page)
             table.cursor = min(cursor, max(count - 1, 0))
@@ -190,6 +207,13 @@ class RunsScreen(BaseScreen):
 
     async def _is_new(self) -> bool:
         return await self.session.archive.read(lambda a: a.count()) == 0
+
+    def _why_nothing(self, query: RunQuery) -> str:
+        if query.text:
+            return "no run holds these words: Esc clears them"
+        if query.statuses:
+            return f"no run is {' or '.join(sorted(query.statuses))}: f shows others"
+        return NOTHING if query.project is None else f"{NOTHING}, a those of other projects"
 
     def _scoped(self) -> RunQuery:
         connection = self.session.connection
@@ -373,10 +397,12 @@ class RunsScreen(BaseScreen):
         from arkor_tui.tui.widgets.dialogs import Ask
 
         answer = await self.app.push_screen_wait(
-            Ask("Tags", "Words apart by spaces.", value=" ".join(run.tags))
+            Ask("Tags", "Words, with spaces between them.", value=" ".join(run.tags))
         )
         if answer is not None:
-            await self.session.archive.write(lambda a: a.set_tags(run.key, answer.split()))
+            tags = answer.split()
+            await self.session.archive.write(lambda a: a.set_tags(run.key, tags))
+            self._tell_kept(run, " ".join(f"#{tag}" for tag in tags) or "no tags")
             self.load()
 
     @work(group="edit", exclusive=True)
@@ -390,7 +416,14 @@ class RunsScreen(BaseScreen):
         answer = await self.app.push_screen_wait(Ask("Note", value=run.note))
         if answer is not None:
             await self.session.archive.write(lambda a: a.set_note(run.key, answer))
+            self._tell_kept(run, f"note: {answer}" if answer else "no note")
             self.load()
+
+    def _tell_kept(self, run: RunRecord, text: str) -> None:
+        """A low terminal has no room for tags and note of a run."""
+        if self.has_class("-low"):
+            said = plain(f"{run.name}: {text}", limit=200, newlines=False)
+            self.notify(said, timeout=4, markup=False)
 
     @work(group="edit", exclusive=True)
     async def action_delete(self) -> None:

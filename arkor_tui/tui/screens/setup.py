@@ -3,77 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Static, TextArea
 
+from arkor_tui.api.errors import ApiError
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import RunRecord
 from arkor_tui.plain import plain
 from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.training import draft as drafts
-from arkor_tui.training.draft import FORM, FormField, RunDraft
+from arkor_tui.training.draft import RunDraft
 from arkor_tui.training.draft_source import to_source
+from arkor_tui.training.form import FIELDS, FORM, PRESETS, field_of
 from arkor_tui.training.loading import load_trainer
-from arkor_tui.training.preview import DatasetPreview, preview
+from arkor_tui.training.preview import preview
 from arkor_tui.training.trainer import Trainer
 from arkor_tui.tui.widgets.dialogs import Ask, Choose
+from arkor_tui.tui.widgets.formfields import FieldHelp, FieldInput, LinesArea
+from arkor_tui.tui.widgets.previews import request_text, rows_text
 
 from .base import BaseScreen
 
 PREVIEW_DELAY = 0.4
-
-
-class FieldInput(Input):
-    """A field of the form; up and down go to the next one."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "app.focus_previous", "previous field", show=False),
-        Binding("down,enter", "app.focus_next", "next field", show=False),
-    ]
-
-    def __init__(self, field: FormField) -> None:
-        suggest = SuggestFromList(field.choices) if field.choices else None
-        super().__init__(id=f"field-{field.name}", placeholder=field.hint, suggester=suggest)
-        self.field = field
-        self.cursor_blink = False
-
-
-class LinesArea(TextArea):
-    """A field of several lines; up and down leave it at its edges."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "next field", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", "previous field", show=False, priority=True),
-    ]
-
-    def __init__(self, field: FormField) -> None:
-        super().__init__(id=f"field-{field.name}", placeholder=field.hint, compact=True)
-        self.field = field
-        self.cursor_blink = False
-
-    def action_cursor_up(self, select: bool = False) -> None:
-        """To the field above from the first line."""
-        if self.cursor_location[0] == 0 and not select:
-            self.screen.focus_previous()
-        else:
-            super().action_cursor_up(select)
-
-    def action_cursor_down(self, select: bool = False) -> None:
-        """To the field below from the last line."""
-        if self.cursor_location[0] == self.document.line_count - 1 and not select:
-            self.screen.focus_next()
-        else:
-            super().action_cursor_down(select)
 
 
 class SetupScreen(BaseScreen):
@@ -98,13 +57,14 @@ class SetupScreen(BaseScreen):
     }
     SetupScreen FieldInput:focus { background: $panel; text-style: bold; border: none; }
     SetupScreen FieldInput.-wrong { background: $error 20%; }
+    SetupScreen FieldInput.-wrong:focus { background: $error 40%; }
     SetupScreen FieldInput.-wrong:ansi { background: ansi_default; text-style: underline; }
     SetupScreen .wrong { width: auto; max-width: 30; color: $error; padding-left: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", id="setup.start", priority=True),
         Binding("ctrl+t", "dry_run", "dry run", id="setup.dry-run", priority=True),
-        Binding("ctrl+o", "source", "open from…", id="setup.source", priority=True),
+        Binding("ctrl+o", "source", "open…", id="setup.source", priority=True),
         Binding("ctrl+w", "save", "save file", id="setup.save", priority=True),
         Binding(
             "ctrl+n",
@@ -127,6 +87,9 @@ class SetupScreen(BaseScreen):
         self._begun_in: Path | None = None
         self._draft: RunDraft | None = None
         self._wrong: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, str]] = {}
+        """What the backend said of a field, and the text that it said it of."""
+        self._unreadable = ""
         self._filling = False
 
     def content(self) -> ComposeResult:
@@ -148,6 +111,7 @@ class SetupScreen(BaseScreen):
                 yield Static("", id="data-preview", markup=False)
                 yield Static(" Request", classes="pane-title", markup=False)
                 yield Static("", id="request-preview", markup=False)
+        yield FieldHelp(id="field-help")
 
     def on_screen_resume(self) -> None:
         """A run may have been handed over to be run again."""
@@ -222,7 +186,7 @@ class SetupScreen(BaseScreen):
     async def action_source(self) -> None:
         """Choose where the settings come from."""
         options = [(f"starter:{id}", f"starter: {text}") for id, text in TEMPLATES.items()]
-        options += [(f"preset:{name}", f"preset: {name}") for name in drafts.PRESETS]
+        options += [(f"preset:{name}", f"preset: {name}") for name in PRESETS]
         options += [("file", "a trainer file …"), ("blank", "blank")]
         runs = await self.session.archive.read(lambda a: a.runs(limit=20))
         options += [
@@ -236,7 +200,7 @@ class SetupScreen(BaseScreen):
         if kind == "starter":
             await self._fill_from_starter(name)
         elif kind == "preset":
-            texts = {**self._texts(), **drafts.PRESETS[name]}
+            texts = {**self._texts(), **PRESETS[name]}
             self.fill(texts, f"preset {name}", self._trainer)
         elif kind == "file":
             answer = await self.app.push_screen_wait(
@@ -275,23 +239,48 @@ class SetupScreen(BaseScreen):
             self._check()
 
     def _check(self) -> None:
-        self._draft, self._wrong = drafts.check(self._texts())
+        texts = self._texts()
+        self._draft, self._wrong = drafts.check(texts)
+        self._refused = {
+            name: said for name, said in self._refused.items() if texts.get(name) == said[1]
+        }
+        self._show_wrong()
+        self._show_request()
+        self._preview()
+
+    def _mistakes(self) -> dict[str, str]:
+        """By field: what the form finds, else the file system, else the backend."""
+        found = {name: text for name, (text, _) in self._refused.items()}
+        if self._unreadable:
+            found["dataset"] = self._unreadable
+        return {**found, **self._wrong}
+
+    def _show_wrong(self) -> None:
+        mistakes = self._mistakes()
         for field in self.query("FieldInput, LinesArea"):
             assert isinstance(field, FieldInput | LinesArea)
-            wrong = self._wrong.get(field.field.name, "")
+            wrong = mistakes.get(field.field.name, "")
             mark = self.query_one(f"#wrong-{field.field.name}", Static)
             mark.update(Content(plain(wrong, limit=120, newlines=False)))
             field.set_class(bool(wrong), "-wrong")
         count = len(self._wrong)
-        state = "ready: ctrl+s starts it" if not count else f"{count} to correct"
+        state = "ready: ctrl+s starts it" if not mistakes else f"{len(mistakes)} to correct"
+        if mistakes and not count:
+            state += ", ctrl+s tries it"
         origin = plain("/".join(self._origin.split("/")[-2:]), limit=60, newlines=False)
         callbacks = len(self._trainer.callbacks) if self._trainer else 0
         extra = f" · {callbacks} callback{'s' if callbacks > 1 else ''}" if callbacks else ""
         self.query_one("#setup-head", Static).update(
             Content.assemble((" Setup", "bold"), f" · from {origin}{extra} · {state}")
         )
-        self._show_request()
-        self._preview()
+        self._show_field_help()
+
+    @on(events.DescendantFocus)
+    def _show_field_help(self) -> None:
+        focused = self.focused
+        field = focused.field if isinstance(focused, FieldInput | LinesArea) else None
+        wrong = self._mistakes().get(field.name, "") if field is not None else ""
+        self.query_one(FieldHelp).tell(field, wrong)
 
     def _show_request(self) -> None:
         shown = self.query_one("#request-preview", Static)
@@ -303,24 +292,25 @@ class SetupScreen(BaseScreen):
         except (ArkorTuiError, ValueError) as error:
             shown.update(Content(plain(error, limit=400)))
             return
-        shown.update(Content(plain(json.dumps(_hidden(wire), indent=1, ensure_ascii=False))))
+        shown.update(Content(request_text(wire)))
 
     @work(group="preview", exclusive=True)
     async def _preview(self) -> None:
         await asyncio.sleep(PREVIEW_DELAY)  # until typing pauses
-        shown = self.query_one("#data-preview", Static)
-        draft = self._draft
-        if draft is None:
-            return
+        shown, unreadable = self.query_one("#data-preview", Static), ""
+        dataset = drafts.dataset_in(self._texts())
         try:
-            found = await asyncio.to_thread(
-                preview, drafts.dataset_of(draft), self._folder(), limit=3
-            )
+            if dataset is None:
+                shown.update("name a dataset")
+            else:
+                found = await asyncio.to_thread(preview, dataset, self._folder(), limit=3)
+                shown.update(rows_text(found))
         except UsageError as error:
-            self.query_one("#wrong-dataset", Static).update(Content("cannot be read"))
+            unreadable = f"cannot be read: {error.message}"
             shown.update(Content(plain(f"{error.message}\n{error.hint}", limit=400)))
-            return
-        shown.update(_preview_content(found))
+        if unreadable != self._unreadable:
+            self._unreadable = unreadable
+            self._show_wrong()
 
     def _folder(self) -> Path:
         if self._trainer is not None and self._trainer.folder is not None:
@@ -353,7 +343,7 @@ class SetupScreen(BaseScreen):
         if self._draft is None:
             name = next(iter(self._wrong))
             self.query_one(f"#field-{name}").focus()
-            label = drafts.FIELDS[name].label
+            label = FIELDS[name].label
             text = plain(f"{label}: {self._wrong[name]}", limit=200, newlines=False)
             self.notify(text, severity="warning", markup=False)
             return
@@ -363,10 +353,27 @@ class SetupScreen(BaseScreen):
         file = self._origin if self._trainer is not None else None
         source = to_source(self._draft) if self._draft.has_recipes else None
         texts = self._texts()
-        if await self.arkor.start_run(trainer, trainer_file=file, recipe_source=source) and file:
+        started = await self.arkor.start_run(
+            trainer, trainer_file=file, recipe_source=source, tell=self._tell_refusal
+        )
+        if started and file:
             await self._fill_from_file(Path(file))  # its callbacks belong to one run
             if self._trainer is not None and texts != self._loaded:
                 self.fill(texts, file, self._trainer)
+
+    def _tell_refusal(self, error: ArkorTuiError) -> None:
+        """What the backend refuses stands beside its field; the rest is told."""
+        said = error.fields if isinstance(error, ApiError) else {}
+        texts = self._texts()
+        named = {name: text for path, text in said.items() if (name := field_of(path))}
+        self._refused = {name: (text, texts[name]) for name, text in named.items()}
+        if len(named) < max(len(said), 1):
+            self.arkor.tell_problem(error)
+            return
+        many = f"{len(named)} fields" if len(named) > 1 else "1 field"
+        self.notify(f"The backend refuses {many}; beside it stands why.", severity="error")
+        self.query_one(f"#field-{next(name for name in FIELDS if name in named)}").focus()
+        self._show_wrong()
 
     @work(group="save", exclusive=True)
     async def action_save(self) -> None:
@@ -430,33 +437,9 @@ def _next_name(name: str) -> str:
 
 def _shown(name: str, text: str) -> str:
     """What stands in the field, and is sent from there: never more than one can see."""
-    lines = name in drafts.FIELDS and drafts.FIELDS[name].kind == "lines"
+    lines = name in FIELDS and FIELDS[name].kind == "lines"
     return plain(text, newlines=lines)
 
 
 def _path(text: str) -> Path:
     return Path(text).expanduser()
-
-
-def _hidden(wire: dict[str, Any]) -> dict[str, Any]:
-    source = wire.get("config", {}).get("datasetSource")
-    if isinstance(source, dict) and "token" in source:
-        source["token"] = "•••"  # noqa: S105 no token, but what stands for it
-    return wire
-
-
-def _preview_content(found: DatasetPreview) -> Content:
-    lines = [Content.styled(found.note, "$muted")] if found.note else []
-    lines += [Content.styled(plain(text, limit=200), "$error") for text in found.problems]
-    for row in found.rows:
-        messages = row.get("messages")
-        if isinstance(messages, list):
-            for message in messages:
-                if isinstance(message, dict):
-                    role = plain(message.get("role", "?"), limit=20, newlines=False)
-                    text = plain(message.get("content", ""), limit=300, newlines=False)
-                    lines.append(Content.assemble((f"{role:>9} ", "$muted"), text))
-        else:
-            lines.append(Content(plain(json.dumps(row, ensure_ascii=False), limit=400)))
-        lines.append(Content(""))
-    return Content("\n").join(lines) if lines else Content("empty")

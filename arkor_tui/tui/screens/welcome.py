@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -21,6 +20,8 @@ from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
 from arkor_tui.training.loading import load_trainer
 from arkor_tui.tui.widgets.dialogs import Ask, Confirm, DialogChoice
+
+from .base import PageScreen
 
 if TYPE_CHECKING:
     from arkor_tui.tui.app import ArkorApp
@@ -32,7 +33,7 @@ _ABOUT = (
 )
 
 
-class WelcomeScreen(ModalScreen[None]):
+class WelcomeScreen(PageScreen[None]):
     """Four lines, and a list whose first entry is what most people want."""
 
     DEFAULT_CSS = """

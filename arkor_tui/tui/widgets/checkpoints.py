@@ -12,6 +12,9 @@ from arkor_tui.tui.text import clock, number
 
 from .paged import PagedList, Part
 
+TITLE = f" Checkpoints{'loss':>7} {'eval':>8}  saved"
+"""A heading over the columns."""
+
 
 class CheckpointList(PagedList[CheckpointRow]):
     """Newest last; Enter talks to the one under the cursor."""

@@ -14,7 +14,7 @@ from arkor_tui.history.text import object_of
 from arkor_tui.plain import plain
 from arkor_tui.tui.text import clock, number
 
-from .paged import PagedList, Part
+from .paged import PagedList, Part, marked
 
 _NAMES = {
     "loss": "loss",
@@ -86,11 +86,13 @@ class EventLog(PagedList[LogRow]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, empty="no events yet")
         self.following = True
+        self.sought = ""
+        """Text that is shown as found wherever it stands."""
         self._top = 0
 
     def parts(self, index: int, item: LogRow, width: int) -> list[Part]:
         """See :func:`line_of`."""
-        return line_of(item)
+        return marked(line_of(item), self.sought)
 
     def grow(self, count: int, items: Sequence[LogRow] = (), *, quiet: bool = False) -> None:
         """More events; follows them where that is wanted.

@@ -9,9 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 Row = tuple[str, str]
+_PANE, _SCREEN, _EVERYWHERE = "The pane in focus", "This screen", "Everywhere"
 _UNINTERESTING = frozenset(
     {"scroll_left", "scroll_right", "page_left", "page_right", "screen.copy_text",
      "app.focus_next", "app.focus_previous", "show_help_panel"}
@@ -19,30 +21,59 @@ _UNINTERESTING = frozenset(
 
 
 def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
-    """Titles, and keys with what they do: the focused pane first, then the screen, then the app."""
+    """Titles, and keys with what they do: the focused pane first, then the panes beside it, then
+    the screen, then the app."""
     found: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
-        binding = active.binding
-        if not binding.description or binding.action in _UNINTERESTING:
-            continue
         node = active.node
-        if isinstance(node, Input | TextArea) and not binding.id:
+        if isinstance(node, Input | TextArea) and not active.binding.id:
             continue  # how a text is edited everywhere would bury the keys of the screen
         if node is screen.app:
-            place = "Everywhere"
+            place = _EVERYWHERE
         elif isinstance(node, Screen):
-            place = "This screen"
+            place = _SCREEN
         else:
-            place = "The pane in focus"
-        keys = found.setdefault(place, {}).setdefault(binding.description, [])
-        shown = screen.app.get_key_display(binding)
-        if shown not in keys:
-            keys.append(shown)
-    order = ("The pane in focus", "This screen", "Everywhere")
+            place = _PANE
+        _add(found.setdefault(place, {}), screen, active.binding)
+    focused, titles = screen.focused, {_PANE: _PANE}
+    beside = []
+    for title, selector in getattr(screen, "PANES", ()):
+        for pane in screen.query(selector):
+            if pane is focused:
+                titles[_PANE] = f"{_PANE}: {title}"
+            elif pane in screen.focus_chain:
+                beside.append(f"{title[:1].upper()}{title[1:]} (tab goes there)")
+                for binding in _own_bindings(pane):
+                    _add(found.setdefault(beside[-1], {}), screen, binding)
+    order = [_PANE, *beside, _SCREEN, _EVERYWHERE]
     return [
-        (place, [(" ".join(keys), text) for text, keys in found[place].items()])
+        (titles.get(place, place), [(" ".join(keys), text) for text, keys in found[place].items()])
         for place in order
-        if place in found
+        if found.get(place)
+    ]
+
+
+def _add(rows: dict[str, list[str]], screen: Screen[object], binding: Binding) -> None:
+    if not binding.description or binding.action in _UNINTERESTING:
+        return
+    text = binding.description
+    if not binding.id:  # Textual's own begin with a capital
+        text = text[:1].lower() + text[1:]
+    keys = rows.setdefault(text, [])
+    shown = screen.app.get_key_display(binding)
+    if shown not in keys:
+        keys.append(shown)
+
+
+def _own_bindings(pane: Widget) -> list[Binding]:
+    """The keys that this kind of pane adds to those of every list, as the user set them."""
+    bindings = pane._bindings.copy()
+    bindings.apply_keymap(pane.app._keymap)
+    return [
+        binding
+        for many in bindings.key_to_bindings.values()
+        for binding in many
+        if binding.id and not binding.id.startswith("list.")
     ]
 
 
@@ -57,7 +88,7 @@ class HelpScreen(ModalScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "back", id="dialog.back"),
+        Binding("escape,q,question_mark,f1", "dismiss", "back", id="dialog.back"),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]

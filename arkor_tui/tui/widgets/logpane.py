@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILTERS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("all events", None),
-    ("without log lines", frozenset({
+    ("start, checkpoints, end", frozenset({
         "training.started", "checkpoint.saved", "training.completed", "training.failed",
     })),
     ("checkpoints", frozenset({"checkpoint.saved"})),
@@ -53,6 +53,8 @@ class LogPane(Vertical):
         self._text = ""
         """Only events that hold this are shown, if there is any."""
         self._search = ""
+        self._found: int | None = None
+        """How many events hold what is searched for, once that is counted."""
         self._matching: Sequence[int] | None = None
         self._syncing = False
 
@@ -76,6 +78,7 @@ class LogPane(Vertical):
     def show_run(self, key: int) -> None:
         """Show another run from its newest event on."""
         self._key, self._filter, self._text, self._matching, self._search = key, 0, "", None, ""
+        self._found = None
         self.query_one("#search", Input).display = False
         self.log_list.following = True
         self.load()
@@ -92,10 +95,14 @@ class LogPane(Vertical):
     @work(group="log", exclusive=True)
     async def load(self) -> None:
         """Read the log again, as it is filtered."""
+        await self._load()
+
+    async def _load(self) -> None:
         if self._key is None:
             return
+        before = self.log_list.current
         key, archive = self._key, self._archive
-        label, kinds = FILTERS[self._filter]
+        kinds = FILTERS[self._filter][1]
         log = self.log_list
         if kinds is None and not self._text:
             count = await archive.read(lambda a: a.count_events(key))
@@ -118,13 +125,22 @@ class LogPane(Vertical):
                 return await archive.read(lambda a: a.rows_at(key, wanted))
 
             log.show(len(matching), fetch)
+        log.sought = self._text or self._search
         if log.following:
             log.to_end()
-        title = f" Log · {label}"
+        elif before is not None:  # the same event as before, wherever it is now
+            log.cursor = self._index_of(before.seq)
+            log.reveal(log.cursor)
+        self._show_title()
+
+    def _show_title(self) -> None:
+        label = FILTERS[self._filter][0]
+        title = f" Log · {label}" + (" (v next kind)" if self._filter else "")
         if self._text:
             title += f" · with “{self._text}” (Esc shows all)"
         elif self._search:
-            title += f" · searching “{self._search}” (n next, N previous, V only these)"
+            many = "" if self._found is None else f"{self._found:,} found, "
+            title += f" · “{self._search}”: {many}n next, N previous, V only these"
         self.query_one("#log-title", Static).update(Content(title))
 
     def next_filter(self) -> None:
@@ -148,12 +164,14 @@ class LogPane(Vertical):
     @on(Input.Submitted, "#search")
     async def _searched(self, message: Input.Submitted) -> None:
         message.stop()
-        self._search = plain(message.value, limit=200, newlines=False)
+        self._search, self._found = plain(message.value, limit=200, newlines=False), None
         message.input.display = False
         self.log_list.focus()
         self._text = ""
-        self.load()
-        self.search_next(False, first=True)
+        if self._search:
+            self.search_next(False, first=True)
+        else:
+            self.load()
 
     @work(group="search", exclusive=True)
     async def search_next(self, forward: bool, first: bool = False) -> None:
@@ -161,18 +179,22 @@ class LogPane(Vertical):
         key, text = self._key, self._search
         if key is None or not text:
             return
-        if self._filter or self._text:
+        if first or self._filter or self._text:
             self._filter, self._text = 0, ""
-            await self.load().wait()
+            await self._load()
         log = self.log_list
         start = log.count + 1 if first else log.cursor + 1
         seq = await self._archive.read(lambda a: a.search(key, text, start=start, forward=forward))
         if seq is None:
             where = "below" if forward else "above"
-            self.notify(f"No more “{text}” {where}.", markup=False, timeout=3)
-            return
-        log.following = False
-        log.cursor = seq - 1
+            said = f"No event holds “{text}”." if first else f"No more “{text}” {where}."
+            self.notify(said, markup=False, timeout=3)
+        else:
+            log.following = False
+            log.cursor = seq - 1
+        if self._found is None:
+            self._found = await self._archive.read(lambda a: a.count_matching(key, text))
+            self._show_title()
 
     def step_back(self) -> bool:
         """Put away the search field, the text filter, then the search; False if none was there."""
@@ -185,7 +207,7 @@ class LogPane(Vertical):
             self._text = ""
             self.load()
         elif self._search:
-            self._search = ""
+            self._search, self._found = "", None
             self.load()
         else:
             return False

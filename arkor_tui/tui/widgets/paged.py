@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,6 +23,21 @@ Part = tuple[str, str]
 
 PAGE = 100
 PAGES_KEPT = 30
+
+
+def marked(parts: Sequence[Part], text: str) -> list[Part]:
+    """Each place where ``text`` stands, in capitals or not, as a match."""
+    if not text:
+        return list(parts)
+    wanted = re.compile(re.escape(text), re.IGNORECASE)
+    found: list[Part] = []
+    for piece, name in parts:
+        at = 0
+        for hit in wanted.finditer(piece):
+            found += [(piece[at : hit.start()], name), (hit.group(), "paged--match")]
+            at = hit.end()
+        found.append((piece[at:], name))
+    return [part for part in found if part[0]]
 
 
 def merged(parts: Sequence[Part]) -> list[Part]:
@@ -251,10 +267,11 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
     def reveal(self, index: int) -> None:
         """Scroll as little as it takes to show ``index``."""
         top, height = self.scroll_offset.y, max(self.size.height, 1)
-        if index < top:
-            self.scroll_to(y=index, animate=False, immediate=True)
-        elif index >= top + height:
-            self.scroll_to(y=index - height + 1, animate=False, immediate=True)
+        if top <= index < top + height:
+            return
+        y = index if index < top else index - height + 1
+        # forced: until the next layout a list that has just grown does not know that it can scroll
+        self.scroll_to(y=y, animate=False, immediate=True, force=True)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some lines."""

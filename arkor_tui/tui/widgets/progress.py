@@ -34,6 +34,20 @@ def eta_seconds(record: RunRecord) -> float | None:
     return elapsed / record.last_step * max(record.max_steps - record.last_step, 0)
 
 
+def awaited(record: RunRecord | None) -> str:
+    """What a chart without points waits for."""
+    if record is None:
+        return "no data yet"
+    if record.is_terminal:
+        return "no loss was logged"
+    if record.status == "queued":
+        return "queued: the backend begins as soon as it can, and loads the model first"
+    every = record.config.get("loggingSteps")
+    steps = every.get("steps") if isinstance(every, dict) else every
+    first = f"step {steps}" if isinstance(steps, int) else "its first log"
+    return f"training has begun: the first loss comes with {first}"
+
+
 def stream_text(monitor: RunMonitor, now: float) -> tuple[str, str]:
     """The state of the stream and its mood; ``now`` is ``time.monotonic()``."""
     record = monitor.record
@@ -99,6 +113,8 @@ class RunHeader(Vertical):
         facts = [plain(t, limit=60, newlines=False) for t in (record.model, record.dataset) if t]
         if record.reason:
             facts.insert(0, plain(record.reason, limit=80, newlines=False))
+        if record.config.get("dryRun") is True:
+            facts.insert(0, "dry run")
         first = Content.assemble((name, "bold"), "  ", status, "  ")
         room = width - first.cell_length
         text = " · ".join(facts)

@@ -41,8 +41,10 @@ class StatisticsPanel(Static):
                 lines.append(Content("  no data yet"))
                 continue
             lines += [
-                Content(f"  n {found.n}   mean {found.mean:.4f} ± {found.half_width_95:.4f}"),
-                Content(f"  variance {found.variance:.4f}   s {found.deviation:.4f}"),
+                Content(
+                    f"  n {found.n}   mean {found.mean:.4f} ± {found.half_width_95:.4f} (95 %)"
+                ),
+                Content(f"  variance {found.variance:.4f}   std {found.deviation:.4f}"),
                 Content(f"  p90 {found.p90:.4f}   p95 {found.p95:.4f}"),
             ]
         lines.append(Content.styled(f"stream · {archived:,} events archived", "bold"))

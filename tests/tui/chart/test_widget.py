@@ -93,6 +93,19 @@ async def test_the_cursor_moves_over_points_and_reads_them() -> None:
         assert app.told == [1.0, *app.told[1:-1], 1.0]
 
 
+@pytest.mark.parametrize("width", [90, 66])
+async def test_where_it_is_narrow_the_legend_leaves_out_whole_words(width: int) -> None:
+    app = ChartApp()
+    async with app.run_test(size=(width, 20)) as pilot:
+        await started(app, pilot)
+        await pilot.press("end", "s", "o")
+        row = text(app)[0].rstrip()
+        assert row.startswith("step 200")
+        assert row.endswith("EMA .6 · log")
+        assert "eval 1.0000" in row
+        assert ("epoch 2.00" in row) is (width == 90)
+
+
 async def test_escape_puts_the_cursor_away_and_is_then_the_screens() -> None:
     app = ChartApp()
     async with app.run_test(size=(80, 20)) as pilot:

@@ -1,0 +1,37 @@
+"""What Setup shows of a run before it starts: the dataset's first rows, the exact request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from textual.content import Content
+
+from arkor_tui.plain import plain
+from arkor_tui.training.preview import DatasetPreview
+
+
+def request_text(wire: dict[str, Any]) -> str:
+    """The request as JSON; a token in it is not shown."""
+    source = wire.get("config", {}).get("datasetSource")
+    if isinstance(source, dict) and "token" in source:
+        source["token"] = "•••"  # noqa: S105 no token, but what stands for it
+    return plain(json.dumps(wire, indent=1, ensure_ascii=False))
+
+
+def rows_text(found: DatasetPreview) -> Content:
+    """Rows as conversations where they are some, else as JSON; problems before them."""
+    lines = [Content.styled(found.note, "$muted")] if found.note else []
+    lines += [Content.styled(plain(text, limit=200), "$error") for text in found.problems]
+    for row in found.rows:
+        messages = row.get("messages")
+        if isinstance(messages, list):
+            for message in messages:
+                if isinstance(message, dict):
+                    role = plain(message.get("role", "?"), limit=20, newlines=False)
+                    text = plain(message.get("content", ""), limit=300, newlines=False)
+                    lines.append(Content.assemble((f"{role:>9} ", "$muted"), text))
+        else:
+            lines.append(Content(plain(json.dumps(row, ensure_ascii=False), limit=400)))
+        lines.append(Content(""))
+    return Content("\n").join(lines) if lines else Content("empty")

@@ -1,0 +1,57 @@
+"""What the list of runs says where there is little room, or nothing to list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arkor_tui.history.archive import Archive
+from arkor_tui.tui.screens.runs import RunsScreen
+from arkor_tui.tui.screens.welcome import WelcomeScreen
+from arkor_tui.tui.widgets.help import HelpScreen
+
+from .recorded import add_run, app_on, fill, press, screen_text, triage_events
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+async def test_an_empty_list_says_why_it_is_empty(path: Path) -> None:
+    fill(path)
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "slash", *"wombat", "enter")
+        assert "no run holds these words" in screen_text(app)
+        await press(app, pilot, "escape", "f")
+        text = screen_text(app)
+        assert "no run is running" in text
+        assert "no runs yet" not in text
+
+
+async def test_tags_and_dry_runs_are_seen_in_a_narrow_terminal(path: Path) -> None:
+    with Archive.open(path) as archive:
+        add_run(archive, "short-one", triage_events()[:3], dryRun=True)
+    async with app_on(path, size=(80, 24), toasts=True) as (app, pilot):
+        assert "short-one dry run" in screen_text(app)
+        await press(app, pilot, "t", *"good x", "enter")
+        assert any("short-one: #good #x" in n.message for n in app._notifications)
+        await press(app, pilot, "n", *"why", "enter")
+        assert any("note: why" in n.message for n in app._notifications)
+    with Archive.open(path) as archive:
+        (run,) = archive.runs()
+        archive.set_tags(run.key, ["ok"])
+    async with app_on(path, size=(200, 50)) as (app, _):
+        row = next(line for line in screen_text(app).splitlines() if "short-one" in line)
+        assert row.count("#ok") == 1  # there it has a column
+
+
+async def test_help_works_on_the_welcome_too(path: Path) -> None:
+    async with app_on(path) as (app, pilot):
+        assert isinstance(app.screen, WelcomeScreen)
+        await press(app, pilot, "question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        assert "look around" in screen_text(app)
+        await press(app, pilot, "escape", "escape")
+        assert isinstance(app.screen, RunsScreen)
