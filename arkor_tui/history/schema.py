@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -166,8 +165,6 @@ def _make_private(path: Path) -> None:
 
 
 def _open(path: Path, *, locked: bool = False) -> sqlite3.Connection:
-    if _is_cut_short(path):
-        raise _BrokenFileError("the file is cut short")
     # Each connection belongs to one thread at a time; the thread that closes it may be another.
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -181,6 +178,7 @@ def _open(path: Path, *, locked: bool = False) -> sqlite3.Connection:
                 with _locked(path):
                     _bring_up_to_date(db, path)
         db.execute("SELECT max(key) FROM runs").fetchone()
+        _check_length(db, path)
     except BaseException as error:
         db.close()
         code = getattr(error, "sqlite_errorcode", None)
@@ -195,21 +193,23 @@ def _folded(text: object) -> str:
     return text.casefold() if isinstance(text, str) else ""
 
 
-def _is_cut_short(path: Path) -> bool:
-    """Whether pages are missing at the end; SQLite would notice only when it comes to them."""
+def _check_length(db: sqlite3.Connection, path: Path) -> None:
+    """Whether something is missing at the end; SQLite does not miss a part of the last page.
+
+    Nothing here may open the file: closing it again would end the locks of all connections that
+    this process has to it, and another process would take the log away from under them.
+
+    Raises:
+        _BrokenFileError: the file is too short.
+    """
+    pages: int = db.execute("PRAGMA page_count").fetchone()[0]
+    size: int = db.execute("PRAGMA page_size").fetchone()[0]
     log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size > 0:
-        return False  # pages may be there instead
-    with path.open("rb") as file:
-        header = file.read(100)
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        return False
-    size = int.from_bytes(header[16:18], "big")
-    changes, pages = struct.unpack(">II", header[24:32])
-    if struct.unpack(">I", header[92:96])[0] != changes:
-        return False  # the count of pages is not kept
-    expected: int = pages * (65_536 if size == 1 else size)
-    return path.stat().st_size < expected
+    with suppress(FileNotFoundError):  # looked at in this order, as others write meanwhile
+        if log.stat().st_size > 0:
+            return  # pages may be there instead
+    if path.stat().st_size < pages * size:
+        raise _BrokenFileError("the file is cut short")
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from arkor_tui.history.archive import Archive
+from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.schema import MIGRATIONS, ArchiveError
 
 from .material import IDENTITY, job, whole_run
@@ -119,7 +122,13 @@ def cut_short(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("damage", [overwritten, with_a_broken_schema, cut_short])
+def cut_within_a_page(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    "damage", [overwritten, with_a_broken_schema, cut_short, cut_within_a_page]
+)
 def test_a_damaged_file_is_set_aside(path: Path, damage: object) -> None:
     for number in (1, 2):
         filled(path)
@@ -156,3 +165,35 @@ def test_a_folder_in_its_place(path: Path) -> None:
 def test_a_missing_folder_is_made(path: Path) -> None:
     Archive.open(path.parent / "a" / "b" / "history.db").close()
     assert mode(path.parent / "a" / "b") == 0o700
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.async_archive import AsyncArchive
+with Archive.open(Path(sys.argv[1])) as archive:
+    print(archive.count())
+"""
+
+
+def looked_at(path: Path) -> int:
+    """How many runs another process finds, which opens the archive and closes it again."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, str(path)], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+async def test_who_looks_takes_no_log_away_from_those_who_write(path: Path) -> None:
+    Archive.open(path).close()  # so that there is no log when it is opened twice
+    archive = await AsyncArchive.open(path)
+    try:
+        for number in range(1, 4):
+            one = type(IDENTITY)("local", "o", "p", f"j{number}")
+            await archive.write(lambda a, one=one: a.register(one, job()))  # type: ignore[misc]
+            assert looked_at(path) == number
+            assert path.with_name("history.db-wal").exists()
+    finally:
+        await archive.aclose()
+    assert looked_at(path) == 3
