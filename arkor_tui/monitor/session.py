@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.history.records import RunRecord
+from arkor_tui.history.records import RunQuery, RunRecord
 
 from .monitors import Monitors
 from .updates import Problem, Target
@@ -178,6 +179,15 @@ class Session:
             self._usual = await asyncio.to_thread(look)
         except ArkorTuiError as error:
             self.problem = Problem.of(error)
+
+    def scoped(self, query: RunQuery) -> RunQuery:
+        """The query for this folder's project; for every run while that is not known."""
+        if self.connection is None:
+            return query
+        scope = self.connection.scope
+        return replace(
+            query, backend=self.backend_name, org=scope.org_slug, project=scope.project_slug
+        )
 
     async def is_complete(self, record: RunRecord) -> bool:
         """Whether everything about a run is archived."""

@@ -86,10 +86,10 @@ class ArkorApp(App[None]):
     TITLE = "arkor-tui"
     COMMANDS = {_action_commands}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1,alt+1", "view('runs')", "Runs", id="view.runs", show=False),
-        Binding("2,alt+2", "view('setup')", "Setup", id="view.setup", show=False),
-        Binding("3,alt+3", "view('live')", "Live", id="view.live", show=False),
-        Binding("4,alt+4", "view('console')", "Console", id="view.console", show=False),
+        Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
+        Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
+        Binding("3", "view('live')", "Live", id="view.live", show=False),
+        Binding("4", "view('console')", "Console", id="view.console", show=False),
         Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
         Binding("f1", "help", "keys", id="app.help-always"),
         Binding("q", "ask_quit", "quit", id="app.quit"),
@@ -414,7 +414,7 @@ class ArkorApp(App[None]):
     def _report(self, text: str) -> None:
         self.notify(plain(text, limit=300), markup=False, timeout=4)
 
-    def copy(self, text: str) -> None:
+    def copy(self, text: str, what: str = "") -> None:
         """Put a text on the clipboard of the terminal, and say so, or why not."""
         try:
             sequence = osc52(text, tmux=self.capabilities.tmux)
@@ -423,7 +423,8 @@ class ArkorApp(App[None]):
             return
         self._clipboard = text
         self._write(sequence)
-        self.notify(f"Copied {len(text):,} characters.", timeout=2, markup=False)
+        said = f"Copied {what}: " if what else "Copied "
+        self.notify(f"{said}{len(text):,} characters.", timeout=2, markup=False)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -19,6 +19,16 @@ Action = tuple[str, str, Callable[[], object]]
 """What it is called, what is said about it, and the action itself."""
 
 
+def _about(place: DOMNode, action: str) -> str:
+    """What an action says of itself: the first line of its docstring, which is written for this."""
+    name = action.partition("(")[0].rpartition(".")[2]
+    for node in (place, place.app):
+        method = getattr(node, f"action_{name}", None)
+        if method is not None:
+            return (method.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return ""
+
+
 class ActionCommands(Provider):
     """Active bindings of ours as commands, with the keys that do the same."""
 
@@ -35,7 +45,8 @@ class ActionCommands(Provider):
             text = binding.description[:1].upper() + binding.description[1:]
             keys = self.app.get_key_display(binding)
             run = partial(self._run, binding.action, active.node)
-            found.setdefault(binding.action, (text, f"key {keys}", run))
+            about = f"{keys} · {_about(active.node, binding.action)}".rstrip(" ·")
+            found.setdefault(binding.action, (text, about, run))
         return [*found.values(), *self._system()]
 
     def _system(self) -> list[Action]:

@@ -116,3 +116,24 @@ async def test_the_details_of_a_narrow_terminal_take_the_focus_and_give_it_back(
         assert isinstance(app.screen.focused, LossChart)
         await settled(app, pilot)
         assert app.screen.query_one(LogPane).display
+
+
+async def test_live_opens_the_newest_run_where_none_was_chosen(path: Path) -> None:
+    fill(path)
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "3")
+        await settled(app, pilot)
+        text = screen_text(app)
+        assert "No run is open" not in text
+        assert "other-run" in text.splitlines()[0]
+        await press(app, pilot, "y")
+        assert any("Copied the event" in n.message for n in app._notifications)
+
+
+async def test_the_palette_says_what_each_action_does(path: Path) -> None:
+    fill(path)
+    async with app_on(path, size=(120, 36)) as (app, pilot):
+        await opened("triage-run", "ctrl+p", *"details")(app, pilot)
+        await pilot.pause()
+        await settled(app, pilot)
+        assert "t · Show or hide checkpoints, guards and statistics" in screen_text(app)

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import CheckpointRow
+from arkor_tui.history.records import CheckpointRow, RunQuery
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Problem, Update
 from arkor_tui.plain import plain
@@ -126,6 +126,17 @@ class LiveScreen(BaseScreen):
         elif self.monitor is not None:
             self.query_one(LogPane).load()
             self._refresh_all()
+        else:
+            self._open_newest()
+
+    @work(group="newest", exclusive=True)
+    async def _open_newest(self) -> None:
+        """Where none was chosen, the newest run of the project: whoever comes back looks for it."""
+        query = self.session.scoped(RunQuery())
+        found = await self.session.archive.read(lambda a: a.runs(query, limit=1))
+        if found and self.arkor.current is None:
+            self.arkor.current = await self.session.view(found[0])
+            self.show_run(self.arkor.current)
 
     def _show_nothing(self) -> None:
         self.query_one(RunHeader).show_text("No run is open. 1 lists the runs, 2 sets one up.")
@@ -300,7 +311,7 @@ class LiveScreen(BaseScreen):
         """Copy the event under the cursor as JSON."""
         text = self.query_one(LogPane).current_text
         if text is not None:
-            self.arkor.copy(text)
+            self.arkor.copy(text, "the event")
 
     def key_escape(self) -> None:
         """One layer back: the search, the zoom, then the screen."""

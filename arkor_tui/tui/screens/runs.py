@@ -216,15 +216,7 @@ class RunsScreen(BaseScreen):
         return NOTHING if query.project is None else f"{NOTHING}, a those of other projects"
 
     def _scoped(self) -> RunQuery:
-        connection = self.session.connection
-        if self._everywhere or connection is None:
-            return self.query_now
-        return replace(
-            self.query_now,
-            backend=self.session.backend_name,
-            org=connection.scope.org_slug,
-            project=connection.scope.project_slug,
-        )
+        return self.query_now if self._everywhere else self.session.scoped(self.query_now)
 
     def _show_head(self, count: int) -> None:
         query, table = self.query_now, self.query_one(RunTable)

@@ -55,4 +55,4 @@ class EventDetail(ModalScreen[None]):
         from arkor_tui.tui.app import ArkorApp
 
         if isinstance(self.app, ArkorApp):
-            self.app.copy(self._text)
+            self.app.copy(self._text, "the event")

@@ -35,7 +35,8 @@ class OutputScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One text."""
-        with VerticalScroll():
+        with VerticalScroll() as box:
+            box.border_title = "Printed by the trainer's callbacks"
             yield Static(
                 Content(self._text or "Your callbacks have printed nothing yet."), markup=False
             )
