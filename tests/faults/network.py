@@ -7,6 +7,7 @@ is the same. The client's HTTP library sees a socket in either case.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import socket
 import ssl
@@ -56,6 +57,8 @@ class Trace:
     lossy: bool = False
     did: list[str] = field(default_factory=list)
     """Which faults came to pass."""
+    smudged: list[bytes] = field(default_factory=list)
+    """Chunks that reached the client with another byte, as they were before."""
 
 
 class Line:
@@ -75,6 +78,8 @@ class Line:
         self._single = 0  # bytes yet to be sent one by one
         self._garble = 0
         self._readable = False
+        self._smudges = dict(trace.passage.smudges)
+        self._chunks = 0
         self.chunks: list[bytes] = []
         """Whole chunks that went through, as they were, and may come again."""
 
@@ -102,6 +107,8 @@ class Line:
     async def _carry_part(self, part: bytes) -> None:
         kind = self._part
         sent = part
+        if kind == "chunk":
+            sent = self._smudged(part)
         if self._garble and (kind == "size" or (kind == "head" and b" 200 " in part)):
             at = self._garble % len(part)
             self._readable = False
@@ -127,6 +134,17 @@ class Line:
             last = part == b"\r\n" or re.search(b"event: ?end", part)
             if self._readable and not (last or part.startswith(b"\xef\xbb\xbf")):
                 self.chunks.append(self._size + part)
+
+    def _smudged(self, chunk: bytes) -> bytes:
+        number, self._chunks = self._chunks, self._chunks + 1
+        smudge = self._smudges.get(number)
+        first = chunk.find(b"\ndata: ") + 7 if smudge is not None and smudge.json_only else 0
+        if smudge is None or first == 6 or len(chunk) < 5:
+            return chunk
+        self._trace.smudged.append(chunk)
+        rng = random.Random(smudge.draw)
+        at = rng.randrange(first, len(chunk) - (4 if smudge.json_only else 2))
+        return chunk[:at] + bytes([chunk[at] ^ rng.randint(1, 255)]) + chunk[at + 1 :]
 
     async def _pass(self, data: bytes) -> None:
         """Through the faults, which lie at offsets of what was sent."""

@@ -29,11 +29,21 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Smudge:
+    """Which byte of a chunk becomes another one: of its JSON, or any. ``draw`` says which."""
+
+    draw: int
+    json_only: bool
+
+
+@dataclass(frozen=True)
 class Passage:
     """The way of one connection. Without faults it is a clean one.
 
     ``refused``: nobody listens. ``forgets``: the request loses its ``Last-Event-ID``. ``stale``: it
-    gets that of an earlier request. ``again``: so many frames of before come first.
+    gets that of an earlier request. ``again``: so many frames of before come first. ``smudges``: in
+    the n-th chunk, a byte of the frame's JSON, or any byte of it, is another one; nothing in HTTP
+    says so.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -41,6 +51,7 @@ class Passage:
     forgets: bool = False
     stale: bool = False
     again: int = 0
+    smudges: tuple[tuple[int, Smudge], ...] = ()
 
     @property
     def garbles(self) -> bool:
