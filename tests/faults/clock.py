@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_STUCK = 20.0  # real seconds
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -45,10 +46,14 @@ class _Patient(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         self._grace = grace
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None or self._loop.at_work:
-            return super().select(None if timeout != 0 else 0)
-        if timeout <= 0:
+        if timeout is not None and timeout <= 0:
             return super().select(0)
+        if self._loop.at_work:
+            return super().select(None)
+        if timeout is None:
+            ready = super().select(_STUCK)
+            assert ready, "everybody waits, and nothing is left that could happen"
+            return ready
         ready = super().select(self._grace)
         if not ready:
             self._loop.now += timeout

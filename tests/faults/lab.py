@@ -35,6 +35,7 @@ from .network import Proxy, Trace, memory_proxy, tcp_proxy
 from .schedule import CLEAN, Manner, Passage, Schedule
 
 POLICY = ReconnectPolicy()
+TOO_LONG = 7_200.0  # seconds of virtual time; the longest schedules take half of it
 NOWHERE = "http://127.0.0.1:9"
 Told = tuple[str, str | None]
 """The kind of a callback's context, and the time of its event, which names it."""
@@ -50,10 +51,14 @@ class Diary(Callback):
         self.full = asyncio.Event()
         self._enough = enough
 
+    def count(self, heard: int) -> None:
+        """Be full once it was told, or has heard of, enough events."""
+        if self._enough is not None and heard >= self._enough:
+            self.full.set()
+
     def _tell(self, ctx: Context) -> None:
         self.told.append(_told(ctx))
-        if self._enough is not None and len(self.told) >= self._enough:
-            self.full.set()
+        self.count(len(self.told))
 
     def on_started(self, ctx: StartedContext) -> None:
         self._tell(ctx)
@@ -90,6 +95,7 @@ class Life:
     traces: list[Trace]
     draws: random.Random
     """As the policy's random source was when this life began."""
+    recipes: bool = True
     health: StreamHealth = field(default_factory=StreamHealth)
     killed: bool = False
     problems: list[str] = field(default_factory=list)
@@ -128,7 +134,7 @@ async def live_through(
             now = random.Random()
             now.setstate(draws.getstate())
             async with ways.open(lambda number: plan(number)[1]) as (proxy, connection):
-                life = Life(diary, proxy.traces, now)
+                life = Life(diary, proxy.traces, now, schedule.recipes)
                 record = await _live(life, archive, connection, schedule_id(schedule), record)
             lives.append(life)
             offset += len(proxy.traces)
@@ -175,8 +181,12 @@ async def _live(
     policy: ReconnectPolicy = POLICY,
 ) -> RunRecord:
     """One process of ours, until the run ends or it is killed; the run as archived then."""
-    trainer = Trainer.attach(job_id, callbacks=[life.diary], connection=connection, policy=policy)
+    callbacks = [life.diary] if life.recipes else []
+    trainer = Trainer.attach(job_id, callbacks=callbacks, connection=connection, policy=policy)
     monitor = RunMonitor(archive, trainer, record=record)
+    if not life.recipes:
+        before = record.events if record is not None else 0
+        monitor.subscribe(lambda _: life.diary.count(_archived(monitor) - before))
     if record is not None:
         await monitor.load()
     life.killed = await _until_end_or_kill(monitor, life.diary)
@@ -189,11 +199,18 @@ async def _live(
     return final
 
 
+def _archived(monitor: RunMonitor) -> int:
+    return monitor.record.events if monitor.record is not None else 0
+
+
 async def _until_end_or_kill(monitor: RunMonitor, diary: Diary) -> bool:
     """Whether it was killed."""
     follow = asyncio.create_task(monitor.follow())
     kill = asyncio.create_task(diary.full.wait())
-    await asyncio.wait([follow, kill], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(
+        [follow, kill], timeout=TOO_LONG, return_when=asyncio.FIRST_COMPLETED
+    )
+    assert done, "it never ends"
     ended = follow.done()
     for task in (follow, kill):
         task.cancel()

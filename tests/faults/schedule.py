@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-IDS = ("counter", "gaps", "iso", "opaque", "none")
+IDS = ("counter", "gaps", "iso", "opaque", "none", "mixed")
 ENDINGS = ("completed", "failed", "silent")
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
 REFUSALS = (302, 400, 404, 408, 429, 500, 502, 503)
@@ -81,7 +80,11 @@ class Manner:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that happens to one run. ``restarts`` are events after which our process is replaced."""
+    """All that happens to one run.
+
+    ``restarts`` are events after which our process is replaced. ``recipes``: whether it has
+    callbacks; the app has none.
+    """
 
     seed: int
     events: int
@@ -89,6 +92,7 @@ class Schedule:
     ending: str
     connections: tuple[tuple[Manner, Passage], ...]
     restarts: tuple[int, ...] = ()
+    recipes: bool = True
 
 
 CLEAN = (Manner(), Passage())
@@ -99,15 +103,29 @@ def draw(seed: int) -> Schedule:
     rng = random.Random(seed)
     ids = rng.choice(IDS)
     events = rng.randint(100, 300)
-    again = ids != "none"  # twice the same without an id, in one connection, is two events
+    again = may_double(ids)
+    connections = [_connection(rng, events, again) for _ in range(rng.randint(3, 12))]
+    if rng.random() < 0.1:
+        outage = [(Manner(), Passage(refused=True))] * rng.randint(5, 12)
+        connections[1:1] = outage
     return Schedule(
         seed=seed,
         events=events,
         ids=ids,
         ending=rng.choice(ENDINGS),
-        connections=tuple(_connection(rng, events, again) for _ in range(rng.randint(3, 12))),
+        connections=tuple(connections),
         restarts=tuple(sorted(rng.sample(range(1, events), rng.choice((0, 0, 0, 1, 2))))),
+        recipes=rng.random() < 0.85,
     )
+
+
+def may_double(ids: str) -> bool:
+    """Whether events may come again where nobody can know them again.
+
+    Without an id, twice the same in one connection is two events, and after an id that was not
+    asked for it is another one: the archive still has it once, a callback hears of it twice.
+    """
+    return ids not in ("none", "mixed")
 
 
 def _connection(rng: random.Random, events: int, again: bool) -> tuple[Manner, Passage]:
@@ -149,11 +167,6 @@ def _passage(rng: random.Random, events: int, again: bool) -> Passage:
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         refused=rng.random() < 0.05,
         forgets=rng.random() < 0.1,
-        stale=rng.random() < 0.1,
+        stale=rng.random() < 0.1 and again,
         again=rng.choice((0, 0, 0, rng.randint(1, 30))) if again else 0,
     )
-
-
-def seeds(first: int, count: int) -> Sequence[int]:
-    """The seeds of a laboratory's run."""
-    return range(first, first + count)
