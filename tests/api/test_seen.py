@@ -100,6 +100,11 @@ def test_several_alike_without_an_id_are_several_events_and_again_repeats() -> N
     assert passed(seen, [(None, "a"), ("1", "x"), (None, "a")], "1") == [False, False, False]
 
 
+def test_what_comes_again_after_its_id_in_one_connection_is_a_repeat() -> None:
+    twice = [("1", "x"), (None, "a"), ("1", "x"), (None, "a")]
+    assert passed(SeenEvents(), twice, None) == [True, True, False, False]
+
+
 def test_text_that_no_encoding_has_is_known_again() -> None:
     seen = SeenEvents()
     assert passed(seen, [(None, "\ud800")], None) == [True]

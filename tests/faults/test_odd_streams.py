@@ -364,9 +364,9 @@ ODD = [
                 TAIL,
             )
         ],
-        "1 2 4 6 9",
-        "llskc",
-        malformed=2,
+        "1 4 6 9",
+        "lskc",
+        malformed=3,
     ),
     Odd(
         "bodies with a length, one of them a lie, and compressed ones",
