@@ -47,8 +47,6 @@ def _as_timestamp(value: object) -> object:
             return datetime.fromtimestamp(value / 1000, UTC).isoformat()
         except (OverflowError, OSError, ValueError):
             return None
-    if isinstance(value, datetime):
-        return value.isoformat()
     return value
 
 

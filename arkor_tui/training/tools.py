@@ -258,8 +258,6 @@ async def converse(
         raise UsageError("max_rounds must be at least 1.")
     known = _by_name(tools)
     sampling: Sampling = options or {}
-    if "tools" in sampling:
-        raise UsageError("The tools are given as functions, and not as an option too.")
     sent: InferOptions = {"tools": [each.to_wire() for each in known.values()]}
     settings: InferOptions = {**sampling, **sent}
     choice = _choice(tool_choice, known)
@@ -270,7 +268,9 @@ async def converse(
         else [dict(message) for message in messages]
     )
     calls: list[ToolCall] = []
-    for number in range(1, max_rounds + 2):
+    number = 0
+    while True:
+        number += 1
         settings["tool_choice"] = (
             "none" if number > max_rounds else choice if number == 1 else later
         )

@@ -277,6 +277,14 @@ async def test_code_outside_the_block_is_never_interrupted() -> None:
         pytest.fail("the block was entered")
 
 
+async def test_an_abort_at_the_end_of_a_block_is_too_late_for_it() -> None:
+    controller = AbortController()
+    with interruptible(controller.signal):
+        controller.abort(StopError())  # heard in the loop's next turn, when the block is over
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 async def test_an_abort_after_its_loop_has_closed_harms_nobody() -> None:
     controller = AbortController()
 

@@ -42,9 +42,13 @@ STATE = ProjectState("my-org", "my-project", "p-1")
 @pytest.fixture
 def token_file(home: Path) -> Path:
     path = home / "token"
-    path.touch(0o600)
-    path.write_text(LOCAL_TOKEN + "\n")
+    write_token(path, LOCAL_TOKEN)
     return path
+
+
+def write_token(path: Path, token: str) -> None:
+    path.touch(0o600)
+    path.write_text(token + "\n")
 
 
 def signed_in(url: str | None = None, project: Path | None = None) -> None:
@@ -248,6 +252,26 @@ async def test_the_local_backend_is_used_as_it_runs(
     assert (connection.bearer, connection.base_url) == (LOCAL_TOKEN, embedded.url)
     assert not (project / ".arkor" / "state.json").read_text().count("local")
     assert CLOUD_TOKEN not in told(embedded)
+
+
+async def test_a_backend_that_came_back_elsewhere_is_found_again(
+    embedded: Server, server: Server, token_file: Path
+) -> None:
+    announce(embedded.url, token_file)
+    connection = await connect("local")
+    before = connection.find_again()
+    assert connection.find_again() is before
+    write_token(token_file, "another-secret")
+    announce(server.url, token_file)
+    after = connection.find_again()
+    assert after is not before
+    assert (connection.base_url, connection.bearer) == (server.url, "another-secret")
+    await connection.aclose()
+    await connection.aclose()  # it is closed already
+    named = embedded_connection(announce(embedded.url, token_file), Path.cwd())
+    named.kind = "url"  # a server that was named is looked for nowhere else
+    announce(server.url, token_file)
+    assert named.find_again().base_url == embedded.url
 
 
 async def test_a_backend_that_is_not_on_this_machine_is_never_asked(token_file: Path) -> None:

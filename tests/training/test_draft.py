@@ -126,6 +126,23 @@ def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> 
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"dataset": "https://x.example/a?b=c"},
+        {"dataset": "org/name"},
+        {"dataset": "org/name", "split": "test", "subset": "en"},
+        {"model": "./a model"},
+        {"max_length": "512", "lora_alpha": "0.5"},
+    ],
+)
+def test_every_kind_of_source_survives_a_file(texts: dict[str, str], project: Path) -> None:
+    draft = good(**texts)
+    (project / "trainer.py").write_text(to_source(draft))
+    assert load_trainer(project / "trainer.py").settings == drafts.to_trainer(draft).settings
+
+
+@pytest.mark.parametrize("name", sorted(drafts.PRESETS))
 def test_presets_are_right_as_they_are(name: str) -> None:
     assert drafts.check({**GOOD, **PRESETS[name]})[1] == {}
 
@@ -151,6 +168,8 @@ def test_what_watches_over_a_run_stands_in_its_file(project: Path) -> None:
     assert drafts.check({**with_recipes(), **recalled})[0] == draft
     assert recall("trainer = 1") == {}
     assert recall("# set up in arkor-tui: [1") == {}
+    kept = '# set up in arkor-tui: [1]\n# set up in arkor-tui: {"notify": "bell", "else": 1}'
+    assert recall(kept) == {"notify": "bell"}
 
 
 def test_a_form_without_recipes_makes_none() -> None:

@@ -150,7 +150,15 @@ def test_functions_that_are_no_tools() -> None:
     def odd(x: threading.Lock) -> str:  # type: ignore[valid-type]
         return ""
 
-    for function, said in ((star, r"\*args"), (bare, "x of the tool bare has no"), (odd, "odd")):
+    def unknown(x: NoSuchType) -> str:  # type: ignore[name-defined] # noqa: F821
+        return ""
+
+    for function, said in (
+        (star, r"\*args"),
+        (bare, "x of the tool bare has no"),
+        (odd, "odd"),
+        (unknown, "hints of the tool unknown cannot be read: name 'NoSuchType'"),
+    ):
         with pytest.raises(UsageError, match=said):
             tool(function)
     with pytest.raises(UsageError, match="no name"):
@@ -172,6 +180,34 @@ async def test_results_become_text() -> None:
     )
     with pytest.raises(ValueError, match="cannot be told as JSON"):
         await thing.run("{}")
+
+
+async def test_a_plain_function_may_give_something_to_wait_for() -> None:
+    @tool
+    def later(order_id: str) -> Any:
+        """Look it up.
+
+        Args:
+            order_id: The number
+
+                on the slip.
+        """
+
+        async def look() -> str:
+            return f"{order_id} was shipped"
+
+        return look()
+
+    assert await later.run('{"order_id": "4711"}') == "4711 was shipped"
+    (known,) = later.to_wire()["function"]["parameters"]["properties"].values()
+    assert known["description"] == "The number on the slip."
+
+
+async def test_a_choice_may_be_given_as_the_wire_has_it(server: Server, infer: Infer) -> None:
+    script(server, saying("no need"))
+    choice = {"type": "function", "function": {"name": "get_order"}}
+    await infer.with_tools("x", [get_order], tool_choice=choice)
+    assert sent(server)[0]["toolChoice"] == choice
 
 
 async def test_a_plain_function_runs_beside_the_event_loop() -> None:

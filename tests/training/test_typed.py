@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from arkor_tui.errors import UsageError
 from arkor_tui.training.infer import Infer
-from arkor_tui.training.strict import strict_schema
+from arkor_tui.training.strict import strict_schema, without_made_nulls
 from arkor_tui.training.typed import (
     ChoiceForm,
     GrammarForm,
@@ -149,6 +149,31 @@ def test_free_keys_cannot_be_said_strictly(free: Any) -> None:
 
     with pytest.raises(UsageError, match=r"the reply\.counts has keys"):
         ModelForm(Free)
+
+
+def test_parts_that_take_anything_may_be_left_out_as_they_are() -> None:
+    schema = {
+        "type": "object",
+        "required": ["kept"],
+        "properties": {
+            "kept": {"type": "array", "items": True},
+            "any": True,
+            "loop": {"$ref": "#/$defs/None"},
+            "none": {"const": None},
+            "one": {"enum": ["a", None]},
+            "two": {"const": 2},
+        },
+        "$defs": {"None": {"type": "null"}},
+    }
+    made = strict_schema(schema)
+    assert made["required"] == list(schema["properties"])
+    parts = made["properties"]
+    assert parts["kept"] == {"type": "array", "items": True}
+    assert parts["any"] is True
+    assert parts["loop"] == {"$ref": "#/$defs/None"}
+    assert parts["two"] == {"anyOf": [{"const": 2}, {"type": "null"}]}
+    told = {"kept": [None, {"x": None}], "any": None, "loop": None, "none": None, "two": None}
+    assert without_made_nulls(told, made) == {k: v for k, v in told.items() if k != "two"}
 
 
 def test_a_type_without_schema_is_a_usage_error() -> None:
@@ -291,6 +316,14 @@ def test_a_grammar() -> None:
     assert form.read("a1", "length").problem is None
     assert form.read("a", "length").problem == "cut by max_tokens before it was whole"
     assert GrammarForm("start: ???(").read("a").verdict.passed is None
+
+
+def test_a_grammar_that_cannot_be_read_judges_nothing() -> None:
+    form = GrammarForm("{not a grammar")
+    assert form.options() == {"structured_outputs": {"grammar": "{not a grammar"}}
+    read = form.read("yes")
+    assert (read.value, read.problem) == ("yes", None)
+    assert "cannot read the grammar" in (read.unchecked or "")
 
 
 def test_a_grammar_is_not_judged_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
