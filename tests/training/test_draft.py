@@ -125,7 +125,6 @@ def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> 
         assert loaded.request(Path(folder)).to_wire() == wanted
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize(
     "texts",
     [
@@ -142,7 +141,7 @@ def test_every_kind_of_source_survives_a_file(texts: dict[str, str], project: Pa
     assert load_trainer(project / "trainer.py").settings == drafts.to_trainer(draft).settings
 
 
-@pytest.mark.parametrize("name", sorted(drafts.PRESETS))
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_are_right_as_they_are(name: str) -> None:
     assert drafts.check({**GOOD, **PRESETS[name]})[1] == {}
 
