@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx
 import pytest
 
-from arkor_tui.api.errors import ApiError, StreamExhaustedError
+from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from arkor_tui.api.events import TrainingEvent, TrainingLog, UnknownEvent
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamEvent
@@ -174,6 +176,16 @@ async def test_what_an_event_is_called_does_not_matter_its_type_does(server: Ser
     assert (await follow(server)).steps == [1]
 
 
+async def test_what_stands_in_one_piece_with_a_frame_that_is_skipped_is_not_lost(
+    server: Server,
+) -> None:
+    first = PING + frame("garbage") + b"id: 1\n\n" + log(1, "2") + log(1, "2") + log(2, "3")
+    server.script(stream(first, END))
+    followed = await follow(server)
+    assert followed.steps == [1, 2]
+    assert followed.counters == (1, 2, 1, 1)
+
+
 async def test_stray_blank_lines_after_an_id_and_frames_without_data_are_nothing(
     server: Server,
 ) -> None:
@@ -282,7 +294,7 @@ async def test_a_clean_end_after_progress_waits_exactly_the_base_delay(server: S
     assert followed.delays == [1.0]
     assert followed.steps == [1, 2]
     waiting = next(state for state in followed.states if state.phase == "reconnecting")
-    assert (waiting.attempt, waiting.delay) == (0, 1.0)
+    assert waiting == StreamState("reconnecting", 0, 1.0, "the server closed the stream")
 
 
 async def test_a_clean_end_that_only_brought_repeats_or_unknown_events_is_progress(
@@ -339,7 +351,7 @@ async def test_streams_without_a_data_frame_use_up_the_budget(
     followed = await follow(server, replace(POLICY, max_attempts=2))
     assert len(server.openings) == 3
     assert followed.delays == [1.0, 2.0]
-    assert "closed without emitting any frame" in str(followed.error)
+    assert "because: closed without emitting any frame." in str(followed.error)
     assert followed.error is not None
     assert followed.error.__cause__ is not None
 
@@ -350,7 +362,7 @@ async def test_a_body_that_breaks_off_is_a_failure_even_after_progress(server: S
     assert followed.steps == [1, 2]
     assert followed.delays == [1.0, 1.0]
     assert last_ids(server) == [None, "2", "x"]
-    assert "broke" in followed.states[2].reason
+    assert followed.states[2].reason.startswith("the connection broke: peer closed connection")
 
 
 async def test_without_a_limit_it_never_gives_up(server: Server) -> None:
@@ -360,6 +372,8 @@ async def test_without_a_limit_it_never_gives_up(server: Server) -> None:
     assert followed.delays == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
     attempts = [state.attempt for state in followed.states if state.phase == "reconnecting"]
     assert attempts == list(range(1, 13))
+    waits = [state.delay for state in followed.states if state.phase == "reconnecting"]
+    assert waits == followed.delays
 
 
 @pytest.mark.parametrize("status", [401, 403, 410, 426])
@@ -393,6 +407,29 @@ async def test_a_server_that_cannot_be_reached_is_a_failure(server: Server) -> N
     followed = await follow(server, replace(POLICY, max_attempts=1))
     assert isinstance(followed.error, StreamExhaustedError)
     assert followed.delays == [1.0]
+    assert followed.states[1].reason.startswith("Cannot reach http://127.0.0.1:1: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (httpx.ReadError(""), "the connection broke: ReadError"),
+        (TimeoutError(), "no sign of life"),
+        (ConnectionFailedError("x" * 1_000), "x" * 300 + " … [700 more characters]"),
+    ],
+)
+async def test_every_failure_has_a_reason_of_one_short_line(error: Exception, reason: str) -> None:
+    @asynccontextmanager
+    async def refuse(_last: str | None) -> AsyncIterator[httpx.Response]:
+        raise error
+        yield
+
+    states: list[StreamState] = []
+    policy = replace(POLICY, base_delay=0.0, max_attempts=1, idle_timeout=None)
+    source = EventStream(refuse, policy=policy, on_state=states.append)
+    with pytest.raises(StreamExhaustedError):
+        await anext(source.events())
+    assert [state.reason for state in states] == ["", reason, ""]
 
 
 async def test_reasons_are_made_harmless(server: Server) -> None:

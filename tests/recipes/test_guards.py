@@ -272,26 +272,40 @@ def test_a_reply_does_not_fill_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "told"),
     [
-        {"ceiling": 0.0},
-        {"ceiling": math.nan},
-        {"ceiling": 5.0, "window": 0},
-        {"window": 10},
-        {"ceiling": 5.0, "window": 2.5},
-        {"patience": -1},
-        {"patience": 2.5},
-        {"patience": 3, "min_delta": -0.1},
-        {"metric": "accuracy", "ceiling": 1.0},
+        ({"ceiling": 0.0}, "ceiling is 0.0, but must be above 0."),
+        ({"ceiling": math.nan}, "ceiling is nan, but must be above 0."),
+        ({"ceiling": math.inf, "window": 3}, "ceiling is inf, but must be above 0."),
+        ({"ceiling": 5.0, "window": 0}, "window is 0, but must be a whole number above 0."),
+        ({"window": 10}, "A window smooths a ceiling, but there is none."),
+        ({"ceiling": 5.0, "window": 2.5}, "window is 2.5, but must be a whole number above 0."),
+        ({"patience": -1}, "patience is -1, but must be a whole number above 0."),
+        ({"patience": 2.5}, "patience is 2.5, but must be a whole number above 0."),
+        ({"patience": 3, "min_delta": -0.1}, "min_delta is -0.1, but must be 0 or above."),
+        ({"patience": 3, "min_delta": math.inf}, "min_delta is inf, but must be 0 or above."),
+        (
+            {"metric": "accuracy", "ceiling": 1.0},
+            "The metric is 'accuracy', but must be one of: loss, eval_loss.",
+        ),
     ],
 )
-def test_settings_without_a_meaning_are_refused(settings: dict[str, object]) -> None:
+def test_settings_without_a_meaning_are_refused(settings: dict[str, object], told: str) -> None:
     usual: dict[str, object] = {
         "ceiling": None, "window": None, "patience": None, "min_delta": 0.0, "non_finite": True,
         "metric": "loss",
     }  # fmt: skip
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         guards_of(**{**usual, **settings})  # type: ignore[arg-type]
+    assert str(refused.value) == told
+    assert [guard.name for guard in guards_of(**usual)] == ["non-finite"]  # type: ignore[arg-type]
+
+
+def test_a_sample_rule_and_a_limit_of_missing_losses_need_a_count() -> None:
+    with pytest.raises(UsageError, match=r"^times is 0, but must be a whole number above 0\.$"):
+        SampleRule.failed(times=0)
+    with pytest.raises(UsageError, match=r"^missing is 0, but must be a whole number above 0\.$"):
+        NonFinite(0)
 
 
 ORDINARY = st.one_of(st.floats(0, 4), st.sampled_from([0.1, 3.1, 3.3]))
@@ -332,6 +346,17 @@ def test_putting_events_aside_changes_nothing(
         assert together.take(step, loss, eval_loss, odd) == (found[0] if found else None)
         if step % 37 == 0:
             assert together.gauges() == [guard.gauge() for guard in alone]
+
+
+def test_patience_finds_the_best_of_what_was_put_aside() -> None:
+    for delta, best, since in ((0.0, "0.75", 1), (0.1, "0.8", 2)):
+        patience = Patience(9, delta)
+        patience.see(Observation(1, 1.0))
+        patience.skim([2, 3, 4], [0.8, 0.75, 0.9])
+        assert patience.gauge().text == f"{since} of 9 without a better loss than {best}"
+        fresh = Patience(9, delta)
+        fresh.skim([2, 3], [0.8, 0.9])
+        assert fresh.gauge().text == "1 of 9 without a better loss than 0.8"
 
 
 def test_a_mean_knows_of_what_was_put_aside() -> None:

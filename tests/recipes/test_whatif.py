@@ -106,6 +106,12 @@ def test_a_stop_is_too_early_only_if_it_became_better_than_before() -> None:
     assert (found.best_before, found.best_after, found.too_early) == (None, 1.0, False)
 
 
+def test_the_best_value_is_that_of_the_metric() -> None:
+    seen = [Observation(1, 1.0, 6.0), Observation(2, 0.5, None), Observation(3, 0.1, 4.0)]
+    found = what_if(seen, GuardSettings(ceiling=5.0, metric="eval_loss"))
+    assert (found.step, found.best_before, found.best_after) == (1, 6.0, 4.0)
+
+
 def test_a_run_that_starts_at_no_step() -> None:
     found = what_if([Observation(0, 9.0)], GuardSettings(ceiling=5.0))
     assert (found.step, found.last_step, found.saved_steps, found.saved_share) == (0, 0, 0, 0.0)
