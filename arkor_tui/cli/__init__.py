@@ -15,6 +15,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+_DAMAGED = (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB; sqlite3 itself is imported where it is used
+
 COMMANDS: dict[str, str] = {
     "init": "write a starter project into a folder",
     "start": "start the trainer of a file and follow it",
@@ -73,12 +75,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             _trace(error)
             return EXIT_FAILED
-        _say(
-            f"Unexpected {type(error).__name__}: {error}",
-            "This is a fault of arkor-tui. Run the command again with --debug for a report.",
-            args,
-        )
+        _say(*_unexpected(error), args)
         return EXIT_FAILED
+
+
+def _unexpected(error: Exception) -> tuple[str, str]:
+    """What to say of a failure that nobody foresaw, and what to do."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(code, int) and code & 0xFF in _DAMAGED:
+        from arkor_tui.history.schema import archive_path
+
+        path = archive_path()
+        return (
+            f"The archive {path} is damaged within: {error}.",
+            f"Move it away once nothing of arkor-tui runs (`mv {path} {path}.damaged`): a new one "
+            "is begun, and the backend's runs come back into it. Tags, notes, samples and "
+            "transcripts are in the old file only.",
+        )
+    return (
+        f"Unexpected {type(error).__name__}: {error}",
+        "This is a fault of arkor-tui. Run the command again with --debug for a report.",
+    )
 
 
 def _only_options(arguments: Sequence[str]) -> bool:

@@ -118,6 +118,22 @@ def test_a_live_run_whose_callbacks_nobody_runs_is_told(capsys: Capture) -> None
         watch.release()
 
 
+def test_an_archive_that_is_damaged_within_says_what_to_do(capsys: Capture) -> None:
+    with Archive.open() as archive:
+        path = archive.path
+        table = "SELECT rootpage FROM sqlite_master WHERE name = 'events'"
+        page = archive.db.execute(table).fetchone()[0]
+        size = archive.db.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert main(["runs"]) == 0  # the list of runs is whole
+    assert main(["runs", "export", "triage-run"]) == 1
+    told = capsys.readouterr().err
+    assert "is damaged within" in told
+    assert f"mv {path} {path}.damaged" in told
+
+
 def test_an_unknown_run_and_an_ambiguous_one_say_what_to_do(capsys: Capture) -> None:
     assert main(["runs", "show", "nothing"]) == 2
     assert "arkor-tui runs" in capsys.readouterr().err
