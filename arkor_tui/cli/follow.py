@@ -22,7 +22,7 @@ from arkor_tui.training.trainer import Trainer
 from . import EXIT_FAILED, EXIT_INTERRUPTED
 from .interaction import is_interactive
 from .output import CallbackOutput
-from .present import Presenter, presenter_for
+from .present import Presenter, finding_line, presenter_for
 
 _QUESTION = "Leave it running [Enter], [c]ancel it on the backend, or [s]tay? "
 
@@ -101,7 +101,7 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
     await trainer.start()
     assert trainer.job is not None
     presenter.created(trainer.job, attached=attached)
-    told, spoken = 0, printed.lines
+    told, found, spoken = 0, 0, printed.lines
     async with (
         headless(trainer, note=presenter.note),
         aclosing(trainer.events()) as events,
@@ -109,9 +109,11 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
         async for item in events:
             presenter.event(item, spoke=printed.lines > spoken)
             spoken = printed.lines
+            found = _tell_findings(trainer, presenter, found)
             for error in trainer.callback_errors[told:]:
                 presenter.note(f"error: {error.message}")
             told = len(trainer.callback_errors)
+    _tell_findings(trainer, presenter, found)
     result = trainer.result
     assert result is not None
     presenter.finished(result.job, len(result.artifacts), result.reason)
@@ -122,6 +124,14 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
         presenter.note(f"{count} callback{'' if count == 1 else 's'} raised; see above.")
         return EXIT_FAILED
     return 0 if result.status == "completed" else EXIT_FAILED
+
+
+def _tell_findings(trainer: Trainer, presenter: Presenter, told: int) -> int:
+    """What guards did and how golden prompts were answered since; returns how many are told."""
+    for finding in trainer.hooks.findings[told:]:
+        if line := finding_line(finding):
+            presenter.note(line)
+    return len(trainer.hooks.findings)
 
 
 async def _decide(

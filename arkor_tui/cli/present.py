@@ -24,6 +24,8 @@ from .output import dump_line, event_record
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from arkor_tui.training.findings import Finding
+
 _LONGEST_NOTE = 4_000
 """Characters of an error or notice that are shown."""
 
@@ -331,6 +333,32 @@ def ending(job: Job, *, reason: bool) -> str:
     told = reason and job.error and job.status == "failed"
     why = f": {indented(job.error, limit=_LONGEST_NOTE)}" if told else ""
     return f"{one_line(job.name)} {job.status}{why} ({one_line(job.id)})"
+
+
+_PHASES = {
+    "armed": "the guard stops the run at the next checkpoint",
+    "stopping": "the guard stops the run",
+    "failed": "the guard could not stop the run",
+}
+
+
+def finding_line(finding: Finding) -> str:
+    """What a recipe found, in a line; empty for what has its own place, such as notices."""
+    data = finding.data
+    if finding.kind == "guard":
+        why = [str(data[key]) for key in ("reason", "message") if data.get(key)]
+        does = _PHASES.get(str(data.get("phase")), "")
+        return one_line(f"{does}: {'; '.join(why)}", limit=400) if does else ""
+    if finding.kind != "sample":
+        return ""
+    target = data.get("target")
+    where = f"step {finding.step}" if target == "checkpoint" else str(target)
+    passed = data.get("passed")
+    mark = "pass" if passed is True else "FAIL" if passed is False else " -- "
+    wrong = data.get("verdict") if passed is False else ""
+    text = f"{mark}  {where:>9}  {one_line(data.get('name') or data.get('text'), limit=50)}"
+    text += f"  {one_line(data.get('reply'), limit=60)}"
+    return text + (f"  ({one_line(wrong, limit=120)})" if wrong else "")
 
 
 def planned_steps(job: Job) -> int | None:

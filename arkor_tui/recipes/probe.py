@@ -191,6 +191,7 @@ def finding_of(
         {
             "prompt": number,
             "text": prompt.text,
+            "name": prompt.name,
             "system": prompt.system,
             "target": target,
             "reply": answer.reply,

@@ -12,7 +12,15 @@ from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.cli.output import CallbackOutput, dump_line, event_record
-from arkor_tui.cli.present import BarPresenter, JsonPresenter, LinePresenter, Presenter, clock
+from arkor_tui.cli.present import (
+    BarPresenter,
+    JsonPresenter,
+    LinePresenter,
+    Presenter,
+    clock,
+    finding_line,
+)
+from arkor_tui.training.findings import Finding
 
 EVIL = "\x1b]52;c;aGk=\x07\x9b31mred\u202e[bold]x[/bold]"
 
@@ -167,3 +175,23 @@ def test_every_view_tells_of_a_lost_connection(
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_what_recipes_find_is_told_in_a_line() -> None:
+    armed = {"guard": "patience", "phase": "armed", "reason": f"no better\n{EVIL}", "message": ""}
+    line = finding_line(Finding("guard", "EarlyStopping", 40, armed))
+    assert line.startswith("the guard stops the run at the next checkpoint: no better")
+    assert "\n" not in line
+    assert "\x1b" not in line
+    refused = {**armed, "phase": "failed", "reason": "why", "message": "the backend said no"}
+    line = finding_line(Finding("guard", "EarlyStopping", 40, refused))
+    assert line == "the guard could not stop the run: why; the backend said no"
+
+    data = {"target": "checkpoint", "text": "I can't log in.", "name": "login", "reply": "{}"}
+    failed = Finding("sample", "probe", 25, {**data, "passed": False, "verdict": "lacks 'auth'"})
+    assert finding_line(failed) == "FAIL    step 25  login  {}  (lacks 'auth')"
+    base = Finding(
+        "sample", "probe", None, {**data, "target": "base", "name": None, "passed": None}
+    )
+    assert finding_line(base) == " --        base  I can't log in.  {}"
+    assert finding_line(Finding("notice", "SlackNotifier", 25, {"ok": True})) == ""

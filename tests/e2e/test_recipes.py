@@ -71,6 +71,8 @@ def test_a_guard_stops_a_real_run_after_a_checkpoint_and_looking_back_works(
     result = records(done)[-1]
     assert result["status"] == "cancelled"
     assert re.fullmatch(r"the loss \S+ is above 1e-06", str(result["reason"]))
+    assert "the guard stops the run at the next checkpoint: the loss" in done.stderr
+    assert "step 10  I cannot log in" in done.stderr
     job = str(result["jobId"])
 
     with Archive.open() as archive:
