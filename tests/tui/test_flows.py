@@ -325,6 +325,24 @@ async def test_q_leaves_at_once_when_nothing_runs(path: Path) -> None:
         assert app._exit
 
 
+async def test_a_tiny_terminal_gets_a_message_and_keeps_the_view(path: Path) -> None:
+    fill(path)
+
+    def words() -> str:
+        return " ".join(screen_text(app).split())
+
+    async with app_on(path, size=(80, 24)) as (app, pilot):
+        for size in ((49, 24), (80, 11), (20, 4)):
+            await pilot.resize_terminal(*size)
+            await settled(app, pilot)
+            assert "terminal is too small" in words()
+            assert "triage-run" not in words()
+        await pilot.resize_terminal(80, 24)
+        await settled(app, pilot)
+        assert "too small" not in words()
+        assert "triage-run" in words()
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50), (60, 15)])
 async def test_every_screen_fits_every_size(path: Path, size: tuple[int, int]) -> None:
     fill(path)

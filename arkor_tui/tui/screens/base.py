@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
 
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 
 Result = TypeVar("Result")
+MIN_COLUMNS, MIN_ROWS = 50, 12
+"""Below this a view has no use; a notice takes its place."""
 
 
 class PageScreen(ModalScreen[Result]):
@@ -37,11 +41,12 @@ class BaseScreen(Screen[None]):
     PANES: ClassVar[tuple[tuple[str, str], ...]] = ()
     """What ``?`` calls the panes that have keys of their own, and their selectors."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 as Textual declares it
-        (0, "-narrow"),
+        (0, "-cramped"),
+        (MIN_COLUMNS, "-narrow"),
         (100, "-wide"),
         (160, "-huge"),
     ]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (MIN_ROWS, "-low"), (30, "-tall")]  # noqa: RUF012
 
     @property
     def arkor(self) -> ArkorApp:
@@ -62,6 +67,14 @@ class BaseScreen(Screen[None]):
         with Vertical(id="foot"):
             yield StatusLine(id="status")
             yield KeyBar()
+        yield Static(
+            Content(
+                f"This terminal is too small: a view needs {MIN_COLUMNS} by {MIN_ROWS} "
+                "characters. Make it larger; what runs goes on meanwhile. q quits."
+            ),
+            id="too-small",
+            markup=False,
+        )
 
     def content(self) -> ComposeResult:
         """What is special about this screen."""

@@ -23,8 +23,9 @@ _CSS = """
 {name} {{ align: center middle; background: $background 60%; }}
 {name} > Vertical {{
     width: 72; max-width: 94%; height: auto; max-height: 90%; padding: 1 2;
-    background: $surface; border: round $primary;
+    background: $surface; border: round $primary; border-subtitle-color: $muted;
 }}
+{name} ToastRack {{ display: none; }}  /* they would cover the question; they are shown after it */
 {name} .dialog-title {{ text-style: bold; margin-bottom: 1; width: 1fr; }}
 {name} .dialog-body {{ color: $text; margin-bottom: 1; width: 1fr; }}
 {name} .dialog-note {{ color: $error; height: auto; }}
@@ -46,6 +47,14 @@ class DialogChoice:
     danger: bool = False
 
 
+class _Box(Vertical):
+    """The frame of a dialog, with the keys that answer it in its lower edge."""
+
+    def __init__(self, keys: str) -> None:
+        super().__init__()
+        self.border_subtitle = keys
+
+
 class Confirm(ModalScreen[str | None]):
     """Asks for one of a few answers; the first has the focus. Esc answers None."""
 
@@ -62,7 +71,7 @@ class Confirm(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, buttons."""
-        with Vertical():
+        with _Box("← → choose   enter answers   esc back"):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             yield Static(Content(self._body), classes="dialog-body", markup=False)
             with Horizontal():
@@ -114,7 +123,7 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, a line to type in, and what is wrong with it."""
-        with Vertical():
+        with _Box("enter accepts   esc back"):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             if self._body:
                 yield Static(Content(self._body), classes="dialog-body", markup=False)
@@ -137,6 +146,7 @@ class Ask(ModalScreen[str | None]):
 class Filtered(ModalScreen[Result]):
     """A list of ids and labels; typing filters it."""
 
+    KEYS = "↑ ↓ move   enter chooses   esc back"
     DEFAULT_CSS = _CSS.format(name="Filtered")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="dialog.back"),
@@ -150,7 +160,7 @@ class Filtered(ModalScreen[Result]):
 
     def compose(self) -> ComposeResult:
         """Title, filter, list."""
-        with Vertical():
+        with _Box(self.KEYS):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             field = Input(placeholder="type to filter")
             field.cursor_blink = False
@@ -223,6 +233,7 @@ class Choose(Filtered[str | None]):
 class ChooseSeveral(Filtered[list[str] | None]):
     """One of a list, or, marked with Tab, up to ``most`` of it. Returns their ids."""
 
+    KEYS = "↑ ↓ move   tab marks   enter chooses   esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "mark", "mark", id="choose.mark", priority=True),
     ]
