@@ -24,21 +24,23 @@ class CallbackOutput(io.TextIOBase):
         super().__init__()
         self.lines = 0
         self._emit = emit
-        self._open = ""
+        self._open: list[str] = []  # pieces of a line that was not ended yet
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str, /) -> int:
-        *lines, self._open = (self._open + text).split("\n")
-        for line in lines:
+        first, *others = text.split("\n")
+        self._open.append(first)
+        for line in others:
             self.lines += 1
-            self._emit(plain(line))
+            self._emit(plain("".join(self._open)))
+            self._open = [line]
         return len(text)
 
     def finish(self) -> None:
         """Emit a last line that was never ended."""
-        if self._open:
+        if any(self._open):
             self.write("\n")
 
 

@@ -181,6 +181,7 @@ class RunStore:
         """
         ended = ", ".join(f"'{name}'" for name in sorted(TERMINAL_STATUSES))
         error = plain(error, limit=_LONGEST_ERROR) if error is not None else None
+        reason = clean(reason) if reason is not None else None
         with transaction(self.db):
             self.db.execute(
                 "UPDATE runs SET status = CASE"  # noqa: S608

@@ -35,9 +35,9 @@ class TalkStore:
                 (
                     exchange.run_key, exchange.target, exchange.step, clean(exchange.model),
                     to_json(exchange.messages), clean(exchange.reply), to_json(exchange.settings),
-                    exchange.finish_reason, exchange.first_token_s, exchange.total_s,
-                    exchange.tokens, exchange.verdict, exchange.error, exchange.group,
-                    exchange.created_at or now(), exchange.id,
+                    _clean(exchange.finish_reason), exchange.first_token_s, exchange.total_s,
+                    exchange.tokens, _clean(exchange.verdict), _clean(exchange.error),
+                    _clean(exchange.group), exchange.created_at or now(), exchange.id,
                 ),
             ).fetchone()  # fmt: skip
         return int(row[0])
@@ -102,6 +102,10 @@ class TalkStore:
         """Take a prompt out of the library."""
         with transaction(self.db):
             self.db.execute("DELETE FROM prompts WHERE id = ?", (prompt_id,))
+
+
+def _clean(text: str | None) -> str | None:
+    return clean(text) if text is not None else None
 
 
 def _exchange(row: Sequence[Any]) -> Exchange:

@@ -114,8 +114,9 @@ async def ask(
                     answer.pieces += 1
                     on_change(answer)
                 answer.finish_reason = delta.finish_reason or answer.finish_reason
-                if delta.usage and isinstance(delta.usage.get("completion_tokens"), int):
-                    answer.tokens = delta.usage["completion_tokens"]
+                count = delta.usage.get("completion_tokens") if delta.usage else None
+                if type(count) is int and 0 <= count < 2**53:
+                    answer.tokens = count
         verdict = await asyncio.to_thread(judge, answer.text, settings.constraint)
         answer.verdict, answer.passed = verdict.text or None, verdict.passed
     except ArkorTuiError as error:

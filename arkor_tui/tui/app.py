@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .chart.frame import Symbols
 
 _OFFER_SECONDS = 6.0
+_LONGEST_PRINTED = 4_000  # characters of a line that a callback printed
 
 VIEWS = ("runs", "setup", "live", "console")
 
@@ -166,11 +167,20 @@ class ArkorApp(App[None]):
             self.notify(notice, severity="warning", markup=False, timeout=20)
         self.start_up()
 
+    async def on_event(self, event: events.Event) -> None:
+        """As Textual does; what is pasted may come from anywhere, and fields draw all they hold."""
+        if isinstance(event, events.Paste):
+            event.text = plain(event.text)
+        await super().on_event(event)
+
     def on_print(self, event: events.Print) -> None:
         """Keep what a callback prints, for Live to show."""
-        self._unfinished += event.text
-        *lines, self._unfinished = self._unfinished.split("\n")
-        self.printed.extend(lines)
+        first, *others = event.text.split("\n")
+        # a callback may print without end, and never break the line
+        self._unfinished += first[: _LONGEST_PRINTED - len(self._unfinished)]
+        for line in others:
+            self.printed.append(self._unfinished)
+            self._unfinished = line[:_LONGEST_PRINTED]
 
     def _apply_keys(self) -> None:
         keys = self.settings.keys

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,11 +30,13 @@ _CONTROLS = re.compile("[\x9b\x9d\u202e]|\x1b\\]0;owned|\x1b\\]52")
 class Screen:
     """The program in a pty, and what its terminal shows."""
 
-    def __init__(self, columns: int = 120, rows: int = 36) -> None:
+    def __init__(
+        self, columns: int = 120, rows: int = 36, arguments: Sequence[str] = ("--backend", "local")
+    ) -> None:
         self.fd, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "arkor_tui", "--backend", "local"],
+            [sys.executable, "-m", "arkor_tui", *arguments],
             stdin=other,
             stdout=other,
             stderr=other,

@@ -55,7 +55,7 @@ def hostile_strings(count: int, seed: int = 1) -> list[str]:
         if dice.random() < 0.3:
             cut = dice.randrange(len(parts))
             parts[cut] = parts[cut][: dice.randint(0, len(parts[cut]))]
-        found.setdefault("".join(parts))
+        found.setdefault("".join(parts)[:900])
     return list(found)[:count]
 
 

@@ -14,6 +14,9 @@ from textual.widgets import Static
 
 from arkor_tui.plain import plain
 
+LONGEST = 100_000
+"""Characters of the newest lines that are shown."""
+
 
 class OutputScreen(ModalScreen[None]):
     """The lines, newest last."""
@@ -31,7 +34,8 @@ class OutputScreen(ModalScreen[None]):
 
     def __init__(self, lines: Iterable[str]) -> None:
         super().__init__()
-        self._text = "\n".join(plain(line, limit=2_000) for line in lines)
+        text = "\n".join(plain(line, limit=2_000) for line in lines)
+        self._text = text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"
 
     def compose(self) -> ComposeResult:
         """One text."""
