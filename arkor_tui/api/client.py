@@ -61,6 +61,7 @@ class CloudApiClient:
         self.notice: DeprecationNotice | None = None
         self._on_notice = on_notice
         self._headers = {CLIENT_HEADER: CLIENT_VERSION, "User-Agent": USER_AGENT}
+        self._bearer = bearer or ""
         self._authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         # Proxies and .netrc belong to the world outside: a token for this machine stays on it.
         self._http = httpx.AsyncClient(
@@ -342,10 +343,10 @@ class CloudApiClient:
         try:
             await self._note(response.headers)
             if not response.is_success:
-                where = f"{method} {path}"
-                raise error_from_response(
-                    response.status_code, await self._read(response), where=where
-                )
+                said = await self._read(response)
+                if self._bearer:  # a server, or a proxy, may quote the request
+                    said = said.replace(self._bearer.encode(), "…".encode())
+                raise error_from_response(response.status_code, said, where=f"{method} {path}")
             yield response
         finally:
             await response.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from arkor_tui.api.jobs import BlobSource, FileSource, HuggingFaceSource
 from arkor_tui.errors import UsageError
@@ -46,10 +47,22 @@ class HuggingFaceDataset:
 
 @dataclass(frozen=True, slots=True)
 class BlobDataset:
-    """JSON lines behind an HTTPS address; ``token`` is for fetching them, and a secret."""
+    """JSON lines behind an HTTPS address; ``token`` is for fetching them, and a secret.
 
-    url: str
+    User name, password and query of the address may be secrets too.
+    """
+
+    url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+
+    @property
+    def shown_url(self) -> str:
+        """The address as it may be shown and kept."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return ""
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
     def source(self, folder: Path) -> BlobSource:
         """Its form on the wire."""

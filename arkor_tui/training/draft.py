@@ -245,7 +245,9 @@ def _steps(value: Any) -> Any:
 def _dataset_texts(dataset: Dataset) -> dict[str, object]:
     if isinstance(dataset, HuggingFaceDataset):
         return {"dataset": dataset.name, "split": dataset.split, "subset": dataset.subset}
-    return {"dataset": dataset.url if isinstance(dataset, BlobDataset) else str(dataset.path)}
+    if isinstance(dataset, BlobDataset):
+        return {"dataset": dataset.shown_url}  # the rest comes back by with_secrets_of
+    return {"dataset": str(dataset.path)}
 
 
 def from_config(name: str, config: Mapping[str, Any]) -> dict[str, str]:
@@ -327,6 +329,16 @@ def arguments(draft: RunDraft) -> dict[str, Any]:
         **{name: getattr(draft, name) for name in (*_SAME, *_STEPS)},
     }
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def with_secrets_of(file: TrainerInput, form: TrainerInput) -> TrainerInput:
+    """``form`` with the token and the whole address of the dataset in ``file``, if it is that one.
+
+    A form shows neither, so that no picture of it holds them.
+    """
+    dataset, named = file.dataset, form.dataset
+    is_same = isinstance(dataset, BlobDataset) and named == BlobDataset(dataset.shown_url)
+    return form.changed(dataset=dataset) if is_same else form
 
 
 def to_trainer(draft: RunDraft) -> Trainer:

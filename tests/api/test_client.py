@@ -397,6 +397,17 @@ async def test_an_error_has_the_servers_own_words(server: Server, body: bytes, t
     assert (caught.value.status, caught.value.message) == (418, text)
 
 
+async def test_an_error_that_quotes_the_token_is_told_without_it(server: Server) -> None:
+    for body in ({"error": f"no: Bearer {BEARER}"}, f"Authorization: Bearer {BEARER}"):
+        content = body.encode() if isinstance(body, str) else body
+        server.answers["GET /v1/me"] = Answer(400, content)
+        async with CloudApiClient(server.url, bearer=BEARER) as client:
+            with pytest.raises(ApiError) as caught:
+                await client.me()
+        assert BEARER not in f"{caught.value} {caught.value.hint} {vars(caught.value)}"
+        assert "Bearer …" in str(caught.value)
+
+
 async def test_a_redirect_is_not_followed_so_that_no_token_goes_elsewhere(server: Server) -> None:
     server.answers["GET /v1/jobs"] = Answer(307, b"", {"Location": f"{server.url}/elsewhere"})
     async with server.client() as client:

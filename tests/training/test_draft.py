@@ -89,6 +89,22 @@ def test_what_the_dataset_and_model_texts_mean() -> None:
     assert drafts.model_of(good(model="./model")) == LocalModel("./model")
 
 
+def test_a_form_shows_no_secret_of_a_dataset_and_loses_none() -> None:
+    """Whatever else is changed in the form, the dataset is fetched as its file says."""
+    dataset = BlobDataset("https://me:hush@x.example/a.jsonl?sig=hush#hush", token="hush")
+    file = drafts.to_trainer(good()).settings
+    assert file is not None
+    texts = drafts.from_settings(file.changed(dataset=dataset))
+    assert texts["dataset"] == dataset.shown_url == "https://x.example/a.jsonl"
+    assert "hush" not in f"{texts} {dataset!r}"
+    form = drafts.to_trainer(good(**{**texts, "max_steps": "7"})).settings
+    assert form is not None
+    whole = drafts.with_secrets_of(file.changed(dataset=dataset), form)
+    assert (whole.dataset, whole.max_steps) == (dataset, 7)
+    other = form.changed(dataset=BlobDataset("https://x.example/b.jsonl"))
+    assert drafts.with_secrets_of(file.changed(dataset=dataset), other) == other
+
+
 @pytest.mark.parametrize("starter", sorted(STARTERS))
 def test_a_starters_settings_survive_the_form(starter: str, project: Path) -> None:
     write_starter(starter, project)

@@ -20,6 +20,7 @@ from arkor_tui.plain import plain
 from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.training import draft as drafts
+from arkor_tui.training.datasets import BlobDataset
 from arkor_tui.training.draft import RunDraft
 from arkor_tui.training.draft_source import to_source
 from arkor_tui.training.form import FIELDS, FORM, PRESETS, field_of
@@ -326,6 +327,8 @@ class SetupScreen(BaseScreen):
             trainer.callbacks.extend(self._trainer.callbacks)
             if self._texts() == self._loaded:
                 trainer.settings = self._trainer.settings
+            elif trainer.settings is not None and self._trainer.settings is not None:
+                trainer.settings = drafts.with_secrets_of(self._trainer.settings, trainer.settings)
         return trainer
 
     # starting
@@ -396,6 +399,14 @@ class SetupScreen(BaseScreen):
         text = f"Wrote {path}" if written else f"{path} exists already; nothing was written."
         if written and self._trainer is not None and self._trainer.callbacks:
             text += f". The callbacks of {self._origin} are not in it: copy them over."
+        settings = self._make().settings
+        dataset = settings.dataset if settings is not None else None
+        if (
+            written
+            and isinstance(dataset, BlobDataset)
+            and dataset != drafts.dataset_of(self._draft)
+        ):
+            text += ". What is secret of its dataset's address is not in it either."
         self.notify(
             plain(text, limit=300), markup=False, severity="information" if written else "error"
         )

@@ -8,14 +8,18 @@ from typing import Any
 from textual.content import Content
 
 from arkor_tui.plain import plain
+from arkor_tui.training.datasets import BlobDataset
 from arkor_tui.training.preview import DatasetPreview
 
 
 def request_text(wire: dict[str, Any]) -> str:
-    """The request as JSON; a token in it is not shown."""
+    """The request as JSON; what is secret of its dataset is not shown."""
     source = wire.get("config", {}).get("datasetSource")
-    if isinstance(source, dict) and "token" in source:
-        source["token"] = "•••"  # noqa: S105 no token, but what stands for it
+    if isinstance(source, dict) and source.get("type") == "blob":
+        dataset = BlobDataset(str(source.get("url")), source.get("token"))
+        hidden = {"token": "•••"} if dataset.token else {}
+        more = "?•••" if dataset.shown_url != dataset.url else ""
+        source.update(hidden, url=dataset.shown_url + more)
     return plain(json.dumps(wire, indent=1, ensure_ascii=False))
 
 
