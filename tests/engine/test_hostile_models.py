@@ -98,6 +98,15 @@ def pickle_alone(folder: Path, marker: Path) -> None:
     zipped(folder / "pytorch_model.bin", marker)
 
 
+def weights_in_a_pickle(folder: Path, marker: Path) -> None:
+    """Harmless ones: still a form that is not read."""
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
 def old_pickle_alone(folder: Path, marker: Path) -> None:
     (folder / "model.safetensors").unlink()
     pickled(folder / "pytorch_model.bin", marker)
@@ -136,7 +145,7 @@ def template(folder: Path, marker: Path) -> None:
 
 TRAPS = [
     known_type, unknown_type, elsewhere, tokenizer_code, trusting, pickle_alone, old_pickle_alone,
-    pickle_by_another_name, index_of_pickles, adapter_of_pickles, template,
+    weights_in_a_pickle, pickle_by_another_name, index_of_pickles, adapter_of_pickles, template,
 ]  # fmt: skip
 
 

@@ -184,6 +184,21 @@ async def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.Monkey
     assert compared == [(b"wrong", b"right")]
 
 
+async def test_a_second_host_is_refused_whoever_reads_the_request() -> None:
+    """h11 refuses it before; other servers do not."""
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    for hosts in (["127.0.0.1", "evil.example"], ["evil.example", "127.0.0.1"], []):
+        headers = [(b"host", host.encode()) for host in hosts]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+        await Gate(Any, "right", Hosts())(scope, Any, send)  # type: ignore[arg-type]
+        assert said.pop(0)["status"] == 403
+        said.clear()
+
+
 async def test_what_is_not_http_does_not_pass() -> None:
     with pytest.raises(ValueError, match="websocket"):
         await Gate(Any, "right", Hosts())({"type": "websocket"}, Any, Any)  # type: ignore[arg-type]
