@@ -34,6 +34,12 @@ def tasks() -> set[str]:
     return {task.get_name() for task in asyncio.all_tasks()}
 
 
+async def over(name: str) -> None:
+    """Wait for work of this name, if any is under way."""
+    work = [task for task in asyncio.all_tasks() if task.get_name() == name]
+    await asyncio.gather(*work)
+
+
 def phases(trainer: Trainer) -> list[str]:
     return [f.data["phase"] for f in trainer.hooks.findings if f.kind == "guard"]
 
@@ -476,7 +482,13 @@ async def test_what_a_sample_armed_is_not_lost_in_a_kill(server: Server) -> None
     past_events = started(), checkpoint(5), log(6)
     second = await resumed(server, guard, *past_events, keeper=keeper)
     stops: list[int] = []
-    second.callbacks.append(Counting(server, stops))
+
+    class Patient(Callback):
+        async def on_log(self, ctx: LogContext) -> None:
+            await over("EarlyStopping.restart")
+            stops.append(len(server.cancellations))
+
+    second.callbacks.append(Patient())
     result = await second.wait()
     assert stops == [0]
     assert (result.status, result.reason) == (
