@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,66 @@ async def test_a_disk_that_fills_up_at_the_very_end_is_waited_for_too(
     assert [problem.message for problem in monitor.problems] == [
         "The archive cannot be written: OperationalError: database or disk is full"
     ]
+
+
+async def test_a_disk_that_stays_full_does_not_keep_a_refused_run_going(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "RETRY_SECONDS", 0.0)
+    full(monkeypatch, "append", 1_000_000)
+    server.script(stream(started("1")), Answer(403, {"error": "not yours"}))
+    monitor = RunMonitor(archive, a_trainer(server))
+    await monitor.follow()
+    assert {problem.message for problem in monitor.problems} == {
+        "not yours",
+        "The archive cannot be written: OperationalError: database or disk is full",
+    }
+    assert await ids(archive, monitor.key) == []
+
+
+async def test_a_slow_disk_makes_the_stream_wait(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(run_module, "UPDATE_SECONDS", 0.0)
+    go_on, real = threading.Event(), Archive.append
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def slow(self: Archive, key: int, events: Any) -> Any:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait()
+        return real(self, key, events)
+
+    monkeypatch.setattr(Archive, "append", slow)
+    frames = b"".join([started("1"), *(log(n, str(n + 1)) for n in range(1, 21))])
+    server.script(stream(frames, completed("99"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    following = asyncio.create_task(monitor.follow())
+    await begun.wait()
+    for _ in range(100):  # turns of the loop, in which more would come
+        await asyncio.sleep(0)
+    arrived = monitor.health.events
+    go_on.set()
+    await following
+    assert arrived == 3
+    assert await ids(archive, monitor.key) == [str(n) for n in range(1, 22)] + ["99"]
+
+
+async def test_following_twice_is_following_once(server: Server, archive: AsyncArchive) -> None:
+    server.script(stream(started("1"), completed("2"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    with pytest.raises(RuntimeError, match="no place in the archive yet"):
+        monitor.key  # noqa: B018
+    heard: list[Update] = []
+    leave = monitor.subscribe(heard.append)
+    await asyncio.gather(monitor.follow(), monitor.follow())
+    assert len(server.openings) == 1
+    assert sum(len(update.rows) for update in heard) == 2
+    leave()
+    leave()
+    before = len(heard)
+    monitor.tell(Update())
+    assert len(heard) == before
 
 
 async def test_a_run_that_cannot_be_archived_at_all_is_a_problem_and_no_exception(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import pytest_asyncio
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import RunIdentity, RunRecord
+from arkor_tui.monitor import exporting
 from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target
@@ -168,9 +172,83 @@ async def test_exports_are_new_files(server: Server, session: Session, tmp_path:
     assert "\x1b" not in text
     kept = json.loads((await session.export(run, "transcripts.jsonl")).read_text())
     assert (kept["reply"], kept["target"]) == ("```fence", "base")
+    refused = Answer(Target(run, "checkpoint", 7))
+    server.answers[CHAT] = Reply(400, {"error": "no such checkpoint"})
+    await ask(session, refused, [{"role": "user", "content": "hi"}], AskSettings())
+    text = (await session.export(run, "transcripts.md")).read_text()
+    assert "## step 7" in text
+    assert "no such checkpoint" in text
     session.folder = tmp_path / "nowhere"
     with pytest.raises(ArkorTuiError, match="Cannot write"):
         await session.export(run, "csv")
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+async def test_an_export_that_does_not_fit_leaves_no_half_of_it(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_archive: object, _key: int, _kind: str, out: TextIO) -> None:
+        out.write("the first half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(exporting, "export_run", fill)
+    before = files_of(tmp_path)
+    with pytest.raises(ArkorTuiError, match="No space left on device"):
+        await session.export(await a_run(session), "csv")
+    assert files_of(tmp_path) == before
+
+
+def test_what_is_not_set_is_left_to_the_backend() -> None:
+    assert AskSettings(temperature=None, max_tokens=None).options() == {}
+    all_set = AskSettings(temperature=0.0, top_p=0.5, max_tokens=1, seed=0, stop=("x",))
+    assert all_set.options() == {
+        "temperature": 0.0, "top_p": 0.5, "max_tokens": 1, "seed": 0, "stop": ["x"],
+    }  # fmt: skip
+
+
+def test_the_rate_counts_tokens_after_the_first() -> None:
+    answer = Answer(Target(None, "base"))
+    assert answer.tokens_per_second is None
+    answer.first_token_s, answer.total_s, answer.pieces = 1.0, 3.0, 5
+    assert answer.tokens_per_second == 2.0
+    answer.tokens = 9
+    assert answer.tokens_per_second == 4.0
+    answer.tokens = 1
+    assert answer.tokens_per_second is None
+    answer.tokens, answer.total_s = 9, 1.0
+    assert answer.tokens_per_second is None
+
+
+def test_each_field_of_the_form_has_its_own_mistake() -> None:
+    settings, wrong = settings_from(
+        {
+            "constraint_kind": "regex?", "constraint": "(", "tool_choice": "auto",
+            "history": "perhaps", "top_p": "x",
+        }
+    )  # fmt: skip
+    assert settings is None
+    assert set(wrong) == {"constraint", "tool_choice", "history", "top_p"}
+    assert set(settings_from({"constraint_kind": "magic"})[1]) == {"constraint_kind"}
+    assert settings_from({"tools": "a.py", "tool_choice": "auto", "history": "yes"})[1] == {}
+
+
+async def test_a_talk_that_does_not_end_with_an_answer_has_failed(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.py"
+    file.write_text("from arkor_tui import tool\n\n@tool\ndef now() -> str:\n    return 'x'\n")
+    message = {"role": "assistant", "content": ""}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    server.answers[CHAT] = Reply(200, {"choices": [choice]})
+    answer = Answer(Target(None, "base", model="m"))
+    settings = AskSettings(tools=str(file), tool_choice="")
+    await ask(session, answer, [{"role": "user", "content": "hi"}], settings)
+    assert answer.passed is False
+    assert answer.verdict
+    assert server.asked("POST", "/v1/inference/chat")[0].json["toolChoice"] == "auto"
 
 
 async def test_functions_that_the_model_calls_are_told(
