@@ -202,6 +202,18 @@ def check_disk() -> Iterable[Check]:
     )
 
 
+def check_archive() -> Iterable[Check]:
+    """Whether every page of the archive can be read. Changes nothing."""
+    from arkor_tui.history.schema import archive_path, examine
+
+    path = archive_path(create=False)
+    if not path.exists():
+        yield Check("archive", "ok", "none yet (made with the first run)")
+        return
+    examine(path)
+    yield Check("archive", "ok", f"{path}, {path.stat().st_size / 1024**2:,.1f} MiB")
+
+
 def _nearest_existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
@@ -437,6 +449,7 @@ _CHECKS: tuple[tuple[str, Callable[[], Iterable[Check]]], ...] = (
     ("terminal", check_terminal),
     ("folders", check_folders),
     ("disk", check_disk),
+    ("archive", check_archive),
     ("settings", check_settings),
     ("cloud", check_cloud),
     ("backend.local", check_local_backend),

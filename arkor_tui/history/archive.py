@@ -10,13 +10,14 @@ from typing import Self
 from .events import EventStore
 from .findings import FindingStore
 from .runs import RunStore
-from .schema import archive_path, connect
+from .schema import archive_path, connect, failed
 from .talk import TalkStore
 
 
 class Archive(RunStore, EventStore, TalkStore, FindingStore):
     """Runs, events, metric points, transcripts, findings. One thread at a time; every call blocks.
 
+    Calls raise :class:`sqlite3.Error`, which a ``with`` block turns into an :class:`ArchiveError`.
     ``notice`` says what was unusual about opening it, such as a damaged file set aside.
     """
 
@@ -35,7 +36,8 @@ class Archive(RunStore, EventStore, TalkStore, FindingStore):
         path = path or archive_path()
         db, notice = connect(path)
         archive = cls(db, path, notice)
-        with suppress(sqlite3.OperationalError):  # another process writes; next time will do
+        # another process writes, the disk is full, a page is damaged: this can wait
+        with suppress(sqlite3.Error):
             archive.purge()
         return archive
 
@@ -46,5 +48,7 @@ class Archive(RunStore, EventStore, TalkStore, FindingStore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise failed(self.path, error) from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from .archive import Archive
+from .schema import failed
 
 T = TypeVar("T")
 
@@ -48,19 +50,25 @@ class AsyncArchive:
         """Run ``work``, which only reads, in the reading thread.
 
         Raises:
-            sqlite3.Error: the file cannot be read.
+            ArchiveError: the file cannot be read.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, work, self._reader)
+        return await self._run(self._reading, work, self._reader)
 
     async def write(self, work: Callable[[Archive], T]) -> T:
         """Run ``work`` in the writing thread; what was begun is finished even if nobody waits.
 
         Raises:
-            sqlite3.Error: the file cannot be written, for want of space for instance.
+            ArchiveError: the file cannot be written, for want of space for instance.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writing, work, self._writer)
+        return await self._run(self._writing, work, self._writer)
+
+    async def _run(
+        self, thread: ThreadPoolExecutor, work: Callable[[Archive], T], archive: Archive
+    ) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, work, archive)
+        except sqlite3.Error as error:
+            raise failed(self.path, error) from error
 
     async def aclose(self) -> None:
         """Wait for what was begun, then close."""

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
@@ -105,13 +105,55 @@ class ArchiveError(ArkorTuiError):
     """The archive cannot be used."""
 
 
+def failed(path: Path, error: sqlite3.Error) -> ArchiveError:
+    """What is wrong where an archive that was opened cannot be read or written any more."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind = code & 0xFF if isinstance(code, int) else -1
+    if kind in _BROKEN:
+        return _damaged(path, str(error))
+    hints = {
+        sqlite3.SQLITE_FULL: "Free some space on its disk.",
+        sqlite3.SQLITE_IOERR: "Check the disk: its free space, and whether it is still mounted.",
+        sqlite3.SQLITE_BUSY: "Another process is busy with it: try again in a moment.",
+        sqlite3.SQLITE_READONLY: f"Check who owns {path} and whether it can be written to.",
+    }
+    hint = hints.get(kind, "`arkor-tui doctor` checks the archive and its folder.")
+    return ArchiveError(f"The archive {path} cannot be used: {error}.", hint=hint)
+
+
+def _damaged(path: Path, how: str) -> ArchiveError:
+    return ArchiveError(
+        f"The archive {path} is damaged within: {how}.",
+        hint=f"Move it away once nothing of arkor-tui runs (`mv {path} {path}.damaged`): a new one "
+        "is begun, and the backend's runs come back into it. Tags, notes, samples and transcripts "
+        "are in the old file only.",
+    )
+
+
 class _BrokenFileError(Exception):
     """The file is no database, or a damaged one."""
 
 
-def archive_path() -> Path:
-    """The archive in the user's data folder."""
-    return data_dir() / FILE_NAME
+def archive_path(*, create: bool = True) -> Path:
+    """The archive in the user's data folder, which is made."""
+    return data_dir(create=create) / FILE_NAME
+
+
+def examine(path: Path) -> None:
+    """Read every page of an archive, and change nothing.
+
+    Raises:
+        ArchiveError: it is damaged, of a newer version, or cannot be read.
+    """
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        with closing(db):
+            _version(db, path)
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise failed(path, error) from error
+    if found != "ok":
+        raise _damaged(path, found)
 
 
 def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:

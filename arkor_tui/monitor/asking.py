@@ -10,6 +10,7 @@ from typing import Any
 
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.history.records import Exchange, now
+from arkor_tui.history.schema import ArchiveError
 from arkor_tui.recipes.verdict import KINDS, Constraint, judge
 from arkor_tui.training.infer import Infer, InferOptions
 from arkor_tui.training.tools import ToolCall
@@ -127,10 +128,16 @@ async def ask(
     finally:
         answer.total_s = time.perf_counter() - began
         on_change(answer)
-        await session.archive.write(
-            lambda a: a.save_exchange(_record(answer, messages, settings, group))
-        )
+        await _keep(session, _record(answer, messages, settings, group))
     return answer
+
+
+async def _keep(session: Session, exchange: Exchange) -> None:
+    """An answer that cannot be archived is an answer all the same."""
+    try:
+        await session.archive.write(lambda a: a.save_exchange(exchange))
+    except ArchiveError as error:
+        session.on_report(f"This answer is not archived. {error.message} {error.hint or ''}")
 
 
 async def _with_tools(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ async def register(archive: AsyncArchive, trainer: Trainer, *, origin: str) -> H
     """Take a trainer's job into the archive; the trainer was started.
 
     Raises:
-        sqlite3.Error: the archive cannot be written.
+        ArchiveError: the archive cannot be written.
     """
     job = trainer.job
     assert job is not None
@@ -78,7 +77,7 @@ async def headless(
             archive = await AsyncArchive.open()
             stack.push_async_callback(archive.aclose)
             run = await register(archive, trainer, origin=origin)
-        except (ArkorTuiError, sqlite3.Error, OSError) as error:
+        except ArkorTuiError as error:
             note(f"The run is not archived: {error}")
             yield None
             return
@@ -90,7 +89,10 @@ async def headless(
             await tell_past(archive, run.record.key, trainer)
         trainer.on_event = _archiving(run, note)
         yield run
-        await run.keep_end()
+        try:
+            await run.keep_end()
+        except ArkorTuiError as error:
+            note(f"How the run ended is not archived: {error}")
 
 
 def _archiving(
@@ -107,7 +109,7 @@ def _archiving(
         new = NewEvent(item.id, event.type, step_of(event), event.timestamp, item.data)
         try:
             await run.archive.write(lambda a: a.append(key, [new]))
-        except (ArkorTuiError, sqlite3.Error, OSError) as error:
+        except ArkorTuiError as error:
             failed = True
             note(
                 f"The archive cannot be written any more ({error}); the app fills the gap later, "

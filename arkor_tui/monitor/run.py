@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,7 +32,7 @@ MOST_WAITING = 5_000
 RETRY_SECONDS = 5.0
 """Between attempts to write to an archive that cannot be written."""
 
-_EXPECTED = (ArkorTuiError, sqlite3.Error, OSError)
+_EXPECTED = (ArkorTuiError, OSError)
 """What a backend, the archive or the disk may raise."""
 
 Subscriber = Callable[[Update], None]
@@ -94,6 +93,8 @@ class RunMonitor:
         self._room.set()
         self._drained = asyncio.Event()
         self._finished = False
+        self._unwritable: Problem | None = None
+        """Why events wait for the disk at the moment; it is among the problems."""
         self._missing = 0
         self._gaps = 0
         self._last_counted: int | None = None
@@ -215,6 +216,7 @@ class RunMonitor:
         while True:
             try:
                 await self._keep_end(result.job)
+                self._tell_writable()
                 break
             except _EXPECTED as error:
                 await self._retry_later(error)
@@ -273,11 +275,15 @@ class RunMonitor:
         self._room.set()
         if not self._pending:
             self._drained.set()
+        self._tell_writable()
         if not rows:
             return
         self._last_seq = rows[-1].seq
         self._take_points(rows)
-        await self._refresh_record()
+        try:
+            await self._refresh_record()
+        except ArkorTuiError as error:
+            self.tell_problem(Problem.of(error))  # the record stays as it was read last
         checkpoints = tuple(
             row.step for row in rows if row.kind == "checkpoint.saved" and row.step is not None
         )
@@ -285,17 +291,31 @@ class RunMonitor:
 
     async def _retry_later(self, error: Exception) -> bool:
         """Say that the archive cannot be written, and whether to try again."""
-        problem = Problem(
-            f"The archive cannot be written: {Problem.of(error).message}",
-            "Free some space. Nothing is lost: the backend keeps the events, and writing is tried "
-            f"again every {RETRY_SECONDS:g} s.",
+        problem = Problem.of(error)
+        self._tell_unwritable(
+            Problem(
+                f"Events cannot be archived: {problem.message}",
+                f"{problem.hint} The backend keeps the events, and writing is tried again every "
+                f"{RETRY_SECONDS:g} s.".lstrip(),
+            )
         )
-        self.tell_problem(problem)
         if self._finished:
             return False
         await asyncio.sleep(RETRY_SECONDS)
         self._arrived.set()
         return True
+
+    def _tell_unwritable(self, problem: Problem) -> None:
+        if problem != self._unwritable:
+            self._tell_writable()
+            self._unwritable = problem
+            self.problems.append(problem)
+            self.tell(Update())
+
+    def _tell_writable(self) -> None:
+        if self._unwritable is not None:
+            self.problems.remove(self._unwritable)
+            self._unwritable = None
 
     async def _all_written(self) -> None:
         """Wait until nothing is pending."""

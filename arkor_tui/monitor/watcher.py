@@ -101,7 +101,8 @@ async def telling(
             problem=problem(),
             errors=len(trainer.callback_errors),
         )
-        await asyncio.to_thread(watch.tell, state)
+        with suppress(WriteFailedError):  # a full disk must not end the watching
+            await asyncio.to_thread(watch.tell, state)
 
     async def keep_telling() -> None:
         while True:

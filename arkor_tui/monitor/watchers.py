@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ class Watchers:
                 await asyncio.to_thread(write_private, file, recipe_source)
             await self._archive.write(lambda a: a.set_recipes(key, count, record.trainer_file))
             await self.take_up(record)
-        except (ArkorTuiError, sqlite3.Error, OSError) as error:
+        except (ArkorTuiError, OSError) as error:
             problem = Problem.of(error)
             monitor.tell_problem(
                 Problem(

@@ -53,6 +53,7 @@ def test_a_fresh_machine_is_healthy(capsys: Capture, home: Path) -> None:
         "folder.config",
         "folder.project",
         "disk",
+        "archive",
         "settings",
         "credentials",
         "cloud.url",

@@ -176,3 +176,32 @@ def test_several_that_open_a_broken_file_at_once_set_it_aside_once(path: Path) -
         archive.close()
     assert [file.name for file in path.parent.glob("*.broken-*")] == ["history.db.broken-1"]
     assert sum(archive.notice is not None for archive in archives) == 1
+
+
+LAST = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from arkor_tui.history.archive import Archive
+Archive.open(Path({path!r})).close()
+"""
+
+
+async def test_another_process_that_closes_leaves_the_log_in_use_alone(path: Path) -> None:
+    """Whoever thinks that it is the last one deletes the -wal, and what is written there later."""
+    root = str(Path(__file__).parents[2])
+    Archive.open(path).close()
+    archive = await AsyncArchive.open(path)
+    try:
+        key = await archive.write(lambda a: a.register(IDENTITY, job()))
+        log_file = path.with_name("history.db-wal")
+        before = log_file.stat().st_ino
+        program = LAST.format(root=root, path=str(path))
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=True)
+        assert log_file.stat().st_ino == before
+        await archive.write(lambda a: a.append(key, [log(1, 1, 2.0)]))
+    finally:
+        await archive.aclose()
+    with Archive.open(path) as again:
+        assert again.notice is None
+        assert again.count_events(key) == 1

@@ -16,7 +16,7 @@ from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
 from tests.training.frames import END, failed, log, started
 from tests.training.runs import a_trainer
-from tests.training.scripted import JOB, Answer, Server, running_server, stream
+from tests.training.scripted import JOB, Answer, Server, Step, running_server, stream
 
 from .recorded import settled
 
@@ -47,11 +47,12 @@ class Live:
 
 
 @asynccontextmanager
-async def live_app(path: Path) -> AsyncIterator[Live]:
-    """Open the app with one run that has logged a step and goes on."""
+async def live_app(path: Path, *more: Step) -> AsyncIterator[Live]:
+    """Open the app with one run that has logged a step and goes on, by default to its failure."""
     gate = asyncio.Event()
     async with running_server() as server:
-        server.script(stream(started("1"), log(1, "2"), gate, failed("Job cancelled", "3"), END))
+        rest = more or (failed("Job cancelled", "3"),)
+        server.script(stream(started("1"), log(1, "2"), gate, *rest, END))
         server.answers["GET /v1/jobs"] = Answer(200, {"jobs": [{**JOB, "status": "running"}]})
         server.answers["GET /v1/jobs/job-1"] = RUNNING
         async with Session.open(Path.cwd(), server.url, archive_path=path) as session:

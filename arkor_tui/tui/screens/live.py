@@ -274,13 +274,13 @@ class LiveScreen(BaseScreen):
         self._show_numbers()
 
     @on(LossChart.CursorMoved)
-    async def _chart_cursor(self, message: LossChart.CursorMoved) -> None:
+    def _chart_cursor(self, message: LossChart.CursorMoved) -> None:
         """The log follows the chart's cursor."""
         if self.monitor is None or message.step is None:
             return
         step = int(message.step)
         self.query_one(CheckpointList).mark(step)
-        await self.query_one(LogPane).go_to_step(step)
+        self.query_one(LogPane).go_to_step(step)
 
     @on(LogPane.StepReached)
     def _log_cursor(self, message: LogPane.StepReached) -> None:

@@ -215,6 +215,7 @@ class LogPane(Vertical):
 
     # the cursor
 
+    @work(group="cursor", exclusive=True)
     async def go_to_step(self, step: int) -> None:
         """Put the cursor on the event of a step."""
         key = self._key

@@ -231,7 +231,7 @@ class PagedList(ScrollView, Generic[T], can_focus=True):
         if number in self._loading or self._fetch is None or not self.is_mounted:
             return
         self._loading.add(number)
-        self.run_worker(self._read(number, self._generation), exit_on_error=False)
+        self.run_worker(self._read(number, self._generation))
 
     async def _read(self, number: int, generation: int) -> None:
         fetch = self._fetch
