@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -312,6 +313,10 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _server_error(_: Request, error: Exception) -> Response:
+    if isinstance(error, sqlite3.Error):
+        return refuse(
+            507, f"The backend cannot use its store: {error}. Check the free space of its disk."
+        )
     return refuse(500, f"The backend failed ({type(error).__name__}); its log says more.")
 
 

@@ -11,10 +11,11 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from arkor_tui.plain import plain
 
@@ -33,6 +34,8 @@ _LINE_LIMIT = 16 * 1024 * 1024  # bytes
 _CANCEL_SECONDS = 1.5  # a child that has not ended by then is killed
 _STOP_SECONDS = 3.0
 _ERROR_LIMIT = 4_000
+_RETRY_SECONDS = 1.0  # between attempts to write to a store that has no room
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class JobRunner:
         self._command = tuple(command)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._active: dict[str, _Active] = {}
+        self._unwanted: set[str] = set()
+        """Jobs that were cancelled while they ran."""
         self._stopping = False
 
     def job_folder(self, job_id: str) -> Path:
@@ -116,6 +121,7 @@ class JobRunner:
             await self._finish(job_id, "cancelled", "training.failed", {"error": CANCELLED})
             return
         active.cancelled = True
+        self._unwanted.add(job_id)
         await active.tell({"op": "cancel"})
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
@@ -126,22 +132,46 @@ class JobRunner:
 
     async def _work(self) -> None:
         while True:
-            job = await self._store.job(await self._queue.get())
-            if job is None or job.is_terminal:
-                continue  # cancelled while it waited
+            job_id = await self._queue.get()
             try:
-                await self._train(job)
+                job = await self._stored(job_id, partial(self._store.job, job_id))
+                if job is not None and not job.is_terminal:  # else cancelled while it waited
+                    await self._train(job)
             except Exception as error:
                 # whatever is wrong with one job must not stop the ones behind it
-                log.exception("job %s", job.id)
-                await self._give_up(job.id, error)
+                log.exception("job %s", job_id)
+                await self._give_up(job_id, error)
+            self._unwanted.discard(job_id)
 
     async def _give_up(self, job_id: str, error: Exception) -> None:
         text = f"The backend could not run this job: {type(error).__name__}: {error}"
         try:
-            await self._fail(job_id, text, None)
+            if job_id in self._unwanted:
+                await self._stored(job_id, lambda: self._cancelled(job_id, None))
+            else:
+                await self._stored(job_id, lambda: self._fail(job_id, text, None))
         except sqlite3.Error:
             log.exception("job %s: its failure could not be stored", job_id)
+
+    async def _stored(
+        self, job_id: str, write: Callable[[], Awaitable[T]], active: _Active | None = None
+    ) -> T:
+        """Write; a full disk makes the job wait, until it is cancelled.
+
+        Raises:
+            sqlite3.Error: it was cancelled, the backend stops, or the store is damaged.
+        """
+        told = False
+        while True:
+            try:
+                return await write()
+            except sqlite3.OperationalError as error:
+                if self._stopping or (active is not None and active.cancelled):
+                    raise
+                if not told:
+                    log.warning("job %s waits: its events cannot be stored: %s", job_id, error)
+                told = True
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _train(self, job: StoredJob) -> None:
         folder = self.job_folder(job.id)
@@ -183,7 +213,8 @@ class JobRunner:
             )
             ended = await self._follow(job.id, active)
             if not ended and not self._stopping:
-                await self._ended_without_a_word(job.id, active, log_path)
+                end = partial(self._ended_without_a_word, job.id, active, log_path)
+                await self._stored(job.id, end, active)
         finally:
             active.kill()
             await process.wait()
@@ -199,7 +230,8 @@ class JobRunner:
                 kind = message.pop("type")
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # the last line of a killed child may be torn
-            if await self._handle(job_id, active, kind, message):
+            handle = partial(self._handle, job_id, active, kind, message)
+            if await self._stored(job_id, handle, active):
                 return True
         return False
 

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from arkor_tui.errors import ArkorTuiError
+
 from .limits import MAX_IDENTITIES, MAX_LIVE_JOBS
 from .spec import TrainingSpec
 
@@ -47,6 +49,10 @@ CREATE TABLE IF NOT EXISTS identities (
 );
 """
 T = TypeVar("T")
+
+
+class StoreError(ArkorTuiError):
+    """What the backend knows cannot be read or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,20 @@ class Store:
         self._db: sqlite3.Connection
 
     async def open(self) -> None:
-        """Open or create the file, owner-only."""
-        await self._run(self._open)
+        """Open or create the file, owner-only.
+
+        Raises:
+            StoreError: it is damaged, or there is no room for it.
+        """
+        try:
+            await self._run(self._open)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"The embedded backend cannot use its store {self._path}: {error}.",
+                hint="Check its disk and the free space. If the file is damaged, move it and the "
+                "files beside it that begin so away: the backend begins a new one. What the app "
+                "has seen of its runs is in the archive.",
+            ) from error
 
     def _open(self) -> None:
         self._path.touch(mode=0o600)
