@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -13,9 +12,8 @@ from arkor_tui.errors import ArkorTuiError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_HUNG_UP = 129
 EXIT_INTERRUPTED = 130
-
-_DAMAGED = (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB; sqlite3 itself is imported where it is used
 
 COMMANDS: dict[str, str] = {
     "init": "write a starter project into a folder",
@@ -56,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # intermixed, so that `chat RUN --step 5 PROMPT` reads as people write it
     args = _parser(name).parse_intermixed_args(rest)
     debug = bool(args.debug)
+    code: int = EXIT_FAILED
     try:
-        code: int = _module(name).run(args)
-        sys.stdout.flush()
+        code = _module(name).run(args)
+        print(end="", flush=True)  # sys.stdout may be None
         return code
     except ArkorTuiError as error:
         _say(error.message, error.hint, args)
@@ -67,35 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # whoever read our output has gone; nothing is left to say to them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
     except Exception as error:
+        from .interaction import forget_output, output_is_gone
+
+        if isinstance(error, OSError) and output_is_gone():
+            forget_output()  # nothing is left to say to whoever read us
+            return code or EXIT_FAILED
         if debug:
             _trace(error)
             return EXIT_FAILED
-        _say(*_unexpected(error), args)
-        return EXIT_FAILED
-
-
-def _unexpected(error: Exception) -> tuple[str, str]:
-    """What to say of a failure that nobody foresaw, and what to do."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if isinstance(code, int) and code & 0xFF in _DAMAGED:
-        from arkor_tui.history.schema import archive_path
-
-        path = archive_path()
-        return (
-            f"The archive {path} is damaged within: {error}.",
-            f"Move it away once nothing of arkor-tui runs (`mv {path} {path}.damaged`): a new one "
-            "is begun, and the backend's runs come back into it. Tags, notes, samples and "
-            "transcripts are in the old file only.",
+        _say(
+            f"Unexpected {type(error).__name__}: {error}",
+            "This is a fault of arkor-tui. Run the command again with --debug for a report.",
+            args,
         )
-    return (
-        f"Unexpected {type(error).__name__}: {error}",
-        "This is a fault of arkor-tui. Run the command again with --debug for a report.",
-    )
+        return EXIT_FAILED
 
 
 def _only_options(arguments: Sequence[str]) -> bool:
@@ -144,10 +129,11 @@ def _trace(error: Exception) -> None:
 def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:
     from arkor_tui.plain import indented
 
+    from .interaction import emit, forget_output
+
+    forget_output()  # what happened must not be followed by a traceback about a closed pipe
     print(f"error: {indented(message, limit=4_000)}", file=sys.stderr)
     if hint:
         print(f"  {indented(hint, limit=2_000)}", file=sys.stderr)
     if getattr(args, "json", False):
-        from .interaction import emit
-
         emit("error", {"message": message, "hint": hint})

@@ -47,11 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from arkor_tui.workspace.settings import read_settings
 
     settings = read_settings(args.config)  # a mistake in it is told before the screen is taken
-    asyncio.run(_run(args, settings))
-    return 0
+    return asyncio.run(_run(args, settings))
 
 
-async def _run(args: argparse.Namespace, settings: Settings) -> None:
+async def _run(args: argparse.Namespace, settings: Settings) -> int:
     from arkor_tui.history.records import RunRecord
     from arkor_tui.monitor.session import Session
     from arkor_tui.tui.app import ArkorApp, run_app
@@ -68,4 +67,4 @@ async def _run(args: argparse.Namespace, settings: Settings) -> None:
             record = found[0]
         return ArkorApp(session, theme=args.theme, run=record, settings=settings)
 
-    await run_app(make, Path.cwd(), args.backend, mouse=settings.app.mouse)
+    return await run_app(make, Path.cwd(), args.backend, mouse=settings.app.mouse)

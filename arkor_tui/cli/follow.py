@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +18,8 @@ from arkor_tui.plain import one_line
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
 
-from . import EXIT_FAILED, EXIT_INTERRUPTED
-from .interaction import is_interactive
+from . import EXIT_FAILED, EXIT_HUNG_UP, EXIT_INTERRUPTED
+from .interaction import forget_output, is_interactive, output_is_gone
 from .output import CallbackOutput
 from .present import Presenter, finding_line, presenter_for
 
@@ -61,7 +60,8 @@ async def follow(
     """Submit or attach, then show everything until the end; returns the exit code.
 
     Ctrl-C and SIGTERM ask what to do on a terminal, and stop following anywhere else, where
-    ``args.on_signal`` does not say what to do; the job goes on unless it is to be cancelled.
+    ``args.on_signal`` does not say what to do; the job goes on unless it is to be cancelled. It
+    goes on too where the terminal hangs up, or whoever read our output has gone.
 
     Raises:
         ArkorTuiError: the job could not be submitted, or its stream was refused for good.
@@ -81,7 +81,13 @@ async def follow(
         work = asyncio.ensure_future(_show(trainer, view, attached=attached))
         try:
             while True:
-                await _first_of(work, interrupts)
+                interrupt = await _first_of(work, interrupts)
+                if interrupt is signal.SIGHUP or (work.done() and output_is_gone()):
+                    # nobody is here to be asked: leaving stops neither the job nor its callbacks
+                    forget_output()
+                    await _stopped(work)
+                    await _hand_over(trainer, presenter)
+                    return EXIT_HUNG_UP if interrupt is signal.SIGHUP else EXIT_FAILED
                 if work.done():
                     return work.result()
                 presenter.pause()
@@ -181,7 +187,7 @@ async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
             supervisor = await start_supervisor(run.record, archive.path)
         finally:
             await archive.aclose()
-    except (ArkorTuiError, sqlite3.Error, OSError) as error:
+    except (ArkorTuiError, OSError) as error:
         presenter.note(f"error: its callbacks do not go on: {error}")
         return
     count = supervisor.callbacks
@@ -208,28 +214,31 @@ async def _answer(question: str, interrupts: asyncio.Queue[signal.Signals]) -> s
     return line.result().strip().lower() if line.done() else ""
 
 
-async def _first_of(work: asyncio.Future[Any], interrupts: asyncio.Queue[signal.Signals]) -> None:
-    """Wait until ``work`` is done or an interrupt came."""
+async def _first_of(
+    work: asyncio.Future[Any], interrupts: asyncio.Queue[signal.Signals]
+) -> signal.Signals | None:
+    """Wait until ``work`` is done or an interrupt came, and give that one."""
     interrupt = asyncio.ensure_future(interrupts.get())
     try:
         await asyncio.wait({work, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+        return interrupt.result() if interrupt.done() else None
     finally:
         await _stopped(interrupt)
 
 
 async def _stopped(task: asyncio.Future[Any]) -> None:
-    if not task.done():
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # nobody is left to be told
 
 
 @asynccontextmanager
 async def _interrupts() -> AsyncIterator[asyncio.Queue[signal.Signals]]:
-    """SIGINT and SIGTERM as items of a queue."""
+    """SIGINT, SIGTERM and SIGHUP as items of a queue."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, queue.put_nowait, number)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,26 @@ def is_interactive(args: argparse.Namespace) -> bool:
         and sys.stdin.isatty()
         and sys.stdout.isatty()
     )
+
+
+def output_is_gone() -> bool:
+    """Whether nobody can read what we say: a pipe was closed, or the terminal has hung up."""
+    return any(_is_gone(number) for number in (1, 2))
+
+
+def forget_output() -> None:
+    """Let nothing fail any more because nobody reads it, or types."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        if _is_gone(number):
+            os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def _is_gone(number: int) -> bool:
+    asked = select.poll()
+    asked.register(number, 0)  # both are told although nothing is asked for
+    return any(found & (select.POLLERR | select.POLLHUP) for _, found in asked.poll(0))
 
 
 def say(text: str) -> None:

@@ -60,11 +60,10 @@ def run(args: argparse.Namespace) -> int:
                 "The app needs a terminal, and this is a pipe.",
                 hint="`--headless` prints the events instead.",
             )
-        asyncio.run(_play(recording, args))
-    return 0
+        return asyncio.run(_play(recording, args))
 
 
-async def _play(recording: Recording, args: argparse.Namespace) -> None:
+async def _play(recording: Recording, args: argparse.Namespace) -> int:
     from arkor_tui.monitor.replay import replaying
     from arkor_tui.tui.app import ArkorApp
     from arkor_tui.workspace.settings import read_settings
@@ -73,9 +72,10 @@ async def _play(recording: Recording, args: argparse.Namespace) -> None:
     async with replaying(recording, speed=args.speed) as session:
         monitor = next(iter(session.monitors))
         app = ArkorApp(session, theme=args.theme, run=monitor.record, settings=settings)
-        await app.run_async(mouse=settings.app.mouse)
+        await app.show(mouse=settings.app.mouse)
     if app.failure is not None:
         raise app.failure
+    return app.return_code or 0
 
 
 @contextmanager

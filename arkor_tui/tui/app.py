@@ -6,6 +6,7 @@ import asyncio
 import gc
 import importlib
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,9 +19,11 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.reactive import Initialize, Reactive
+from textual.worker import WorkerFailed
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
+from arkor_tui.history.schema import ArchiveError
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
@@ -34,6 +37,7 @@ from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.driver import Driver
     from textual.screen import Screen
     from textual.theme import Theme
 
@@ -44,6 +48,10 @@ if TYPE_CHECKING:
 
 _OFFER_SECONDS = 6.0
 _LONGEST_PRINTED = 4_000  # characters of a line that a callback printed
+_TELL_AGAIN_SECONDS = 60.0
+"""Before the same failure of the archive is told once more: it is asked all the time."""
+_TERMINAL_SECONDS = 1.0
+"""Between looks whether the terminal is still there."""
 
 VIEWS = ("runs", "setup", "live", "console")
 
@@ -98,6 +106,8 @@ class ArkorApp(App[None]):
                 priority=True),
         Binding("ctrl+p", "command_palette", "palette", id="app.palette", show=False),
         Binding("underscore", "last_view", "last view", id="view.last", show=False),
+        Binding("ctrl+z", "suspend_process", "to the shell; fg comes back", id="app.suspend",
+                show=False),
     ]  # fmt: skip
 
     def __init__(
@@ -131,6 +141,7 @@ class ArkorApp(App[None]):
         self._view, self._last_view = "runs", "runs"
         self._titled = ""
         self._unfinished = ""
+        self._archive_failure = ("", 0.0)
         self._offered: dict[int, tuple[int, float]] = {}  # by run: checkpoint and moment
         session.monitors.on_update = self._updated
         session.on_report = self._report
@@ -149,6 +160,15 @@ class ArkorApp(App[None]):
         """Our own variables, for themes that do not set them."""
         return DEFAULTS
 
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice; on a Unix terminal ours."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from .driver import TerminalDriver
+
+        return TerminalDriver
+
     def on_mount(self) -> None:
         """Themes, the four views, and what is to be shown first."""
         for problem in self._themes.problems:
@@ -161,6 +181,7 @@ class ArkorApp(App[None]):
                 markup=False,
             )
         self._apply_keys()
+        self.set_interval(_TERMINAL_SECONDS, self._look_at_terminal)
         self.begin_capture_print(self)
         if self.session.archive.notice:
             notice = plain(self.session.archive.notice, limit=400)
@@ -278,19 +299,24 @@ class ArkorApp(App[None]):
             return
         try:
             await self.session.refresh()
+            await self._follow_live()
+        except ArchiveError as error:
+            self._tell_archive(error)
         except ArkorTuiError:
             pass
-        else:
-            live = RunQuery(statuses=LIVE_STATUSES, backend=self.session.backend_name)
-            for record in await self.session.archive.read(lambda a: a.runs(live, limit=10)):
-                monitor = await self.session.view(record)
-                if not monitor.following:
-                    await self.follow(monitor)
-                if self.current is None:
-                    self.current = monitor
-            await self._take_up_lost()
-        if isinstance(self.screen, BaseScreen):
-            self.screen.backend_asked()
+        screen = self.screen_stack[0] if self.screen_stack else None
+        if isinstance(screen, BaseScreen):
+            screen.backend_asked()
+
+    async def _follow_live(self) -> None:
+        live = RunQuery(statuses=LIVE_STATUSES, backend=self.session.backend_name)
+        for record in await self.session.archive.read(lambda a: a.runs(live, limit=10)):
+            monitor = await self.session.view(record)
+            if not monitor.following:
+                await self.follow(monitor)
+            if self.current is None:
+                self.current = monitor
+        await self._take_up_lost()
 
     async def _take_up_lost(self) -> None:
         """Guards that lost their process, by a reboot or a kill, go on from the last event."""
@@ -421,6 +447,20 @@ class ArkorApp(App[None]):
             text += "\n" + plain(error.hint, limit=300)
         self.notify(text, severity="error", markup=False, timeout=12)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """A disk that is full or damaged ends what was asked for, and not the app."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if isinstance(cause, ArchiveError):
+            self._tell_archive(cause)
+        else:
+            super()._handle_exception(error)
+
+    def _tell_archive(self, error: ArchiveError) -> None:
+        told, when = self._archive_failure
+        if told != error.message or time.monotonic() - when > _TELL_AGAIN_SECONDS:
+            self._archive_failure = (error.message, time.monotonic())
+            self.tell_problem(error)
+
     def _report(self, text: str) -> None:
         self.notify(plain(text, limit=300), markup=False, timeout=4)
 
@@ -491,6 +531,33 @@ class ArkorApp(App[None]):
     def failure(self) -> Exception | None:
         """What ended the app, where it was no wish of the user."""
         return self._exception
+
+    async def show(self, *, mouse: bool = True) -> None:
+        """Run on the terminal to the end.
+
+        A dropped line and a polite kill leave in order too: the terminal is as it was before.
+        """
+        loop = asyncio.get_running_loop()
+        ends = (signal.SIGHUP, signal.SIGTERM)
+        for end in ends:
+            loop.add_signal_handler(end, self.leave, end)
+        try:
+            await self.run_async(mouse=mouse)
+        finally:
+            for end in ends:
+                loop.remove_signal_handler(end)
+
+    def leave(self, number: signal.Signals) -> None:
+        """End because of a signal; runs go on, as with “Leave running”."""
+        self.exit(return_code=128 + number)
+
+    def terminal_gone(self) -> None:
+        """End because nobody can see this any more."""
+        self.leave(signal.SIGHUP)
+
+    def _look_at_terminal(self) -> None:
+        if getattr(self._driver, "is_gone", False):  # no signal tells it to a job of the background
+            self.terminal_gone()
 
     @work(group="quit")
     async def action_ask_quit(self) -> None:
@@ -593,14 +660,15 @@ async def run_app(
     backend: str | None,
     *,
     mouse: bool = True,
-) -> None:
-    """Open a session, run the app in it, and close everything in order.
+) -> int:
+    """Open a session, run the app in it, and close everything in order; returns the exit code.
 
     Raises:
         ArkorTuiError: the archive cannot be used.
     """
     async with Session.open(folder, backend) as session:
         app = await make(session)
-        await app.run_async(mouse=mouse)
+        await app.show(mouse=mouse)
     if app.failure is not None:
         raise app.failure
+    return app.return_code or 0

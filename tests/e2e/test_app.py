@@ -28,12 +28,21 @@ _CONTROLS = re.compile("[\x9b\x9d\u202e]|\x1b\\]0;owned|\x1b\\]52")
 
 
 class Screen:
-    """The program in a pty, and what its terminal shows."""
+    """The program in a pty, and what its terminal shows.
+
+    Where the terminal is the ``controlling`` one, the kernel sends the signals of terminals.
+    """
 
     def __init__(
-        self, columns: int = 120, rows: int = 36, arguments: Sequence[str] = ("--backend", "local")
+        self,
+        columns: int = 120,
+        rows: int = 36,
+        arguments: Sequence[str] = ("--backend", "local"),
+        *,
+        controlling: bool = True,
     ) -> None:
         self.fd, other = pty.openpty()
+        self._open = True
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "arkor_tui", *arguments],
@@ -41,15 +50,25 @@ class Screen:
             stdout=other,
             stderr=other,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
+            preexec_fn=_take_terminal if controlling else None,
+            # LINES and COLUMNS, which a test runner may set, would be believed in place of the pty
+            env={
+                **{k: v for k, v in os.environ.items() if k not in ("LINES", "COLUMNS")},
+                "TERM": "xterm-256color",
+                "LANG": "C.UTF-8",
+            },
         )
         os.close(other)
         self.raw = b""
+        self._unseen = b""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
 
     @property
     def text(self) -> str:
+        # pyte knows no private CSI with "<", ">" or "=", which terminals ignore or answer
+        self._stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]", b"", self._unseen))
+        self._unseen = b""
         return "\n".join(self._screen.display)
 
     def _read(self, seconds: float) -> bool:
@@ -61,8 +80,7 @@ class Screen:
         except OSError:  # the program has ended
             return False
         self.raw += data
-        # pyte knows no private CSI with "<", ">" or "=", which terminals ignore or answer
-        self._stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]", b"", data))
+        self._unseen += data
         return bool(data)
 
     def until(self, pattern: str) -> str:
@@ -89,7 +107,17 @@ class Screen:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        os.close(self.fd)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a dropped line does."""
+        if self._open:
+            self._open = False
+            os.close(self.fd)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture

@@ -15,16 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from arkor_tui.training.connection import connect
 from arkor_tui.training.loading import load_trainer
 from arkor_tui.workspace.local_backend import read_local_backend
 from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
-from tests.e2e.test_supervisor import start_detached, write_trainer
+from tests.e2e.test_supervisor import command, start_detached, write_trainer
 
-DEADLINE = 90.0  # seconds until something that does not come is a failure
+DEADLINE = 150.0  # seconds until something that does not come is a failure
 ENDLESS = 100_000  # steps; a job ends by a kill or is cancelled
 _POLL = 0.02
+_ASK_AGAIN = 0.1  # of an app whose terminal is read meanwhile
 _PARTS = ("serve", "supervise", "arkor_tui.local.engine.train", "arkor_tui.local.engine.infer")
 
 
@@ -144,18 +147,21 @@ class App(Screen):
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait, reading the terminal so that the app is never held up by it."""
 
-        def read(seconds: float) -> None:
-            if not self._read(seconds) and self.process.poll() is not None:
-                raise AssertionError(f"the app ended before this came: {what}\n{self.text}")
+        def read(_seconds: float) -> None:
+            ask_again = time.monotonic() + _ASK_AGAIN
+            while (left := ask_again - time.monotonic()) > 0:
+                if not self._read(left) and self.process.poll() is not None:
+                    raise AssertionError(f"the app ended before this came: {what}\n{self.text}")
 
         wait_for(what, condition, read)
 
     def open_live(self) -> None:
         """Show the newest run as it trains."""
-        self.until(r"watched|Train here: ")
+        row = r"watched +● running"
+        self.until(f"{row}|Train here: ")
         if "Train here: " in self.text:  # an archive without runs is greeted first
             self.press("\x1b")
-            self.until(r"(?s)^(?!.*Train here: ).*watched")
+            self.until(f"(?s)^(?!.*Train here: ).*{row}")
         self.press("\r")
         self.until(r"Checkpoints")
 
@@ -187,6 +193,13 @@ class World:
         info = read_local_backend()
         return info.pid if info is not None else 0
 
+    def move_in(self, patch: pytest.MonkeyPatch) -> None:
+        """What is started from now on lives here."""
+        patch.setenv("HOME", str(self.home))
+        patch.setenv("ARKOR_TUI_DATA_DIR", str(self.home / "data"))
+        patch.setenv("ARKOR_TUI_CONFIG_DIR", str(self.home / "config"))
+        patch.chdir(self.folder)
+
     def prepare(self, rows: Sequence[str]) -> None:
         """Write a project with a tiny model and callbacks, and start the backend."""
         (self.folder / "rows.jsonl").write_text("\n".join(rows) + "\n")
@@ -214,9 +227,9 @@ class World:
         """What is known of a job."""
         return Ledger(self.home / "data", job_id)
 
-    def open_app(self) -> App:
+    def open_app(self, **options: bool) -> App:
         """The app, started in the project's folder."""
-        app = App()
+        app = App(**options)
         self.apps.append(app)
         return app
 
@@ -240,6 +253,13 @@ class World:
             lambda: not set(children) & processes(self.home).keys(),
         )
 
+    def start_backend(self) -> None:
+        """Start it again, unless a supervisor has been faster."""
+        try:
+            self.backend.start()
+        except AssertionError:
+            wait_for("the backend of a supervisor", lambda: self.backend_pid > 0)
+
     def _reap(self, pid: int) -> None:
         if self.backend.process is not None and self.backend.process.pid == pid:
             self.backend.process.wait()
@@ -260,8 +280,7 @@ class World:
             AssertionError: a process had to be killed.
         """
         for app in self.apps:
-            with suppress(OSError):  # closed before
-                app.close()
+            app.close()
         for pid, part in processes(self.home).items():
             if part in ("serve", "supervise"):
                 with suppress(ProcessLookupError):
@@ -275,3 +294,16 @@ class World:
             for pid in processes(self.home):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+
+def grown(ledger: Ledger) -> Callable[[], bool]:
+    """A condition that holds once the archive has more than when it was last judged."""
+    before = len(ledger.kept)
+    return lambda: ledger.count() > before
+
+
+def end(world: World, ledger: Ledger, pause: Callable[..., None] = wait_for) -> None:
+    """Cancel a job, and wait until the archive has all of it."""
+    command("cancel", ledger.job_id, folder=world.folder)
+    pause("the job's end in the archive", ledger.has_ended)
+    assert ledger.status()[0] == "cancelled"

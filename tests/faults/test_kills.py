@@ -7,76 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import shutil
 import signal
-from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
 from arkor_tui.monitor.supervisor import watch_of
-from tests.e2e.conftest import Backend
-from tests.e2e.test_supervisor import archived, command, diary
+from tests.e2e.test_supervisor import archived, diary
 
-from .kills import Ledger, World, wait_for
+from .conftest import KILLS
+from .kills import World, end, grown, wait_for
 
-KILLS = int(os.environ.get("ARKOR_TUI_TEST_KILLS", "2"))
-SEED = int(os.environ.get("ARKOR_TUI_TEST_SEED", "1"))
-
-Wait = Callable[[str, Callable[[], bool]], None]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120 + 30 * KILLS)]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home for all tests here: a backend and its model take seconds to start."""
-    folder = tmp_path_factory.mktemp("kills") / "home"
-    (folder / "demo-project").mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in os.environ if n.startswith(("ARKOR_", "XDG_"))]:
-            patch.delenv(name)
-        patch.setenv("HOME", str(folder))
-        patch.setenv("ARKOR_TUI_DATA_DIR", str(folder / "data"))
-        patch.setenv("ARKOR_TUI_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder / "demo-project")
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def shared(home: Path) -> Iterator[World]:
-    """The backend, and a project to train."""
-    pytest.importorskip("torch")
-    world = World(home, Backend(home / "data"), random.Random(SEED), KILLS)
-    data = Path(str(files("arkor_tui.starters"))) / "triage" / "data" / "train.jsonl"
-    try:
-        world.prepare(data.read_text().splitlines()[:60])
-        yield world
-    finally:
-        world.close()
-        shutil.rmtree(home / "data" / "local" / "jobs", ignore_errors=True)
-
-
-@pytest.fixture
-def world(shared: World, request: pytest.FixtureRequest) -> World:
-    """With moments that do not depend on the order of tests."""
-    shared.random.seed(f"{SEED} {request.node.name}")
-    (shared.folder / "diary.txt").unlink(missing_ok=True)
-    return shared
-
-
-def grown(ledger: Ledger) -> Callable[[], bool]:
-    """A condition that holds once the archive has more than when it was last judged."""
-    before = len(ledger.kept)
-    return lambda: ledger.count() > before
-
-
-def end(world: World, ledger: Ledger, pause: Wait = wait_for) -> None:
-    """Cancel a job, and wait until the archive has all of it."""
-    command("cancel", ledger.job_id, folder=world.folder)
-    pause("the job's end in the archive", ledger.has_ended)
-    assert ledger.status()[0] == "cancelled"
 
 
 def test_the_app(world: World) -> None:
@@ -142,13 +83,13 @@ def test_the_backend(world: World) -> None:
     for number in range(world.kills):
         if number % 3 == 0:  # else the training may still be coming up again
             wait_for("new events", grown(ledger))
-        wait_for("a moment", world.a_moment(5.0))
+        wait_for("a moment", world.a_moment(3.0))
         ledger.look()
         world.kill_backend()
         if number % 5 == 4:
             wait_for("the supervisor starts the backend again", lambda: world.backend_pid > 0)
         else:
-            world.backend.start()
+            world.start_backend()
     wait_for("the job goes on", grown(ledger))
     assert ledger.status() == ("running", "")
     ledger.look()
@@ -157,11 +98,10 @@ def test_the_backend(world: World) -> None:
     # a command starts it again as well, and the job that it finds there goes on
     other = world.start_detached()
     wait_for("the job goes on", grown(ledger))
+    end(world, other)  # while it waits for its turn
+    other.check_complete()
     end(world, ledger)
     ledger.check_complete()
-    wait_for("the next job", grown(other))
-    end(world, other)
-    other.check_complete()
     world.check_calm()
 
 
@@ -173,7 +113,7 @@ def test_the_training_child(world: World) -> None:
             wait_for("a moment", world.a_moment(1.0))
         else:
             wait_for("the training process", lambda: len(world.running("train")) == 1)
-            wait_for("a moment", world.a_moment(6.0))
+            wait_for("a moment", world.a_moment(3.0))
         ledger.look()
         (pid,) = world.running("train")
         os.kill(pid, signal.SIGKILL)

@@ -180,7 +180,8 @@ class RunsScreen(BaseScreen):
     def backend_asked(self) -> None:
         """Show what it said."""
         super().backend_asked()
-        self.load()
+        if self.is_mounted:
+            self.load()
 
     @work(group="load", exclusive=True)
     async def load(self) -> None:
@@ -277,9 +278,13 @@ class RunsScreen(BaseScreen):
             self._show_detail(message.item)
 
     @on(RunTable.Chosen, "#runs")
-    async def _chosen(self, message: RunTable.Chosen) -> None:
+    def _chosen(self, message: RunTable.Chosen) -> None:
         if isinstance(message.item, RunRecord):
-            await self.arkor.open_run(message.item)
+            self._open(message.item)
+
+    @work(group="open", exclusive=True)
+    async def _open(self, record: RunRecord) -> None:
+        await self.arkor.open_run(record)
 
     # keys
 

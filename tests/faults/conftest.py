@@ -1,0 +1,51 @@
+"""A world with a backend that trains, shared by the tests of one module."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Backend
+
+from .kills import World
+
+KILLS = int(os.environ.get("ARKOR_TUI_TEST_KILLS", "2"))
+SEED = int(os.environ.get("ARKOR_TUI_TEST_SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A backend and its model take seconds to start; tests use :func:`world`."""
+    pytest.importorskip("torch")
+    home = tmp_path_factory.mktemp("world") / "home"
+    (home / "demo-project").mkdir(parents=True)
+    world = World(home, Backend(home / "data"), random.Random(SEED), KILLS)
+    rows = Path(str(files("arkor_tui.starters"))) / "triage" / "data" / "train.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("ARKOR_", "XDG_"))]:
+            patch.delenv(name)
+        world.move_in(patch)
+        try:
+            world.prepare(rows.read_text().splitlines()[:60])
+            yield world
+        finally:
+            world.close()
+            shutil.rmtree(home / "data" / "local" / "jobs", ignore_errors=True)
+
+
+@pytest.fixture
+def world(
+    shared_world: World, home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> World:
+    """With its own home, and moments that do not depend on the order of tests."""
+    del home  # every other test has one; this one lives elsewhere
+    shared_world.move_in(monkeypatch)
+    shared_world.random.seed(f"{SEED} {request.node.name}")
+    (shared_world.folder / "diary.txt").unlink(missing_ok=True)
+    return shared_world

@@ -1,0 +1,181 @@
+"""What terminals do to the app: hang up, stop it, give it another size. The run goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import signal
+import struct
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+
+from arkor_tui.monitor.supervisor import watch_of
+from tests.e2e.test_app import Screen
+from tests.e2e.test_supervisor import archived
+
+from .kills import App, Ledger, World, end, grown, processes, wait_for
+
+pytestmark = pytest.mark.engine
+_LEAVE_ALTERNATE = b"\x1b[?1049l"
+
+
+@pytest.fixture(scope="module")
+def trained(shared_world: World) -> Iterator[Ledger]:
+    """A run with a supervisor; nothing of it is lost by whatever the tests here did."""
+    ledger = shared_world.start_detached()
+    wait_for("events", grown(ledger))
+    yield ledger
+    end(shared_world, ledger)
+    ledger.check_complete()
+    shared_world.check_calm()
+
+
+def is_raw(app: Screen) -> bool:
+    """Whether keys reach the program one by one, unechoed; the master end sees the settings."""
+    return not termios.tcgetattr(app.fd)[3] & (termios.ICANON | termios.ECHO)
+
+
+def resize(app: Screen, columns: int, rows: int) -> None:
+    fcntl.ioctl(app.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def blank(app: Screen, columns: int = 120, rows: int = 36) -> None:
+    """Somebody else has used the terminal; what it shows from now on comes from the app."""
+    while app._read(0):
+        pass
+    app._screen = pyte.Screen(columns, rows)
+    app._stream = pyte.ByteStream(app._screen)
+    app.raw = app._unseen = b""
+
+
+def until_stopped(app: App) -> None:
+    """Until the process does nothing any more, with its terminal as it was before."""
+
+    def stopped() -> bool:
+        state = Path(f"/proc/{app.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "T"
+
+    app.wait_for("the stop", stopped)
+
+
+def check_went_on(world: World, trained: Ledger) -> None:
+    """The run trains, with its guards in the same hands, and nothing else is left."""
+    trained.look()
+    wait_for("new events", grown(trained))
+    state = watch_of(archived(trained.job_id))
+    assert state is not None
+    assert state.kind == "supervisor"
+    assert state.problem == ""
+    wait_for(
+        "the end of everything else",
+        lambda: sorted(processes(world.home).values()) == ["infer", "serve", "supervise", "train"],
+    )
+
+
+def check_reopened(world: World, trained: Ledger) -> None:
+    """Everything is there again, up to what is new."""
+    trained.look()
+    app = world.open_app()
+    app.wait_for("its events", lambda: shown_events(app) >= len(trained.kept))
+    app.open_live()
+    _check_alive_and_leave(app)
+
+
+def shown_events(app: App) -> int:
+    """How many events the list says that the run has."""
+    found = re.search(r"\d+ checkpoints +(\d+) events", app.text)
+    return int(found[1]) if found else 0
+
+
+def test_a_dropped_line(world: World, trained: Ledger) -> None:
+    for controlling in (True, False):  # where it is not, no signal tells that it is gone
+        app = world.open_app(controlling=controlling)
+        app.open_live()
+        app.wait_for("new events", grown(trained))
+        app.wait_for("a moment", world.a_moment(0.3))  # it draws all the while
+        app.hang_up()
+        assert app.process.wait(timeout=30) == 128 + signal.SIGHUP
+        check_went_on(world, trained)
+    check_reopened(world, trained)
+
+
+def test_a_polite_kill_gives_the_terminal_back(world: World, trained: Ledger) -> None:
+    app = world.open_app()
+    app.open_live()
+    assert is_raw(app)
+    app.process.terminate()
+    assert app.end() == 128 + signal.SIGTERM
+    assert not is_raw(app)
+    assert _LEAVE_ALTERNATE in app.raw
+    assert b"Traceback" not in app.raw
+    check_went_on(world, trained)
+
+
+def test_ctrl_z_and_back(world: World, trained: Ledger) -> None:
+    app = world.open_app()
+    app.open_live()
+    app.press("\x1a")
+    until_stopped(app)
+    app.wait_for("what it said last", lambda: _LEAVE_ALTERNATE in app.raw)
+    assert not is_raw(app)
+    trained.look()
+    wait_for("new events", grown(trained))  # the supervisor's
+    blank(app)
+    resize(app, 120, 36)
+    app.process.send_signal(signal.SIGCONT)
+    app.until(r"(?s)Checkpoints.*q quit")
+    assert is_raw(app)
+    _check_alive_and_leave(app)
+
+
+def test_stopped_and_continued_without_a_word(world: World, trained: Ledger) -> None:
+    app = world.open_app()
+    app.open_live()
+    before = termios.tcgetattr(app.fd)
+    for _ in range(3):
+        app.process.send_signal(signal.SIGSTOP)
+        until_stopped(app)
+        blank(app)
+        app.process.send_signal(signal.SIGCONT)
+        app.until(r"(?s)Checkpoints.*q quit")
+    app.process.send_signal(signal.SIGCONT)  # and once where it was not stopped at all
+    app.wait_for("another beginning", lambda: app.raw.count(b"\x1b[?1049h") >= 2)
+    assert termios.tcgetattr(app.fd) == before
+    tasks = Path(f"/proc/{app.process.pid}/task").iterdir()
+    names = [(task / "comm").read_text().strip() for task in tasks]
+    assert sum(name.startswith("textual-input") for name in names) <= 1
+    _check_alive_and_leave(app)
+    assert not is_raw(app)
+
+
+def _check_alive_and_leave(app: App) -> None:
+    app.press("q")
+    app.until("Leave running")
+    app.press("l")
+    assert app.end() == 0
+    assert b"Traceback" not in app.raw
+
+
+def test_a_storm_of_sizes(world: World, trained: Ledger) -> None:
+    app = world.open_app()
+    app.open_live()
+    for number in range(200):
+        resize(app, world.random.randint(20, 200), world.random.randint(5, 60))
+        if number % 10 == 0:
+            app.wait_for("new events", grown(trained))
+            trained.look()
+    blank(app, 101, 31)
+    resize(app, 101, 31)
+    app.until(r"(?s)Checkpoints.*q quit")
+    app.wait_for("the last line", lambda: "q quit" in app.text.splitlines()[30])
+    blank(app, 101, 31)  # parts of other sizes may have been on their way
+    app.process.send_signal(signal.SIGCONT)
+    app.until(r"(?s)Checkpoints.*q quit")
+    lines = app.text.splitlines()
+    assert "q quit" in lines[30]
+    assert all(len(line) <= 101 for line in lines)
+    _check_alive_and_leave(app)
