@@ -98,7 +98,11 @@ def make_app(backend: Backend) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        exception_handlers={HTTPException: _http_error, Exception: _server_error},
+        exception_handlers={
+            HTTPException: _http_error,
+            sqlite3.Error: _store_error,
+            Exception: _server_error,
+        },
     )
     app.router.redirect_slashes = False  # where to would be up to the request's Host
     return app
@@ -312,11 +316,13 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return refuse(error.status_code, texts.get(error.status_code, str(error.detail)))
 
 
+async def _store_error(_: Request, error: Exception) -> Response:
+    return refuse(
+        507, f"The backend cannot use its store: {error}. Check the free space of its disk."
+    )
+
+
 async def _server_error(_: Request, error: Exception) -> Response:
-    if isinstance(error, sqlite3.Error):
-        return refuse(
-            507, f"The backend cannot use its store: {error}. Check the free space of its disk."
-        )
     return refuse(500, f"The backend failed ({type(error).__name__}); its log says more.")
 
 

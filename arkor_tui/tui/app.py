@@ -396,6 +396,10 @@ class ArkorApp(App[None]):
         """Hand on what is new to the screen that is shown."""
         if not self.is_running or not self._running:
             return
+        with self._context():  # the tasks of monitors may be older than the app
+            self._hand_on(monitor, update)
+
+    def _hand_on(self, monitor: RunMonitor, update: Update) -> None:
         screen = self.screen_stack[0] if self.screen_stack else None
         if isinstance(screen, BaseScreen) and screen.is_mounted:
             screen.monitor_changed(monitor, update)
