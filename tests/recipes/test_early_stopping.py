@@ -88,6 +88,21 @@ async def test_a_good_run_is_left_alone(server: Server) -> None:
     assert trainer.hooks.findings == []
 
 
+async def test_the_metric_is_what_the_guards_look_at(server: Server) -> None:
+    logs = [log(1, evalLoss=1.0), log(2, loss=9.0), log(3, loss=1.0, evalLoss=7.0)]
+    server.script(stream(started(), *logs, CANCELLED, END))
+    trainer = a_trainer(server, EarlyStopping(ceiling=5.0, metric="eval_loss"))
+    assert (await trainer.wait()).reason == "the eval loss 7 is above 5"
+    assert trainer.hooks.findings[0].step == 3
+
+
+async def test_samples_mean_nothing_without_a_rule_for_them(server: Server) -> None:
+    server.script(stream(started(), checkpoint(5), completed(), END))
+    trainer = a_trainer(server, EarlyStopping(), Probe())
+    assert (await trainer.wait()).status == "completed"
+    assert [finding.kind for finding in trainer.hooks.findings] == ["sample"]
+
+
 async def test_a_loss_that_is_null_again_and_again_is_divergence(server: Server) -> None:
     logs = [log(step, loss=None) for step in range(1, 6)]
     server.script(stream(started(), *logs, CANCELLED, END))
@@ -245,7 +260,9 @@ async def test_asked_before_there_is_a_run(server: Server) -> None:
     server.script(stream(started(), server.cancelled, CANCELLED, END))
     guard = EarlyStopping()
     guard.request("not today")
-    assert (await a_trainer(server, guard).wait()).reason == "not today"
+    trainer = a_trainer(server, guard)
+    assert (await trainer.wait()).reason == "not today"
+    assert trainer.hooks.findings[0].step is None
 
 
 async def test_asked_twice_and_by_a_guard_it_still_stops_once(server: Server) -> None:
@@ -535,10 +552,15 @@ async def test_a_checkpoint_that_came_while_nobody_watched(server: Server) -> No
 
 
 async def test_a_past_that_has_ended_is_left_alone(server: Server) -> None:
-    guard = EarlyStopping(ceiling=5.0)
-    await resumed(server, guard, started(), log(1, loss=7.0), failed())
+    guard = EarlyStopping(ceiling=5.0, abort_signal=AbortController().signal)
+    # its end may have been told twice
+    await resumed(server, guard, started(), log(1, loss=7.0), failed(), failed(id="again"))
     assert server.cancellations == []
     assert guard.gauges()[0].state == "fired"
+
+
+def test_a_checkpoint_is_waited_for_five_minutes_unless_told_otherwise() -> None:
+    assert EarlyStopping().checkpoint_limit == 300.0
 
 
 def test_an_action_that_does_not_exist() -> None:
