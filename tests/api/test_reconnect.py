@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.api.reconnect import ReconnectPolicy
+from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 
 seconds = st.just(0.0) | st.floats(1e-3, 1e6)
 policies = st.builds(ReconnectPolicy, base_delay=seconds, max_delay=seconds, jitter=st.floats(0, 1))
@@ -35,6 +35,12 @@ def test_the_jitter_is_at_most_its_share_of_the_plain_delay(
 def test_without_jitter_delays_double_up_to_the_cap(failures: int) -> None:
     policy = ReconnectPolicy(jitter=0)
     assert policy.delay(failures) == min(2.0**failures, 60.0)
+
+
+def test_what_is_usual() -> None:
+    usual = ReconnectPolicy(1.0, 60.0, 0.25, max_attempts=None, idle_timeout=45.0)
+    assert ReconnectPolicy() == usual
+    assert StreamState("live") == StreamState("live", attempt=0, delay=0.0, reason="")
 
 
 def test_the_usual_delays() -> None:
