@@ -26,7 +26,7 @@ from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
 from arkor_tui.history.schema import ArchiveError
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target, Update
-from arkor_tui.plain import plain
+from arkor_tui.plain import one_line, plain
 from arkor_tui.terminal import Capabilities, osc9, osc52, title
 from arkor_tui.workspace.settings import Settings
 
@@ -38,6 +38,7 @@ from .widgets.status import StatusInfo
 if TYPE_CHECKING:
     from textual.command import Provider
     from textual.driver import Driver
+    from textual.notifications import SeverityLevel
     from textual.screen import Screen
     from textual.theme import Theme
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .chart.frame import Symbols
 
 _OFFER_SECONDS = 6.0
+_LONGEST_TOAST, _MOST_LINES = 900, 12
 _LONGEST_PRINTED = 4_000  # characters of a line that a callback printed
 _TELL_AGAIN_SECONDS = 60.0
 """Before the same failure of the archive is told once more: it is asked all the time."""
@@ -443,6 +445,28 @@ class ArkorApp(App[None]):
             self._write(osc9(text, tmux=self.capabilities.tmux))
 
     # telling
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """As Textual's, but whoever calls: a toast is short, harmless, and never markup."""
+        del markup
+        lines = plain(message, limit=_LONGEST_TOAST).split("\n")
+        if len(lines) > _MOST_LINES:
+            lines = [*lines[:_MOST_LINES], "…"]
+        super().notify(
+            "\n".join(lines),
+            title=one_line(title, limit=80),
+            severity=severity,
+            timeout=timeout,
+            markup=False,
+        )
 
     def tell_problem(self, error: ArkorTuiError) -> None:
         """A failure where the user looks: what happened, and what to do."""

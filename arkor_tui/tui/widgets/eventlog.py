@@ -42,8 +42,10 @@ def line_of(row: LogRow) -> list[Part]:
         return [*head, ("▶ training started", "paged--strong")]
     if row.kind == "training.completed":
         return [*head, ("✓ training completed", "paged--good")]
-    if row.kind == "training.failed" and len(row.data) <= _LONGEST_ERROR:
-        error = plain(object_of(row.data).get("error", ""), limit=LONGEST, newlines=False)
+    if row.kind == "training.failed":
+        whole = len(row.data) <= _LONGEST_ERROR
+        told = object_of(row.data).get("error", "") if whole else row.data
+        error = plain(told, limit=LONGEST, newlines=False)
         return [*head, (f"✗ training failed: {error}", "paged--bad")]
     kind = plain(row.kind, limit=80, newlines=False)
     return [*head, (f"{kind} {plain(row.data, limit=LONGEST, newlines=False)}", "paged--muted")]
