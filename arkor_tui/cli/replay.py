@@ -98,6 +98,7 @@ def _recording(ref: str) -> Iterator[Recording]:
 
 def _print(recording: Recording, *, json_lines: bool) -> int:
     from arkor_tui.history.points import metric_points
+    from arkor_tui.history.records import utc_time
 
     name = f"replay: {recording.run.name}"
     if json_lines:
@@ -113,5 +114,9 @@ def _print(recording: Recording, *, json_lines: bool) -> int:
             f"{metric}={value:.6g}" for metric, _, value in points if value is not None
         )
         step = "" if event.step is None else f" step={event.step}"
-        say(one_line(f"{event.at or '-'} {event.kind}{step} {numbers}".rstrip(), limit=1_000))
+        say(
+            one_line(
+                f"{utc_time(event.at) or '-'} {event.kind}{step} {numbers}".rstrip(), limit=1_000
+            )
+        )
     return 0

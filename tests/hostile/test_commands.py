@@ -28,6 +28,7 @@ def output(*arguments: str) -> tuple[set[str], str]:
     """What a command writes to a terminal: the shapes of its sequences, and its text."""
     terminal = RawTerminal(120, 40, *arguments)
     terminal.emulated = False
+    terminal.press("n\n")  # to whatever is asked
     try:
         terminal.end()
         with suppress(OSError):

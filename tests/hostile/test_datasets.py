@@ -18,7 +18,7 @@ from arkor_tui.local.engine.rows import read_examples
 from arkor_tui.local.spec import DatasetSpec
 from arkor_tui.training.datasets import FileDataset
 from arkor_tui.training.preview import preview
-from arkor_tui.tui.screens.setup import _preview_content
+from arkor_tui.tui.widgets.previews import rows_text
 
 from .payloads import MEGABYTE, forbidden, hostile_text, json_values
 
@@ -52,7 +52,7 @@ datasets = st.lists(lines, max_size=8).map(b"\n".join)
 formats = st.none() | st.sampled_from(sorted(COLUMNS))
 mappings = st.dictionaries(columns, columns | hostile_text, max_size=2)
 one_file = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -84,7 +84,7 @@ def test_any_dataset_can_be_looked_at(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
     found = preview(FileDataset(path), tmp_path)
-    assert forbidden(_preview_content(found).plain) == set()
+    assert forbidden(rows_text(found).plain) == set()
     if len(found.problems) == 0 and content.strip():
         assert found.rows, "nothing is wrong, and nothing is there"
 
@@ -112,7 +112,7 @@ def test_a_look_is_quick_and_takes_little_memory(tmp_path: Path, name: str) -> N
     finally:
         tracemalloc.stop()
     assert peak < 50 * MEGABYTE
-    shown = _preview_content(found).plain
+    shown = rows_text(found).plain
     assert len(shown) < 10_000
     assert forbidden(shown) == set()
 

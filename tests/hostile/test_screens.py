@@ -132,8 +132,8 @@ def drive(folder: Path, strings: list[str]) -> RawTerminal:
         terminal.leave("This screen")
         terminal.show("\x10", "Search for commands")
         terminal.leave("Search for commands")
-        terminal.show("  c", "learning|datasetFormat")
-        terminal.leave("datasetFormat")
+        terminal.show("  c", "final loss")
+        terminal.leave("final loss")
         terminal.show("/", "words in name")
         terminal.show("the log", "Runs · 1 run")
         terminal.leave(r"(?m)^\W*the log\W*$", "\r")
@@ -159,8 +159,9 @@ def write_rows(file: Path, strings: list[str]) -> None:
 def log_screen(terminal: RawTerminal, strings: list[str]) -> None:
     """Live: the whole log by pages, one event in detail, what was printed, samples."""
     terminal.show("\r", rf"k{len(strings) - 2}\.")
-    terminal.leave("Statistics", "z")
-    terminal.show("\x1b[H", r"k1\.")
+    terminal.leave("└[×─]", "z")
+    # down to the last line above the status, which is painted last
+    terminal.show("\x1b[H", r"(?s)k1\..*k\d\d?\.[^\n]*\n[^\n]*1 Runs")
     page = bottom = max(map(int, re.findall(r"k(\d+)\.", terminal.text)))
     terminal.press(PAGE_DOWN)  # only moves the cursor to the last line in view
     terminal.emulated, start = False, len(terminal.raw)
