@@ -106,9 +106,6 @@ def test_a_terminal_that_reads_nothing_holds_nothing_up(world: World) -> None:
     app = world.open_app()
     app.open_live()
     ledger.look()
-    for _ in range(5):
-        wait_for("new events", grown(ledger))  # nobody reads meanwhile
-        ledger.look()
     wait_for("more than one screen of them", lambda: ledger.count() > len(ledger.kept) + 100)
     end(world, ledger)
     app.until(r"(?s)cancelled.*Checkpoints")
