@@ -16,6 +16,7 @@ from arkor_tui.history.archive import Archive
 from arkor_tui.monitor import run as run_module
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.live import LiveScreen
+from tests.e2e.test_app import Screen
 from tests.training.frames import checkpoint, completed, log
 from tests.tui.recorded import add_run, app_on, event, fill, press, screen_text
 from tests.tui.scripted_app import Live, live_app
@@ -167,4 +168,28 @@ def test_commands_on_what_is_damaged(path: Path, command: str) -> None:
     assert "is damaged" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "fault of arkor-tui" not in done.stderr
+    assert [file for file in os.listdir(path.parent) if "broken" in file] == []
+
+
+@pytest.mark.parametrize("command", ["runs", "runs delete x --yes", "replay x", "doctor", ""])
+def test_an_archive_of_a_newer_version(path: Path, command: str) -> None:
+    fill(path)
+    with Archive.open(path) as archive:
+        archive.db.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    if command:
+        done = subprocess.run(
+            [sys.executable, "-m", "arkor_tui", *command.split()],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        code, said = done.returncode, done.stdout + done.stderr
+    else:
+        screen = Screen()
+        code, said = screen.end(), " ".join(screen.text.split())
+        screen.close()
+    assert code == 1
+    assert "newer version of arkor-tui" in said
+    assert "pip install -U arkor-tui" in said
+    assert "Traceback" not in said
+    assert path.read_bytes() == before
     assert [file for file in os.listdir(path.parent) if "broken" in file] == []

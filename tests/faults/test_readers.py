@@ -19,7 +19,7 @@ from arkor_tui.monitor.supervisor import watch_of
 from tests.e2e.test_supervisor import diary, is_running
 from tests.tui.recorded import fill
 
-from .kills import World, end, grown, wait_for
+from .kills import World, end, wait_for
 
 
 def _take_terminal() -> None:
@@ -27,6 +27,7 @@ def _take_terminal() -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["pipe", "terminal"])
 def test_callbacks_go_on_elsewhere(world: World, how: str) -> None:
     on_terminal = how == "terminal"
@@ -100,6 +101,7 @@ def test_an_error_that_nobody_reads(home: Path) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.timeout(300)
 def test_a_terminal_that_reads_nothing_holds_nothing_up(world: World) -> None:
     """ctrl+s, or a line that is dead and does not know it yet: events are archived all the same."""
     ledger = asyncio.run(world.submit())  # the app alone watches it

@@ -19,7 +19,7 @@ from tests.e2e.test_supervisor import archived
 
 from .kills import App, Ledger, World, end, grown, processes, wait_for
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 
 
