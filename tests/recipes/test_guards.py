@@ -80,6 +80,13 @@ def test_when_it_fires(guard: Guard, losses: list[float | None], place: int | No
     assert fires_at(deepcopy(guard), losses) == place
 
 
+def test_what_is_usual() -> None:
+    assert Smoothed(5.0) == Smoothed(5.0, 10, "loss")
+    assert Patience() == Patience(30, 0.0, "loss")
+    assert NonFinite() == NonFinite(5)
+    assert not Observation(1).non_finite
+
+
 def test_an_eval_only_event_is_a_sign_of_life() -> None:
     assert fires_at(NonFinite(2), [None] * 6, [1.0, None, 1.0, None, 1.0, None]) is None
     assert fires_at(NonFinite(2), [None] * 3, [1.0, math.inf, 1.0]) == 1
