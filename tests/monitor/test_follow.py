@@ -269,10 +269,10 @@ async def test_a_disk_that_stays_full_does_not_keep_a_refused_run_going(
     server.script(stream(started("1")), Answer(403, {"error": "not yours"}))
     monitor = RunMonitor(archive, a_trainer(server))
     await monitor.follow()
-    assert {problem.message for problem in monitor.problems} == {
-        "not yours",
-        "The archive cannot be written: OperationalError: database or disk is full",
-    }
+    told = [problem.message for problem in monitor.problems]
+    assert "not yours" in told
+    assert any("disk is full" in message for message in told)
+    assert len(told) == 2  # each once, however often it was tried
     assert await ids(archive, monitor.key) == []
 
 
