@@ -191,3 +191,12 @@ def test_it_stops_where_early_stopping_does(rows: list[Any], chosen: GuardSettin
     seen = [Observation(step, *row) for step, row in enumerate(rows, 1)]
     found = what_if(seen, chosen)
     assert (found.step, found.reason) == (stopped, guard.reason)
+
+
+def test_of_several_events_of_a_step_the_one_that_says_more_counts(tmp_path: Path) -> None:
+    events = [logged(1, 5, "nan", None), NewEvent("2", "training.log", 5, None, '{"step": 5}')]
+    events.append(event(3, "training.log", step=5, loss=None))
+    with Archive.open(tmp_path / "history.db") as archive:
+        key = archive.register(RunIdentity("local", "o", "p", "j"), job("j"))
+        archive.append(key, events)
+        assert list(observations(archive, key)) == [Observation(5, None, None, True)]
