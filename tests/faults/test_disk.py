@@ -18,6 +18,7 @@ from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.live import LiveScreen
 from tests.e2e.test_app import Screen
 from tests.training.frames import checkpoint, completed, log
+from tests.tui.conftest import no_backend  # noqa: F401 - opening a live run would start one
 from tests.tui.recorded import add_run, app_on, event, fill, press, screen_text
 from tests.tui.scripted_app import Live, live_app
 

@@ -13,6 +13,7 @@ from arkor_tui.api.jobs import Job
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import NewEvent, RunIdentity, RunRecord
 from arkor_tui.tui.widgets.progress import eta_seconds
+from tests.tui.conftest import no_backend  # noqa: F401 - opening a live run would start one
 from tests.tui.recorded import CONFIG, app_on, press, screen_text
 
 _JUMPS = {
