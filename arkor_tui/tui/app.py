@@ -30,6 +30,7 @@ from arkor_tui.plain import one_line, plain
 from arkor_tui.terminal import Capabilities, osc9, osc52, title
 from arkor_tui.workspace.settings import Settings
 
+from .keyorder import KeysInOrder
 from .screens.base import BaseScreen
 from .text import MARKS, duration, number, percent
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
@@ -88,7 +89,7 @@ def _action_commands() -> type[Provider]:
     return ActionCommands
 
 
-class ArkorApp(App[None]):
+class ArkorApp(KeysInOrder, App[None]):
     """Shows a session; owns nothing of it."""
 
     CSS_PATH = "app.tcss"

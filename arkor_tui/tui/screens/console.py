@@ -46,7 +46,9 @@ class ConsoleScreen(BaseScreen):
         "Esc stops a reply, then leaves the prompt; Enter returns to it."
     )
     CSS = """
-    ConsoleScreen #console-head { height: 1; background: $panel; }
+    ConsoleScreen #console-head {
+        height: 1; background: $panel; text-wrap: nowrap; text-overflow: ellipsis;
+    }
     ConsoleScreen #console-panes { height: 1fr; }
     ConsoleScreen #targets-pane { width: 26; border-right: solid $panel; }
     ConsoleScreen.-narrow #targets-pane { display: none; }

@@ -22,8 +22,8 @@ FIELDS = (
     ("max_tokens", "max tokens", "the longest reply"),
     ("seed", "seed", "the same seed, the same reply"),
     ("stop", "stop words", "apart by |"),
-    ("history", "remember", "yes: earlier turns are sent along, where one target is asked"),
-    ("tools", "tools file", "a .py file whose functions, marked @tool, may be called"),
+    ("history", "remember", "yes: earlier turns are sent along, if one is asked"),
+    ("tools", "tools file", "a .py file with functions marked @tool"),
     ("tool_choice", "tool choice", "auto, required, none, or the name of a function"),
     ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; json? only judges"),
 )

@@ -235,7 +235,7 @@ class ChooseSeveral(Filtered[list[str] | None]):
 
     KEYS = "↑ ↓ move   tab marks   enter chooses   esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "mark", "mark", id="choose.mark", priority=True),
+        Binding("tab", "mark", "mark", id="choose.mark"),
     ]
 
     def __init__(
