@@ -108,3 +108,15 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in DOCS:
         for target in re.findall(r"\]\(((?!https?:|#|mailto:)[^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_each_promise_leads_to_a_test_that_exists() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.partition("## What it promises")[2].partition("\n## ")[0]
+    rows = [row for row in section.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        links = re.findall(r"\[`(\w+)`\]\((tests/[^)]+)\)", row)
+        assert links or "make bench" in row, row
+        for name, file in links:
+            assert f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file} has no {name}"
