@@ -5,29 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import os
-import signal
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rich.text import Text
-from textual import events, work
-from textual.app import App
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.reactive import Initialize, Reactive
-from textual.worker import WorkerFailed
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
 from arkor_tui.history.schema import ArchiveError
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Target, Update
-from arkor_tui.plain import one_line, plain
-from arkor_tui.terminal import Capabilities, osc9, osc52, title
+from arkor_tui.plain import plain
+from arkor_tui.terminal import Capabilities, osc9, title
 from arkor_tui.workspace.settings import Settings
 
 from .keyorder import KeysInOrder
@@ -38,23 +32,14 @@ from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
     from textual.command import Provider
-    from textual.driver import Driver
-    from textual.notifications import SeverityLevel
     from textual.screen import Screen
     from textual.theme import Theme
 
     from arkor_tui.monitor.run import RunMonitor
     from arkor_tui.training.trainer import Trainer
 
-    from .chart.frame import Symbols
 
 _OFFER_SECONDS = 6.0
-_LONGEST_TOAST, _MOST_LINES = 900, 12
-_LONGEST_PRINTED = 4_000  # characters of a line that a callback printed
-_TELL_AGAIN_SECONDS = 60.0
-"""Before the same failure of the archive is told once more: it is asked all the time."""
-_TERMINAL_SECONDS = 1.0
-"""Between looks whether the terminal is still there."""
 
 VIEWS = ("runs", "setup", "live", "console")
 
@@ -122,32 +107,23 @@ class ArkorApp(KeysInOrder, App[None]):
         capabilities: Capabilities | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.settings = settings or Settings()
-        wishes = self.settings.app
+        settings = settings or Settings()
         # known before the styles are made: another theme afterwards would have them made again
         self._themes = load_themes()
-        self._wanted_theme = theme or wishes.theme or DEFAULT_THEME
-        super().__init__()
+        self._wanted_theme = theme or settings.app.theme or DEFAULT_THEME
+        super().__init__(settings, capabilities)
         self.session = session
-        self.capabilities = capabilities or Capabilities.detect(os.environ)
-        self.redraws_per_second = wishes.redraws_per_second or self.capabilities.redraws_per_second
-        """How often a chart may be drawn anew by itself."""
-        self.symbols = chosen_symbols(wishes.symbols, braille=self.capabilities.braille)
         self.current: RunMonitor | None = None
         """The run that Live shows and Console talks to."""
         self.target: Target | None = None
         """What Console is asked to talk to next."""
         self._setup_from: RunRecord | None = None
-        self.printed: deque[str] = deque(maxlen=2_000)
-        """What trainer files printed, newest last."""
         self._first_run = run
         self._view, self._last_view = "runs", "runs"
         self._titled = ""
-        self._unfinished = ""
-        self._archive_failure = ("", 0.0)
         self._offered: dict[int, tuple[int, float]] = {}  # by run: checkpoint and moment
         session.monitors.on_update = self._updated
-        session.on_report = self._report
+        session.on_report = self.report
 
     def _first_theme(self) -> str:
         return self._wanted_theme if self._wanted_theme in self._themes.themes else DEFAULT_THEME
@@ -163,15 +139,6 @@ class ArkorApp(KeysInOrder, App[None]):
         """Our own variables, for themes that do not set them."""
         return DEFAULTS
 
-    def get_driver_class(self) -> type[Driver]:
-        """Textual's choice; on a Unix terminal ours."""
-        chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":
-            return chosen
-        from .driver import TerminalDriver
-
-        return TerminalDriver
-
     def on_mount(self) -> None:
         """Themes, the four views, and what is to be shown first."""
         for problem in self._themes.problems:
@@ -184,27 +151,10 @@ class ArkorApp(KeysInOrder, App[None]):
                 markup=False,
             )
         self._apply_keys()
-        self.set_interval(_TERMINAL_SECONDS, self._look_at_terminal)
-        self.begin_capture_print(self)
         if self.session.archive.notice:
             notice = plain(self.session.archive.notice, limit=400)
             self.notify(notice, severity="warning", markup=False, timeout=20)
         self.start_up()
-
-    async def on_event(self, event: events.Event) -> None:
-        """As Textual does; what is pasted may come from anywhere, and fields draw all they hold."""
-        if isinstance(event, events.Paste):
-            event.text = plain(event.text)
-        await super().on_event(event)
-
-    def on_print(self, event: events.Print) -> None:
-        """Keep what a callback prints, for Live to show."""
-        first, *others = event.text.split("\n")
-        # a callback may print without end, and never break the line
-        self._unfinished += first[: _LONGEST_PRINTED - len(self._unfinished)]
-        for line in others:
-            self.printed.append(self._unfinished)
-            self._unfinished = line[:_LONGEST_PRINTED]
 
     def _apply_keys(self) -> None:
         keys = self.settings.keys
@@ -304,7 +254,7 @@ class ArkorApp(KeysInOrder, App[None]):
             await self.session.refresh()
             await self._follow_live()
         except ArchiveError as error:
-            self._tell_archive(error)
+            self.tell_archive(error)
         except ArkorTuiError:
             pass
         screen = self.screen_stack[0] if self.screen_stack else None
@@ -443,71 +393,9 @@ class ArkorApp(KeysInOrder, App[None]):
         if self.settings.app.bell:
             self.bell()
         if self.settings.app.osc9:
-            self._write(osc9(text, tmux=self.capabilities.tmux))
+            self.write_out(osc9(text, tmux=self.capabilities.tmux))
 
-    # telling
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """As Textual's, but whoever calls: a toast is short, harmless, and never markup."""
-        del markup
-        lines = plain(message, limit=_LONGEST_TOAST).split("\n")
-        if len(lines) > _MOST_LINES:
-            lines = [*lines[:_MOST_LINES], "…"]
-        super().notify(
-            "\n".join(lines),
-            title=one_line(title, limit=80),
-            severity=severity,
-            timeout=timeout,
-            markup=False,
-        )
-
-    def tell_problem(self, error: ArkorTuiError) -> None:
-        """A failure where the user looks: what happened, and what to do."""
-        text = plain(error.message, limit=500)
-        if error.hint:
-            text += "\n" + plain(error.hint, limit=300)
-        self.notify(text, severity="error", markup=False, timeout=12)
-
-    def _handle_exception(self, error: Exception) -> None:
-        """A disk that is full or damaged ends what was asked for, and not the app."""
-        cause = error.error if isinstance(error, WorkerFailed) else error
-        if isinstance(cause, ArchiveError):
-            self._tell_archive(cause)
-        else:
-            super()._handle_exception(error)
-
-    def _tell_archive(self, error: ArchiveError) -> None:
-        told, when = self._archive_failure
-        if told != error.message or time.monotonic() - when > _TELL_AGAIN_SECONDS:
-            self._archive_failure = (error.message, time.monotonic())
-            self.tell_problem(error)
-
-    def _report(self, text: str) -> None:
-        self.notify(plain(text, limit=300), markup=False, timeout=4)
-
-    def copy(self, text: str, what: str = "") -> None:
-        """Put a text on the clipboard of the terminal, and say so, or why not."""
-        try:
-            sequence = osc52(text, tmux=self.capabilities.tmux)
-        except ArkorTuiError as error:
-            self.tell_problem(error)
-            return
-        self._clipboard = text
-        self._write(sequence)
-        said = f"Copied {what}: " if what else "Copied "
-        self.notify(f"{said}{len(text):,} characters.", timeout=2, markup=False)
-
-    def _write(self, sequence: str) -> None:
-        if self._driver is not None:
-            self._driver.write(sequence)
+    # what is told
 
     def show_title(self) -> None:
         """What runs, in the window's title."""
@@ -520,7 +408,7 @@ class ArkorApp(KeysInOrder, App[None]):
             text += f" · {name}" + (f" {share}%" if record.max_steps else "")
         if self.settings.app.title and text != self._titled:
             self._titled = text
-            self._write(title(text))
+            self.write_out(title(text))
 
     def status_info(self) -> StatusInfo:
         """What the status line says at this moment."""
@@ -550,100 +438,17 @@ class ArkorApp(KeysInOrder, App[None]):
             more=max(len(live) - 1, 0),
         )
 
-    # leaving
-
-    def _fatal_error(self) -> None:
-        """Leave without a traceback on screen: its local variables may hold secrets."""
-        self._close_messages_no_wait()
-
-    @property
-    def failure(self) -> Exception | None:
-        """What ended the app, where it was no wish of the user."""
-        return self._exception
-
-    async def show(self, *, mouse: bool = True) -> None:
-        """Run on the terminal to the end.
-
-        A dropped line and a polite kill leave in order too: the terminal is as it was before.
-        """
-        loop = asyncio.get_running_loop()
-        ends = (signal.SIGHUP, signal.SIGTERM)
-        for end in ends:
-            loop.add_signal_handler(end, self.leave, end)
-        try:
-            await self.run_async(mouse=mouse)
-        finally:
-            for end in ends:
-                loop.remove_signal_handler(end)
-
-    def leave(self, number: signal.Signals) -> None:
-        """End because of a signal; runs go on, as with “Leave running”."""
-        self.exit(return_code=128 + number)
-
-    def terminal_gone(self) -> None:
-        """End because nobody can see this any more."""
-        self.leave(signal.SIGHUP)
-
-    def _look_at_terminal(self) -> None:
-        if getattr(self._driver, "is_gone", False):  # no signal tells it to a job of the background
-            self.terminal_gone()
-
     @work(group="quit")
     async def action_ask_quit(self) -> None:
         """Quit; asks first while a run is live."""
-        live = self.session.monitors.live
-        if not live:
-            self.exit()
-            return
-        from .widgets.dialogs import Confirm, DialogChoice
+        from .quitting import ask_quit
 
-        if isinstance(self.screen, Confirm):
-            return
-        names = ", ".join(
-            plain(m.record.name, limit=40, newlines=False) for m in live if m.record is not None
-        )
-        many = len(live) > 1
-        answer = await self.push_screen_wait(
-            Confirm(
-                f"{names} {'are' if many else 'is'} still training.",
-                "Training goes on without this program, and everything is here again when you "
-                "come back.",
-                (
-                    DialogChoice("l", "leave", "Leave running"),
-                    DialogChoice("c", "cancel", "Cancel it" + (" all" if many else ""), True),
-                    DialogChoice("s", "stay", "Stay"),
-                ),
-            )
-        )
-        if answer == "leave":
-            one = f"{names} {'train' if many else 'trains'} on. "
-            self.exit(message=Text(f"{one}`arkor-tui` shows it again, `arkor-tui attach latest` "
-                                   "follows it in this terminal."))  # fmt: skip
-        elif answer == "cancel":
-            await self._cancel_and_quit(live)
-
-    async def _cancel_and_quit(self, live: list[RunMonitor]) -> None:
-        self.notify("Cancelling; waiting for the backend to say so …", timeout=60)
-        for monitor in live:
-            outcome = await self.session.cancel(monitor, "cancelled on quitting")
-            if outcome.phase == "failed":
-                text = plain(f"{outcome.message}\n{outcome.hint}", limit=600)
-                self.notify(text, severity="error", markup=False, timeout=20)
-                return
-        self.exit()
+        await ask_quit(self)
 
 
 def _load_the_rest() -> None:
     for name in ("live", "console", "setup", "welcome", "compare", "timemachine"):
         importlib.import_module(f"arkor_tui.tui.screens.{name}")
-
-
-def chosen_symbols(wish: str | None, *, braille: bool) -> Symbols:
-    """What charts are drawn with: the user's wish, else what the terminal can show."""
-    known: dict[str | None, Symbols] = {"braille": "braille", "block": "block", "ascii": "ascii"}
-    if wish in known:
-        return known[wish]
-    return "braille" if braille else "ascii"
 
 
 def bound_places() -> list[type[DOMNode]]:
