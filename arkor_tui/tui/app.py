@@ -74,7 +74,7 @@ def _action_commands() -> type[Provider]:
     return ActionCommands
 
 
-class ArkorApp(KeysInOrder, App[None]):
+class ArkorApp(KeysInOrder, TerminalApp):
     """Shows a session; owns nothing of it."""
 
     CSS_PATH = "app.tcss"

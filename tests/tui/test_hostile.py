@@ -148,7 +148,7 @@ async def test_toasts_and_title_are_sanitised(
     path = tmp_path / "history.db"
     fill_hostile(path)
     written: list[str] = []
-    monkeypatch.setattr(ArkorApp, "_write", lambda _, sequence: written.append(sequence))
+    monkeypatch.setattr(ArkorApp, "write_out", lambda _, sequence: written.append(sequence))
     async with app_on(path, toasts=True) as (app, pilot):
         await press(app, pilot, "enter", "y")
         app.session.on_report(f"report {HOSTILE}")
