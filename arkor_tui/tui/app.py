@@ -26,6 +26,7 @@ from arkor_tui.workspace.settings import Settings
 
 from .keyorder import KeysInOrder
 from .screens.base import BaseScreen
+from .terminalapp import TerminalApp
 from .text import MARKS, duration, number, percent
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
 from .widgets.status import StatusInfo
