@@ -185,6 +185,8 @@ class ArkorApp(KeysInOrder, TerminalApp):
 
     def action_view(self, name: str) -> None:
         """Go to one of the four views."""
+        if self._exit:  # a view that is made while all are closed would end that with an error
+            return
         if len(self.screen_stack) > 1 or name == self._view:
             return
         self._last_view, self._view = self._view, name

@@ -42,6 +42,24 @@ async def test_an_empty_archive_is_greeted_and_esc_looks_around(path: Path) -> N
         assert "no runs yet" in screen_text(app)
 
 
+async def test_a_load_that_overtakes_the_first_does_not_swallow_the_greeting(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunsScreen] = []
+    is_new = RunsScreen._is_new
+
+    async def overtaken(screen: RunsScreen) -> bool:
+        asked.append(screen)
+        if len(asked) == 1:
+            screen.load()  # takes the place of the load that is asking
+        return await is_new(screen)
+
+    monkeypatch.setattr(RunsScreen, "_is_new", overtaken)
+    async with app_on(path) as (app, _):
+        assert isinstance(app.screen, WelcomeScreen)
+        assert len(asked) == 2
+
+
 async def test_the_welcome_asks_before_it_writes(path: Path) -> None:
     async with app_on(path) as (app, pilot):
         await pilot.press("enter")

@@ -12,7 +12,7 @@ from arkor_tui.tui.screens.live import LiveScreen
 from arkor_tui.tui.widgets.dialogs import Confirm
 from tests.training.scripted import Answer, Stream
 
-from .recorded import screen_text
+from .recorded import app_on, fill, screen_text
 from .scripted_app import CANCEL, CANCELLED, RUNNING, Live, live_app
 
 
@@ -135,3 +135,11 @@ async def test_without_a_run_cancel_asks_nothing(path: Path) -> None:
         await press(app, pilot, "escape", "3", "c")
         assert isinstance(app.screen, LiveScreen)
         assert "No run is open" in screen_text(app)
+
+
+async def test_a_view_that_is_asked_for_while_the_app_ends_is_not_made(path: Path) -> None:
+    fill(path)
+    async with app_on(path) as (app, _):
+        app.exit()
+        app.action_view("console")
+        assert list(app._screen_stacks) == ["runs"]

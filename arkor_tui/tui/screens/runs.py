@@ -202,8 +202,9 @@ class RunsScreen(BaseScreen):
             self._show_head(count)
             self._show_detail(table.current)
         if not self._greeted:
-            self._greeted = True
-            if count == 0 and await self._is_new():
+            is_new = count == 0 and await self._is_new()
+            self._greeted = True  # not before: the next load may have ended this one while it asked
+            if is_new:
                 self.action_welcome()
 
     async def _is_new(self) -> bool:
