@@ -38,6 +38,9 @@ TOLD = (
 """Settings that the head names where they are set."""
 
 
+_TARGETS_HEAD = " Talk to          {}"
+
+
 class ConsoleScreen(BaseScreen):
     """One conversation with one or several targets."""
 
@@ -100,7 +103,8 @@ class ConsoleScreen(BaseScreen):
         yield Static(id="console-head", markup=False)
         with Horizontal(id="console-panes"):
             with Vertical(id="targets-pane"):
-                yield Static(f" {'Talk to':<17}loss", classes="pane-title", markup=False)
+                yield Static(_TARGETS_HEAD.format("loss"), id="targets-head",
+                             classes="pane-title", markup=False)  # fmt: skip
                 yield TargetList(id="targets")
             with Vertical(id="talk-pane"):
                 yield TalkPane(id="talk")
@@ -143,9 +147,11 @@ class ConsoleScreen(BaseScreen):
         targets = [Target(run, "base"), *(Target(run, "checkpoint", row.step) for row in rows)]
         if run.status == "completed":
             targets.append(Target(run, "final"))
-        losses = {
-            row.step: row.eval_loss if row.eval_loss is not None else row.loss for row in rows
-        }
+        held_out = any(row.eval_loss is not None for row in rows)
+        self.query_one("#targets-head", Static).update(
+            Content(_TARGETS_HEAD.format("eval" if held_out else "loss"))
+        )
+        losses = {row.step: row.eval_loss if held_out else row.loss for row in rows}
         self.query_one(TargetList).show_targets(targets, losses)
 
     def _suit(self, run: RunRecord) -> None:

@@ -51,7 +51,7 @@ class TargetList(PagedList[Target]):
         return False
 
     def loss_of(self, target: Target) -> str:
-        """The eval loss of a checkpoint, else its loss, as it is shown; empty for others."""
+        """The loss of a checkpoint as it is shown; empty for others."""
         return "" if target.step is None else number(self.losses.get(target.step))
 
     def asked(self) -> list[Target]:
