@@ -229,7 +229,8 @@ async def test_callbacks_of_a_trainer_file_are_handed_over(
     assert trainer.callbacks == []
     record = await record_of(session, monitor.key)
     assert (record.recipes, record.trainer_file) == (2, "/x/trainer.py")
-    assert await session.watchers.lost(server.url) == [record]
+    lost = await session.watchers.lost(server.url)
+    assert [one.key for one in lost] == [record.key]  # its first events may come meanwhile
     assert await session.watchers.lost("local") == []
 
 

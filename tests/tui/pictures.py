@@ -15,6 +15,10 @@ _LINES = re.compile(r'<clipPath id="t-line-\d+">.*?</clipPath>', re.DOTALL)
 _CLIP = re.compile(r' clip-path="url\(#t-line-\d+\)"')
 _RULE = re.compile(r"\.t-(r\d+) \{ (.*?) \}")
 _USE = re.compile(r'class="t-(r\d+)"')
+_RECT = re.compile(
+    r'<rect fill="(\S+)" x="([\d.]+)" y="(\S+)" width="([\d.]+)" height="(\S+)"'
+    r' shape-rendering="crispEdges"/>'
+)
 _TEXT = re.compile(r'<text class="s\w+" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>')
 
 
@@ -31,7 +35,33 @@ def picture(app: ArkorApp) -> str:
     styles = "\n".join(sorted(f".{names[old]} {{ {rule} }}" for old, rule in rules.items()))
     svg = _RULE.sub("", svg).replace("</style>", f"{styles}\n</style>")
     svg = svg.replace("&#160;", "\N{NO-BREAK SPACE}").replace("><", ">\n<")
-    return "\n".join(line.strip() for line in svg.split("\n") if line.strip()) + "\n"
+    return joined("\n".join(line.strip() for line in svg.split("\n") if line.strip()) + "\n")
+
+
+def joined(svg: str) -> str:
+    """Neighbouring rectangles of one colour as one: how they are cut depends on what was drawn
+    anew last, and nobody sees it."""
+    lines: list[str] = []
+    before: tuple[str, float, str, float, str] | None = None
+    for line in svg.split("\n"):
+        found = _RECT.fullmatch(line)
+        if found is None:
+            before = None
+            lines.append(line)
+            continue
+        fill, x, y, width, height = found.groups()
+        rect = (fill, float(x), y, float(width), height)
+        if before is not None and (before[0], before[2], before[4]) == (fill, y, height):
+            end = before[1] + before[3]
+            if abs(end - rect[1]) < 0.05:
+                lines.pop()
+                rect = (fill, before[1], y, before[3] + rect[3], height)
+        before = rect
+        lines.append(
+            f'<rect fill="{fill}" x="{rect[1]:g}" y="{y}" width="{rect[3]:.6g}"'
+            f' height="{height}" shape-rendering="crispEdges"/>'
+        )
+    return "\n".join(lines)
 
 
 def rows_of(svg: str) -> list[str]:

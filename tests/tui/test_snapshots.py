@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from arkor_tui.tui.app import ArkorApp
 
-from .pictures import difference, picture
+from .pictures import difference, joined, picture
 from .recorded import app_on, settled
 from .views import VIEWS, fill_archive, freeze
 
@@ -84,3 +84,15 @@ def test_no_picture_is_left_of_a_view_that_is_gone() -> None:
     sizes = [f"{width}x{height}" for width, height in SIZES]
     wanted = {f"{view}-{end}" for view in VIEWS for end in (*sizes, *THEMES)}
     assert {path.stem for path in FOLDER.glob("*")} == wanted
+
+
+def test_rectangles_are_joined_where_only_the_cut_differs() -> None:
+    def rect(x: float, width: float, fill: str = "#111", y: str = "1.5") -> str:
+        return (
+            f'<rect fill="{fill}" x="{x:g}" y="{y}" width="{width:g}" height="24.65"'
+            ' shape-rendering="crispEdges"/>'
+        )
+
+    assert joined(f"{rect(0, 488)}\n{rect(488, 488)}") == rect(0, 976)
+    for other in (rect(488, 488, fill="#222"), rect(488, 488, y="25.9"), rect(500, 488)):
+        assert joined(f"{rect(0, 488)}\n{other}") == f"{rect(0, 488)}\n{other}"
