@@ -143,3 +143,12 @@ async def test_a_view_that_is_asked_for_while_the_app_ends_is_not_made(path: Pat
         app.exit()
         app.action_view("console")
         assert list(app._screen_stacks) == ["runs"]
+
+
+async def test_a_list_that_comes_after_the_end_is_not_shown(path: Path) -> None:
+    fill(path)
+    async with app_on(path) as (app, pilot):
+        screen = app.screen
+        await screen.query("*").remove()  # as when the app is closing
+        await screen.load().wait()  # type: ignore[attr-defined]
+        await pilot.pause()

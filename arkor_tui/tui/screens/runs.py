@@ -192,7 +192,9 @@ class RunsScreen(BaseScreen):
             return await archive.read(lambda a: a.runs(query, limit=limit, offset=offset))
 
         count, page = await archive.read(lambda a: (a.count(query), a.runs(query, limit=100)))
-        table = self.query_one(RunTable)
+        table = next(iter(self.query(RunTable)), None)
+        if table is None:
+            return  # the app has ended while the archive was read
         if (query, count, page) != self._shown:  # else nothing would look different
             self._shown = (query, count, page)
             cursor, table.empty = table.cursor, self._why_nothing(query)
