@@ -3,9 +3,7 @@ harmless text through and names every sequence."""
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -63,17 +61,10 @@ class RawTerminal(Screen):
         self.mark = 0
 
     def _read(self, seconds: float) -> bool:
-        if self.emulated:
-            return super()._read(seconds)
-        ready, _, _ = select.select([self.fd], [], [], seconds)
-        if not ready:
-            return False
-        try:
-            data = os.read(self.fd, 1 << 18)
-        except OSError:  # the program has ended
-            return False
-        self.raw += data
-        return bool(data)
+        came = super()._read(seconds)
+        if not self.emulated:
+            self._unseen = b""
+        return came
 
     def press(self, keys: str) -> None:
         self.mark = len(self.raw)
