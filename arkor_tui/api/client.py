@@ -22,6 +22,7 @@ from .chat import ChatDelta, ChatReply, ChatRequest, parse_reply
 from .deltas import read_deltas
 from .errors import ConnectionFailedError, NotArkorError, error_from_response
 from .notices import DeprecationNotice, NoticeHandler, hand_over, read_notice
+from .quoted import Secrets, secrets_of
 from .scope import Scope
 from .wire import read_json
 
@@ -61,7 +62,8 @@ class CloudApiClient:
         self.notice: DeprecationNotice | None = None
         self._on_notice = on_notice
         self._headers = {CLIENT_HEADER: CLIENT_VERSION, "User-Agent": USER_AGENT}
-        self._bearer = bearer or ""
+        self._secrets = Secrets()
+        self._secrets.add(bearer)
         self._authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         # Proxies and .netrc belong to the world outside: a token for this machine stays on it.
         self._http = httpx.AsyncClient(
@@ -124,6 +126,9 @@ class CloudApiClient:
 
     async def create_job(self, scope: Scope, job: jobs.JobCreate) -> jobs.Job:
         """Submit a training job."""
+        source = job.config.dataset_source
+        if isinstance(source, jobs.BlobSource):
+            self._secrets.add(source.token, *secrets_of(source.url))
         envelope = await self._json(
             jobs.JobEnvelope, "POST", "/v1/jobs", query=_query(scope), body=job.to_wire()
         )
@@ -343,10 +348,12 @@ class CloudApiClient:
         try:
             await self._note(response.headers)
             if not response.is_success:
-                said = await self._read(response)
-                if self._bearer:  # a server, or a proxy, may quote the request
-                    said = said.replace(self._bearer.encode(), "…".encode())
-                raise error_from_response(response.status_code, said, where=f"{method} {path}")
+                raise error_from_response(
+                    response.status_code,
+                    await self._read(response),
+                    where=f"{method} {path}",
+                    hide=self._secrets.hide,
+                )
             yield response
         finally:
             await response.aclose()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.plain import plain
 
+from .quoted import hide_in_addresses
 from .wire import read_json
 
 _MESSAGE_LIMIT = 2_000  # characters of a server's text that are worth showing
@@ -82,23 +84,26 @@ _STATUS_HINTS = {
 }
 
 
-def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
+def error_from_response(
+    status: int, body: bytes, *, where: str, hide: Callable[[str], str] = hide_in_addresses
+) -> ApiError:
     """The error for a non-2xx answer.
 
     The message is the envelope's non-empty ``error``, else the raw body, else a text with the
-    status. ``where`` names the request, for people.
+    status. ``where`` names the request, for people. ``hide`` takes out what is secret in what the
+    server quotes.
     """
     raw: Any = None
     with contextlib.suppress(ValueError):
         raw = read_json(body)
     envelope = raw if isinstance(raw, dict) else {}
     if status == 426:
-        return _upgrade_required(envelope, body)
+        return _upgrade_required(envelope, body, hide)
     code = envelope.get("code")
     code = code if isinstance(code, str) else None
     said = envelope.get("error")
-    text = plain(said, limit=_MESSAGE_LIMIT).strip() if isinstance(said, str) else ""
-    text = text or plain(body.decode("utf-8", "replace").strip(), limit=_MESSAGE_LIMIT).strip()
+    text = plain(hide(said), limit=_MESSAGE_LIMIT).strip() if isinstance(said, str) else ""
+    text = text or plain(hide(_decoded(body)), limit=_MESSAGE_LIMIT).strip()
     hint = _CODE_HINTS.get(code or "") or _STATUS_HINTS.get(status)
     if text.startswith("<"):
         # nobody wants to read a web page in a terminal
@@ -111,18 +116,26 @@ def error_from_response(status: int, body: bytes, *, where: str) -> ApiError:
         text,
         code=code,
         hint=hint,
-        fields={plain(k, limit=200): plain(v, limit=500) for k, v in fields.items()}
+        fields={plain(k, limit=200): plain(hide(str(v)), limit=500) for k, v in fields.items()}
         if isinstance(fields, dict)
         else None,
     )
 
 
-def _upgrade_required(envelope: dict[str, Any], body: bytes) -> UpgradeRequiredError:
+def _decoded(body: bytes) -> str:
+    return body.decode("utf-8", "replace").strip()
+
+
+def _upgrade_required(
+    envelope: dict[str, Any], body: bytes, hide: Callable[[str], str]
+) -> UpgradeRequiredError:
     """A 426 in the documented shape, or in any other, gives a text one can act on."""
 
     def field(name: str) -> str | None:
         value = envelope.get(name)
-        return plain(value, limit=300, newlines=False) if isinstance(value, str) and value else None
+        if not isinstance(value, str) or not value:
+            return None
+        return plain(hide(value), limit=300, newlines=False)
 
     parts = ["The server does not accept this client's version"]
     if field("reason"):
@@ -132,7 +145,7 @@ def _upgrade_required(envelope: dict[str, Any], body: bytes) -> UpgradeRequiredE
     if field("supportedRange"):
         parts.append(f"— it supports {field('supportedRange')}")
     if not envelope:
-        text = plain(body.decode("utf-8", "replace").strip(), limit=300, newlines=False)
+        text = plain(hide(_decoded(body)), limit=300, newlines=False)
         if text and not text.startswith("<"):
             parts.append(f"— {text}")
     elif field("error") and field("error") != "sdk_version_unsupported":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError
 
+from .quoted import hide_in_addresses
 from .wire import Timestamp, WireReader, read_json
 
 Metric = Annotated[float, Strict()] | None
@@ -81,10 +82,13 @@ class TrainingCompleted(EventModel):
 
 
 class TrainingFailed(EventModel):
-    """Training ended badly, or was cancelled (``error`` is then ``Job cancelled``)."""
+    """Training ended badly, or was cancelled (``error`` is then ``Job cancelled``).
+
+    Addresses in ``error`` have lost login and query, which may be a dataset's secrets.
+    """
 
     type: Literal["training.failed"]
-    error: str
+    error: Annotated[str, AfterValidator(hide_in_addresses)]
     step: Step | None = None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from .quoted import hide_in_addresses
 from .statuses import TERMINAL_STATUSES as TERMINAL_STATUSES
 from .wire import Timestamp, WireReader, WireWriter
 
@@ -134,7 +135,10 @@ class JobConfigView(WireReader):
 
 
 class Job(WireReader):
-    """A training job, as the server tells it. Times are ISO-8601 strings or None."""
+    """A training job, as the server tells it. Times are ISO-8601 strings or None.
+
+    Addresses in ``error`` have lost login and query, which may be a dataset's secrets.
+    """
 
     id: str
     org_id: str
@@ -142,7 +146,7 @@ class Job(WireReader):
     name: str
     status: JobStatus
     config: JobConfigView
-    error: str | None = None
+    error: Annotated[str, AfterValidator(hide_in_addresses)] | None = None
     created_at: Timestamp
     started_at: Timestamp = None
     completed_at: Timestamp = None

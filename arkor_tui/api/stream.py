@@ -12,7 +12,14 @@ import httpx
 from arkor_tui.plain import plain
 
 from .errors import ApiError, ConnectionFailedError, StreamExhaustedError
-from .events import MalformedEventError, TrainingEvent, UnknownEvent, parse_event
+from .events import (
+    MalformedEventError,
+    TrainingEvent,
+    TrainingFailed,
+    UnknownEvent,
+    parse_event,
+)
+from .quoted import hide_in_addresses
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
 from .seen import SeenEvents
 from .sse import BrokenStreamError, Frame, read_frames
@@ -26,7 +33,7 @@ class StreamEvent:
     """One event, once.
 
     ``id`` is the server's, None where the frame had none of its own; ``data`` is the frame's JSON
-    text as it came.
+    text as it came, but for the secrets of an address in a failure.
     """
 
     id: str | None
@@ -103,6 +110,8 @@ class EventStream:
                                 self.counters.repeats += 1
                                 continue
                             self.counters.events += 1
+                            if isinstance(event, TrainingFailed):  # it goes on disk as it came
+                                data = hide_in_addresses(data)
                             yield StreamEvent(own_id or None, event, data)
             except _StreamFailure as failure:
                 await self._back_off(failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,10 +13,10 @@ import httpx
 import pytest
 
 from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhaustedError
-from arkor_tui.api.events import TrainingEvent, TrainingLog, UnknownEvent
+from arkor_tui.api.events import TrainingEvent, TrainingFailed, TrainingLog, UnknownEvent
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamEvent
-from tests.training.frames import BARE_END, END, PING, completed, event, frame, log, started
+from tests.training.frames import BARE_END, END, PING, completed, event, failed, frame, log, started
 from tests.training.scripted import (
     BEARER,
     DROP,
@@ -120,6 +121,15 @@ async def test_an_event_carries_the_json_as_it_came(server: Server) -> None:
     (item,) = (await follow(server)).events
     assert item.data == data
     assert item.event.extra == {"novel": [1]}
+
+
+async def test_a_failure_that_quotes_an_address_is_kept_without_its_secrets(server: Server) -> None:
+    said = "cannot fetch https://user:password@data.example/rows?sig=signature"
+    server.script(stream(failed(said, "1"), END))
+    (item,) = (await follow(server)).events
+    assert isinstance(item.event, TrainingFailed)
+    assert item.event.error == "cannot fetch https://…@data.example/rows?…"
+    assert json.loads(item.data)["error"] == item.event.error
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

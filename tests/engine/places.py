@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import ssl
@@ -75,12 +76,24 @@ class Place:
                     if not piece:
                         return
                     request += piece
+                request += _rest_of_body(connection, request)
                 self.requests.append(request.decode("latin-1"))
                 answer = self._answer(request.decode("latin-1").split()[1])
                 for part in [answer] if isinstance(answer, bytes) else answer:
                     connection.sendall(part)
             except OSError:
                 return
+
+
+def _rest_of_body(connection: socket.socket, request: bytes) -> bytes:
+    """What of a request's body has not come together with its head."""
+    head, _, begun = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: (\d+)", head)
+    missing = int(length[1]) - len(begun) if length else 0
+    rest = b""
+    while len(rest) < missing and (piece := connection.recv(65536)):
+        rest += piece
+    return rest
 
 
 def answered(body: bytes, *headers: str, status: str = "200 OK") -> bytes:

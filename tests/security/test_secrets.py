@@ -203,6 +203,7 @@ async def test_no_secret_turns_up_where_it_does_not_belong(
     assert len(asked) == 2
     assert any(planted.ACCESS in request for request in cloud_place.requests)
     assert any(planted.NAMED in request for request in cloud_place.requests)
+    assert any(planted.DATA_TOKEN in request for request in cloud_place.requests)
 
     token = (home / "data" / "local" / "token").read_text()
     for name, heard in {**world.said, "terminal": terminal, "picture": picture}.items():
