@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from .assertions import Expect as Expect
     from .early_stopping import EarlyStopping as EarlyStopping
     from .guards import Observation as Observation
-    from .guards import SampleRule as SampleRule
     from .notify import AppriseNotifier as AppriseNotifier
     from .notify import BellNotifier as BellNotifier
     from .notify import DiscordNotifier as DiscordNotifier
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from .notify import WebhookNotifier as WebhookNotifier
     from .probe import PromptProbe as PromptProbe
     from .prompts import Golden as Golden
+    from .rules import SampleRule as SampleRule
     from .whatif import GuardSettings as GuardSettings
     from .whatif import WhatIf as WhatIf
     from .whatif import what_if as what_if
@@ -26,7 +26,6 @@ _HOMES = {
     "Expect": "assertions",
     "EarlyStopping": "early_stopping",
     "Observation": "guards",
-    "SampleRule": "guards",
     "AppriseNotifier": "notify",
     "BellNotifier": "notify",
     "DiscordNotifier": "notify",
@@ -34,6 +33,7 @@ _HOMES = {
     "WebhookNotifier": "notify",
     "PromptProbe": "probe",
     "Golden": "prompts",
+    "SampleRule": "rules",
     "GuardSettings": "whatif",
     "WhatIf": "whatif",
     "what_if": "whatif",

@@ -21,7 +21,8 @@ from arkor_tui.training.contexts import (
 )
 from arkor_tui.training.findings import Finding, Gauge
 
-from .guards import GuardSet, Metric, Predicate, SampleRule, guards_of, is_odd
+from .guards import GuardSet, Metric, guards_of, is_odd
+from .rules import Predicate, SampleRule
 
 Action = Literal["now", "checkpoint"]
 ACTIONS: tuple[Action, ...] = ("now", "checkpoint")

@@ -7,19 +7,17 @@ is :mod:`~arkor_tui.recipes.whatif`'s. Losses are nats per trained token.
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from arkor_tui.errors import UsageError
-from arkor_tui.plain import plain
 from arkor_tui.training.contexts import LogContext
-from arkor_tui.training.findings import Finding, Gauge
+from arkor_tui.training.findings import Gauge
 
 Metric = Literal["loss", "eval_loss"]
 METRICS: tuple[Metric, ...] = ("loss", "eval_loss")
@@ -28,8 +26,6 @@ LARGEST = 1e290
 PUT_ASIDE = 64
 """Ordinary events that are taken in together."""
 PLENTY = 1_000_000
-REASON_LENGTH = 200
-"""Characters of a reply that a reason quotes at most."""
 _WORDS = {"loss": "loss", "eval_loss": "eval loss"}
 
 
@@ -135,7 +131,7 @@ class Smoothed:
 
     def __post_init__(self) -> None:
         _positive("ceiling", self.limit)
-        _whole("window", self.window)
+        whole("window", self.window)
         self._values = deque(maxlen=self.window)
         self._harmless = self.limit * self.window * (1 - 4 * sys.float_info.epsilon)
 
@@ -212,7 +208,7 @@ class Patience:
     _since: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _whole("patience", self.logs)
+        whole("patience", self.logs)
         if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
             raise UsageError(f"min_delta is {self.min_delta:g}, but must be 0 or above.")
 
@@ -278,7 +274,7 @@ class NonFinite:
     _row: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _whole("missing", self.missing)
+        whole("missing", self.missing)
 
     def see(self, seen: Observation) -> str | None:
         """Why it fires with this event."""
@@ -383,113 +379,6 @@ class GuardSet:
         return [guard.gauge() for guard in self.guards]
 
 
-@dataclass(slots=True)
-class Predicate:
-    """Fires when ``function`` of the log event returns True, or a text that says why."""
-
-    function: Callable[[LogContext], bool | str | None]
-    name: str = field(default="predicate", init=False)
-
-    def check(self, ctx: LogContext) -> str | None:
-        """Why it fires with this event."""
-        answer = self.function(ctx)
-        if not answer:
-            return None
-        named = getattr(self.function, "__name__", "a condition")
-        return answer if isinstance(answer, str) else f"{named} says so"
-
-    def gauge(self) -> Gauge:
-        """It tells no distance."""
-        named = getattr(self.function, "__name__", "a condition")
-        return Gauge(self.name, text=f"{named} of your own")
-
-
-@dataclass(slots=True)
-class SampleRule:
-    """Fires when ``function`` of a sample says so ``times`` times in a row for the same prompt.
-
-    The sample is the ``data`` of a finding of kind ``sample``. Only answers of checkpoints count:
-    the base model is expected to do badly.
-    """
-
-    function: Callable[[dict[str, Any]], bool | str | None]
-    times: int = 1
-    words: str = "a rule of your own"
-    name: str = field(default="sample", init=False)
-    _rows: dict[tuple[str, int], int] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        _whole("times", self.times)
-
-    @classmethod
-    def failed(cls, times: int = 1) -> SampleRule:
-        """Fires when a golden prompt was answered wrongly at so many checkpoints in a row."""
-        return cls(lambda sample: sample.get("passed") is False, times, "a golden prompt fails")
-
-    @classmethod
-    def field(
-        cls,
-        name: str,
-        *,
-        equals: Any = None,
-        not_in: Collection[Any] | None = None,
-        times: int = 1,
-    ) -> SampleRule:
-        """Fires when a field of the JSON reply equals a value, or is none of the allowed ones.
-
-        A reply that is no JSON object, or has no such field, counts as a value of None.
-        """
-
-        def judge(sample: dict[str, Any]) -> bool | str:
-            value = field_of(str(sample.get("reply", "")), name)
-            if not_in is not None:
-                bad = not any(_same(value, allowed) for allowed in not_in)
-            else:
-                bad = _same(value, equals)
-            return bad and f"{name} is {value!r}"
-
-        return cls(judge, times, f"the field {name} of a reply")
-
-    def see_sample(self, finding: Finding) -> str | None:
-        """Why it fires with this sample."""
-        data = finding.data
-        if finding.kind != "sample" or data.get("target") != "checkpoint":
-            return None
-        place = (finding.name, int(data.get("prompt", 0)))
-        answer = self.function(data)
-        if not answer:
-            self._rows[place] = 0
-            return None
-        row = self._rows[place] = self._rows.get(place, 0) + 1
-        if row < self.times:
-            return None
-        words = answer if isinstance(answer, str) else self.words
-        what = plain(words, limit=REASON_LENGTH, newlines=False)
-        often = f" ({row} times in a row)" if self.times > 1 else ""
-        return f"at checkpoint {finding.step}, prompt {place[1] + 1}: {what}{often}"
-
-    def gauge(self) -> Gauge:
-        """The prompt that is nearest to firing."""
-        most = max(self._rows.values(), default=0)
-        text = f"{self.words}: {most} of {self.times}"
-        return Gauge(self.name, most, self.times, min(most / self.times, 1.0), text)
-
-
-def field_of(reply: str, name: str) -> Any:
-    """A field of a reply that should be a JSON object; None where it is none or has none."""
-    try:
-        value = json.loads(reply)
-    except (ValueError, RecursionError):  # the latter for what is nested too deeply
-        return None
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _same(value: Any, expected: Any) -> bool:
-    """Equal as JSON is: true is not 1, and a list may be compared with anything."""
-    same: bool = value == expected
-    return same and isinstance(value, bool) == isinstance(expected, bool)
-
-
 def guards_of(
     *,
     ceiling: float | None,
@@ -527,7 +416,12 @@ def _positive(name: str, value: float) -> None:
         raise UsageError(f"{name} is {value!r}, but must be above 0.")
 
 
-def _whole(name: str, value: int) -> None:
+def whole(name: str, value: int) -> None:
+    """Refuse a setting that is no whole number above 0.
+
+    Raises:
+        UsageError: it is none; ``name`` says which.
+    """
     try:
         whole = operator.index(value)
     except TypeError:
