@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arkor_tui._version import __version__
+from arkor_tui.workspace.local_backend import CHALLENGE_HEADER, PROOF_HEADER, proof_of
 
 from .store import encode
 
@@ -82,12 +83,16 @@ class Gate:
         if scope["type"] != "http":
             raise ValueError(f"no {scope['type']} here")  # it would get past the gate
 
+        challenge = Headers(scope=scope).get(CHALLENGE_HEADER) if scope["path"] == "/" else None
+
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[BACKEND_HEADER] = __version__
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Cache-Control"] = "no-store"
+                if challenge:
+                    headers[PROOF_HEADER] = proof_of(self.token, challenge)
             await send(message)
 
         refusal = await self._refusal(scope)

@@ -28,7 +28,7 @@ from arkor_tui.workspace.settings import read_settings
 from arkor_tui.workspace.slugs import project_slug
 from arkor_tui.workspace.state import read_state
 
-from .embedded import ensure_embedded_backend, has_embedded_header
+from .embedded import ensure_embedded_backend, has_embedded_header, is_ours
 
 LOCAL_ORG = "local"
 Kind = Literal["local", "cloud", "url"]
@@ -70,11 +70,17 @@ class Connection:
         """The client, on a new address where the embedded backend has come back with one.
 
         Raises:
+            ConnectionFailedError: it does not run now; whoever has its port gets no token.
             LocalBackendError: what that backend left on disk cannot be trusted.
         """
         if self.kind == "local":
             info = read_local_backend()
-            if info is not None and info.url != self.base_url:
+            if info is None:
+                raise ConnectionFailedError(
+                    "The embedded backend does not run now.",
+                    hint="`arkor-tui serve` runs it.",
+                )
+            if info.url != self.base_url:
                 self.base_url, self.bearer, self._client = info.url, info.read_token(), None
         return self.client
 
@@ -231,7 +237,7 @@ async def _embedded_token(url: str, credentials: Credentials | None) -> str | No
     if not embedded:
         return None  # even if the last backend of ours was there: that port is another's now
     info = read_local_backend()
-    if info is not None and info.url == url:
+    if info is not None and info.url == url and await is_ours(info):
         return info.read_token()
     raise UsageError(
         f"{url} is an embedded backend whose token is not at hand; a cloud token is never "

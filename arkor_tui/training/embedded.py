@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import importlib.util
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,13 @@ import httpx
 from arkor_tui.api.client import tls_for
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.workspace.folders import local_backend_dir
-from arkor_tui.workspace.local_backend import LocalBackendInfo, read_local_backend
+from arkor_tui.workspace.local_backend import (
+    CHALLENGE_HEADER,
+    PROOF_HEADER,
+    LocalBackendInfo,
+    proof_of,
+    read_local_backend,
+)
 
 from .detached import Detached, start_detached
 
@@ -46,7 +54,7 @@ async def ensure_embedded_backend(
         LocalBackendError: what it left on disk cannot be trusted.
     """
     info = read_local_backend()
-    if info is not None and await _answers(info):
+    if info is not None and await is_ours(info):
         return info
     if not may_start:
         raise EmbeddedBackendError(
@@ -93,7 +101,7 @@ async def _of_another_start(started: Detached) -> LocalBackendInfo:
     if "already" in said:
         while True:  # the caller's time-out ends this
             info = read_local_backend()
-            if info is not None and await _answers(info):
+            if info is not None and await is_ours(info):
                 return info
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     raise EmbeddedBackendError(
@@ -102,21 +110,33 @@ async def _of_another_start(started: Detached) -> LocalBackendInfo:
     )
 
 
-async def _answers(info: LocalBackendInfo) -> bool:
+async def is_ours(info: LocalBackendInfo) -> bool:
+    """Whether what answers there has the token that we would send to it. Sends none.
+
+    Raises:
+        LocalBackendError: the token cannot be read.
+    """
+    token, challenge = info.read_token(), secrets.token_urlsafe(24)
     try:
-        return await has_embedded_header(info.url)
+        headers = await _greeting(info.url, {CHALLENGE_HEADER: challenge})
     except httpx.HTTPError:
         return False
+    proof = headers.get(PROOF_HEADER, "").encode()
+    return hmac.compare_digest(proof, proof_of(token, challenge).encode())
 
 
 async def has_embedded_header(url: str) -> bool:
-    """Whether what answers at ``url`` is an embedded backend. Sends no token.
+    """Whether what answers at ``url`` is an embedded backend, whosoever. Sends no token.
 
     Raises:
         httpx.HTTPError: nothing answers.
     """
+    return EMBEDDED_HEADER in await _greeting(url, {})
+
+
+async def _greeting(url: str, headers: dict[str, str]) -> httpx.Headers:
     async with httpx.AsyncClient(timeout=3.0, trust_env=False, verify=tls_for(url)) as client:
         try:
-            return EMBEDDED_HEADER in (await client.get(url + "/")).headers
+            return (await client.get(url + "/", headers=headers)).headers
         except httpx.InvalidURL:  # of a redirect, which a backend never answers with
-            return False
+            return httpx.Headers()

@@ -6,6 +6,8 @@ Cloud credentials play no part here, and this token goes nowhere else.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import os
 import stat
@@ -18,6 +20,9 @@ from arkor_tui.errors import ArkorTuiError
 from .atomic import reason_of, write_private
 from .folders import local_backend_dir
 from .strict_json import NotJsonError, read_object, write_object
+
+CHALLENGE_HEADER, PROOF_HEADER = "X-Arkor-Tui-Challenge", "X-Arkor-Tui-Proof"
+"""A question to ``GET /``, and the embedded backend's answer to it: see :func:`proof_of`."""
 
 _START_AGAIN = "Stop the embedded backend and start it again with `arkor-tui serve`."
 _TOKEN_LIMIT = 4_096  # bytes; a token is a line
@@ -132,6 +137,14 @@ def read_token_file(path: Path) -> str:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise LocalBackendError(f"{path} holds no usable token.", hint=_START_AGAIN)
     return token
+
+
+def proof_of(token: str, challenge: str) -> str:
+    """What only a server that has ``token`` can answer to ``challenge``; it does not tell it.
+
+    The port of a backend that was killed may be anybody's by now: who asks sends it no token.
+    """
+    return hmac.new(token.encode(), challenge.encode(), hashlib.sha256).hexdigest()
 
 
 def is_loopback_url(url: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from arkor_tui.api.client import CLIENT_HEADER
 from arkor_tui.local import gate
 from arkor_tui.local.gate import Gate, Hosts
+from arkor_tui.workspace.local_backend import CHALLENGE_HEADER, PROOF_HEADER, proof_of
 
 from .conftest import Server, open_client, raw
 
@@ -222,6 +223,19 @@ async def test_every_answer_says_that_it_is_the_embedded_backend(server: Server)
     async with httpx.AsyncClient(trust_env=False) as stranger:
         for path in ("/", "/v1/me", "/nothing"):
             assert "X-Arkor-Tui-Backend" in (await stranger.get(server.url + path)).headers
+
+
+async def test_it_proves_to_have_its_token_without_telling_it(server: Server) -> None:
+    async with httpx.AsyncClient(trust_env=False) as stranger:
+        for challenge in ("one", "other"):
+            asked = {CHALLENGE_HEADER: challenge}
+            headers = (await stranger.get(server.url + "/", headers=asked)).headers
+            assert headers[PROOF_HEADER] == proof_of(server.token, challenge)
+        for path, asked in (("/", {}), ("/v1/me", {CHALLENGE_HEADER: "one"})):
+            assert (
+                PROOF_HEADER not in (await stranger.get(server.url + path, headers=asked)).headers
+            )
+    assert server.token not in proof_of(server.token, "one")
 
 
 async def test_errors_are_json(client: httpx.AsyncClient) -> None:

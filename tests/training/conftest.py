@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from arkor_tui.training.embedded import EMBEDDED_HEADER
 
-from .scripted import Answer, Server, running_server
+from .scripted import LOCAL_TOKEN, Answer, Server, running_server
 
 
 @pytest_asyncio.fixture
@@ -18,8 +18,8 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest_asyncio.fixture
 async def embedded() -> AsyncIterator[Server]:
-    """A server that says that it is an embedded backend."""
+    """A server that is an embedded backend, and has its token."""
     async with running_server() as running:
-        running.answers["GET /"] = Answer(200, {}, {EMBEDDED_HEADER: "0.1.0"})
+        running.token = LOCAL_TOKEN
         running.answers["GET /v1/jobs"] = Answer(200, {"jobs": []}, {EMBEDDED_HEADER: "0.1.0"})
         yield running

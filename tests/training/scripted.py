@@ -21,10 +21,18 @@ from arkor_tui.api.client import CloudApiClient
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.api.scope import Scope
 from arkor_tui.training.connection import Connection
-from arkor_tui.workspace.local_backend import LocalBackendInfo, write_local_backend
+from arkor_tui.training.embedded import EMBEDDED_HEADER
+from arkor_tui.workspace.local_backend import (
+    CHALLENGE_HEADER,
+    PROOF_HEADER,
+    LocalBackendInfo,
+    proof_of,
+    write_local_backend,
+)
 
 SCOPE = Scope("anon-7-org", "demo")
 BEARER = "secret-token"
+LOCAL_TOKEN = "local-secret-of-this-machine"
 JOB_ID = "job-1"
 JOB: dict[str, Any] = {
     "id": JOB_ID,
@@ -125,6 +133,7 @@ class Server:
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
     obeys: bool = False  # a cancelled job is cancelled from then on
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    token: str | None = None  # with one, it proves to be the embedded backend that has it
     opened: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def script(self, *streams: Reply) -> None:
@@ -166,6 +175,9 @@ class Server:
             return planned.pop(0) if len(planned) > 1 else planned[0]
         if planned is not None:
             return planned
+        if self.token is not None and request.target == "/":
+            proof = proof_of(self.token, request.headers.get(CHALLENGE_HEADER.lower(), ""))
+            return Answer(200, {}, {EMBEDDED_HEADER: "0.1.0", PROOF_HEADER: proof})
         match request.method, request.path:
             case "POST", "/v1/jobs":
                 self.submitted.set()

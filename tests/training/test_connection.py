@@ -17,7 +17,7 @@ from arkor_tui.training.connection import (
     embedded_connection,
     is_embedded_backend,
 )
-from arkor_tui.training.embedded import EmbeddedBackendError
+from arkor_tui.training.embedded import EMBEDDED_HEADER, EmbeddedBackendError, is_ours
 from arkor_tui.workspace.credentials import (
     AnonymousCredentials,
     CredentialsUnreadableError,
@@ -28,14 +28,17 @@ from arkor_tui.workspace.credentials import (
 )
 from arkor_tui.workspace.folders import config_dir
 from arkor_tui.workspace.local_backend import (
+    CHALLENGE_HEADER,
+    PROOF_HEADER,
     LocalBackendError,
     backend_file,
+    proof_of,
 )
 from arkor_tui.workspace.state import ProjectState, write_state
 
-from .scripted import JOB_ID, Answer, Server, announce
+from .scripted import JOB_ID, LOCAL_TOKEN, Answer, Server, announce
 
-CLOUD_TOKEN, LOCAL_TOKEN = "cloud-secret", "local-secret-of-this-machine"
+CLOUD_TOKEN = "cloud-secret"
 STATE = ProjectState("my-org", "my-project", "p-1")
 
 
@@ -231,6 +234,45 @@ async def test_who_took_the_port_of_our_backend_does_not_get_its_token(
     with pytest.raises(EmbeddedBackendError, match="not running"):
         await connect("local", may_start=False)
     assert LOCAL_TOKEN not in told(server)
+
+
+async def test_another_embedded_backend_on_that_port_does_not_get_it_either(
+    embedded: Server, project: Path, token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(embedded.url, token_file)
+    embedded.token = "of somebody else"
+    signed_in("https://api.arkor.ai", project)
+    monkeypatch.setenv("ARKOR_CLOUD_API_URL", embedded.url)
+    with pytest.raises(UsageError, match="whose token is not at hand"):
+        await connect("cloud")
+    with pytest.raises(EmbeddedBackendError, match="not running"):
+        await connect("local", may_start=False)
+    assert LOCAL_TOKEN not in told(embedded)
+    assert CLOUD_TOKEN not in told(embedded)
+
+
+async def test_each_question_is_another_one(embedded: Server, token_file: Path) -> None:
+    info = announce(embedded.url, token_file)
+    assert await is_ours(info)
+    assert await is_ours(info)
+    asked = [request.headers[CHALLENGE_HEADER.lower()] for request in embedded.requests]
+    assert len(set(asked)) == 2
+    proof = proof_of(LOCAL_TOKEN, asked[0])  # what was once overheard is worth nothing
+    embedded.answers["GET /"] = Answer(200, {}, {EMBEDDED_HEADER: "0", PROOF_HEADER: proof})
+    assert not await is_ours(info)
+
+
+async def test_while_our_backend_does_not_run_nobody_is_sent_its_token(
+    embedded: Server, token_file: Path
+) -> None:
+    announce(embedded.url, token_file)
+    connection = await connect("local")
+    backend_file().unlink()
+    with pytest.raises(ConnectionFailedError, match="does not run now"):
+        connection.find_again()
+    announce(embedded.url, token_file)
+    assert connection.find_again() is connection.client
+    await connection.aclose()
 
 
 async def test_the_cloud_never_gets_the_embedded_token(

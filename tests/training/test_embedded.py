@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -20,13 +21,16 @@ from arkor_tui.training.embedded import (
 from arkor_tui.workspace.folders import local_backend_dir
 from arkor_tui.workspace.local_backend import LocalBackendInfo
 
-from .scripted import Answer, Server, announce
+from .scripted import LOCAL_TOKEN, Server, announce
 
 SERVING = b'{"type": "serving"}\n'
 
 
 def here(url: str) -> LocalBackendInfo:
-    return announce(url, local_backend_dir() / "token")
+    token_file = local_backend_dir() / "token"
+    token_file.touch(0o600)
+    token_file.write_text(LOCAL_TOKEN)
+    return announce(url, token_file)
 
 
 @pytest.fixture
@@ -111,10 +115,14 @@ async def test_the_other_start_is_waited_for_until_it_answers(
     embedded: Server, starts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LOOK_AGAIN_SECONDS", 0.0)
-    embedded.answers["GET /"] = [Answer(404), embedded.answers["GET /"]]  # type: ignore[list-item]
+    embedded.token = None  # it says 404 as yet
     starts(said="It runs already.", then=lambda: here(embedded.url))
-    assert (await ensure_embedded_backend()).url == embedded.url
-    assert len(embedded.requests) == 2
+    async with asyncio.TaskGroup() as both:
+        found = both.create_task(ensure_embedded_backend())
+        await embedded.asked_for("/")
+        embedded.token = LOCAL_TOKEN
+    assert found.result().url == embedded.url
+    assert len(embedded.requests) >= 2
 
 
 @pytest.mark.parametrize(("line", "ends"), [(b"", True), (b"", False), (SERVING, False)])
