@@ -17,9 +17,8 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import uvicorn
 
@@ -32,7 +31,7 @@ from .feed import Feed
 from .gate import Gate, Hosts
 from .inference import INFER_COMMAND, InferenceProcess
 from .limits import BODY_SECONDS, HEAD_BYTES, HEAD_SECONDS, max_connections, protocol_for
-from .logs import open_log
+from .logs import RotatingLog
 from .models import ModelRegistry
 from .runner import TRAIN_COMMAND, JobRunner
 from .store import Store, now
@@ -198,7 +197,7 @@ class _Server(uvicorn.Server):
 
 
 def _uvicorn_config(app: Any, folder: Path, options: ServeOptions) -> uvicorn.Config:
-    handler = logging.StreamHandler(_text(folder / "server.log"))
+    handler = RotatingLog(folder / "server.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log = logging.getLogger("uvicorn.error")
     log.handlers = [handler]
@@ -216,10 +215,6 @@ def _uvicorn_config(app: Any, folder: Path, options: ServeOptions) -> uvicorn.Co
         h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
     )
-
-
-def _text(path: Path) -> TextIO:
-    return TextIOWrapper(open_log(path), encoding="utf-8", write_through=True)
 
 
 def _listen(options: ServeOptions) -> socket.socket:
