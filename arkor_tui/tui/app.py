@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
 from textual.reactive import Initialize, Reactive
 
 from arkor_tui.errors import ArkorTuiError
@@ -25,6 +23,7 @@ from arkor_tui.terminal import Capabilities, osc9, title
 from arkor_tui.workspace.settings import Settings
 
 from .keyorder import KeysInOrder
+from .places import bound_places, load_screens
 from .screens.base import BaseScreen
 from .terminalapp import TerminalApp
 from .text import MARKS, duration, number, percent
@@ -173,7 +172,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
     async def start_up(self) -> None:
         """Open what was asked for; take up the runs that are live."""
         # while the first screen is read, everything that the others need is loaded
-        await asyncio.to_thread(_load_the_rest)
+        await asyncio.to_thread(load_screens)
         gc.freeze()  # modules live as long as the app: looking through them delays keys
         gc.enable()
         await self.session.settle()
@@ -447,38 +446,6 @@ class ArkorApp(KeysInOrder, TerminalApp):
         from .quitting import ask_quit
 
         await ask_quit(self)
-
-
-def _load_the_rest() -> None:
-    for name in ("live", "console", "setup", "welcome", "compare", "timemachine"):
-        importlib.import_module(f"arkor_tui.tui.screens.{name}")
-
-
-def bound_places() -> list[type[DOMNode]]:
-    """Everything that has keys of ours."""
-    from .chart.widget import LossChart
-    from .screens.bisect import BisectScreen
-    from .screens.blind import BlindScreen
-    from .screens.compare import CompareScreen
-    from .screens.console import ConsoleScreen
-    from .screens.live import LiveScreen
-    from .screens.matrix import MatrixScreen
-    from .screens.runs import RunsScreen, RunTable
-    from .screens.setup import SetupScreen
-    from .screens.timemachine import TimeMachineScreen
-    from .widgets.asksettings import AskSettingsScreen
-    from .widgets.dialogs import ChooseSeveral
-    from .widgets.eventlog import EventLog
-    from .widgets.logpane import LogPane
-    from .widgets.paged import PagedList
-    from .widgets.talk import PromptArea, TalkPane
-    from .widgets.targets import TargetList
-
-    return [
-        ArkorApp, RunsScreen, SetupScreen, LiveScreen, ConsoleScreen, TimeMachineScreen,
-        MatrixScreen, BlindScreen, BisectScreen, CompareScreen, LossChart, EventLog, LogPane,
-        PagedList, RunTable, TargetList, TalkPane, PromptArea, AskSettingsScreen, ChooseSeveral,
-    ]  # fmt: skip
 
 
 def _running_text(record: RunRecord) -> str:

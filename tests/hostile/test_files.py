@@ -18,8 +18,8 @@ from arkor_tui.errors import ArkorTuiError
 from arkor_tui.recipes.prompts import PromptFileError, read_prompts
 from arkor_tui.recipes.verdict import Verdict
 from arkor_tui.training.draft_source import recall
-from arkor_tui.tui.app import bound_places
 from arkor_tui.tui.keymap import check_keys
+from arkor_tui.tui.places import bound_places
 from arkor_tui.tui.themes import read_theme
 from arkor_tui.workspace.credentials import (
     AnonymousCredentials,
