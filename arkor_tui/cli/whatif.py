@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in found.lines():
             say(line)
+        if args.ceiling is None and args.patience is None and settings.non_finite:
+            say("(Only losses that are no number were looked for: give --ceiling or --patience.)")
     return 0
 
 

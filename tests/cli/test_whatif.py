@@ -54,7 +54,9 @@ def test_for_people(capsys: Capture) -> None:
         "That saves 2 of 10 steps (20%).",
     ]
     assert main(["what-if", "job-7"]) == 0
-    assert "would not have stopped: all 10 steps" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "would not have stopped: all 10 steps" in out
+    assert "Only losses that are no number were looked for" in out
 
 
 def test_patience_and_what_counts_as_better(capsys: Capture) -> None:

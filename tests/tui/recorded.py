@@ -122,13 +122,16 @@ async def app_on(
 async def settled(app: ArkorApp, pilot: Pilot[None]) -> None:
     """Until no worker runs and everything is drawn; a worker may wait for a dialog's answer."""
     for _ in range(3):
-        while not isinstance(app.screen, ModalScreen) and _busy(app):
+        while _busy(app):
             await pilot.pause()
         await pilot.pause()
 
 
 def _busy(app: ArkorApp) -> bool:
-    return any(not worker.is_finished for worker in app.workers)
+    running = [worker for worker in app.workers if not worker.is_finished]
+    if isinstance(app.screen, ModalScreen):  # what is below may wait for it
+        running = [w for w in running if w.node is not app and w.node.screen is app.screen]
+    return bool(running)
 
 
 async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:

@@ -102,7 +102,8 @@ class WelcomeScreen(PageScreen[None]):
     def action_move(self, by: int) -> None:
         """Through the list."""
         options = self.query_one(OptionList)
-        options.highlighted = ((options.highlighted or 0) + by) % options.option_count
+        if options.option_count:  # none before the folder was looked at
+            options.highlighted = ((options.highlighted or 0) + by) % options.option_count
 
     @on(OptionList.OptionSelected)
     def _chosen(self, message: OptionList.OptionSelected) -> None:
