@@ -57,7 +57,7 @@ async def test_a_load_that_overtakes_the_first_does_not_swallow_the_greeting(
     monkeypatch.setattr(RunsScreen, "_is_new", overtaken)
     async with app_on(path) as (app, _):
         assert isinstance(app.screen, WelcomeScreen)
-        assert len(asked) == 2
+        assert len(asked) >= 2  # the app's own second load may overtake, too
 
 
 async def test_the_welcome_asks_before_it_writes(path: Path) -> None:
