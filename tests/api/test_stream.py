@@ -225,6 +225,11 @@ async def test_frames_without_an_id_are_never_taken_for_repeats(server: Server) 
     assert followed.ids == ["1", None, None]
 
 
+async def test_what_has_no_id_is_known_by_what_it_says(server: Server) -> None:
+    server.script(stream(log(1), log(2)), stream(log(3), log(2), END))
+    assert (await follow(server)).steps == [1, 2, 3]
+
+
 async def test_a_stream_without_ids_starts_over_and_is_told_once(server: Server) -> None:
     alike = frame({"type": "training.log", "step": 1})
     other = frame({"type": "training.log", "step": 2})

@@ -48,6 +48,8 @@ def _nones() -> Iterable[None]:
         (Ceiling(5.0), [math.inf], 0),
         (Ceiling(5.0, "eval_loss"), [9.0, 9.0], None),
         (Smoothed(5.0, 3), [9.0, 9.0], None),
+        (Smoothed(5.0, 3), [5.1, 5.1, 5.1], 2),
+        (Smoothed(3.1, 1), [3.1, math.nextafter(3.1, math.inf)], 1),
         (Smoothed(5.0, 3), [9.0, 1.0, 1.0, 9.0, 9.0], 4),
         (Smoothed(5.0, 2), [9.0, None, math.inf, 9.0], 3),
         (Patience(3), [1.0, 0.9, 0.9, 1.0, 0.95], 4),
@@ -269,11 +271,61 @@ def test_patience_finds_the_best_of_what_was_put_aside() -> None:
         assert fresh.gauge().text == "1 of 9 without a better loss than 0.8"
 
 
-def test_a_mean_knows_of_what_was_put_aside() -> None:
-    guards = GuardSet([Smoothed(5.0, 4)])
-    for step, loss in enumerate([0.0, 4.9, 4.9, 4.9], 1):
-        assert guards.take(step, loss, None, False) is None
-    assert guards.take(5, 9.0, None, False) is not None
+def test_patience_adds_up_what_was_put_aside_in_turns() -> None:
+    patience = Patience(9)
+    patience.skim([1], [1.0])
+    patience.skim([2, 3], [1.0, 2.0])
+    patience.skim([4], [1.0])
+    assert patience.gauge().value == 3
+    equal = Patience(9, 0.5)
+    equal.skim([1, 2], [1.0, 0.5])  # lower by min_delta, not by more
+    assert equal.gauge().value == 1
+
+
+def fires_among(guards: list[Guard], losses: Values) -> tuple[int, tuple[str, str]] | None:
+    """Where a set of guards fires, which one, and why."""
+    together = GuardSet(guards)
+    for place, loss in enumerate(losses):
+        found = together.take(place, loss, None, False)
+        if found is not None:
+            return place, found
+    return None
+
+
+@pytest.mark.parametrize(
+    ("guards", "losses", "place", "name"),
+    [
+        ([Smoothed(5.0, 4)], [0.0, 4.9, 4.9, 4.9, 9.0], 4, "smoothed"),
+        # one that is above the limit stays in the window for so long
+        ([Smoothed(5.0, 4)], [9.0, 4.9, 4.9, 4.9], 3, "smoothed"),
+        # the most patient of two is not the one that counts
+        ([Patience(2), Smoothed(5.0, 4)], [9.0, 4.9, 4.8, 4.7], 3, "smoothed"),
+        ([Patience(4)], [1.0] * 9, 4, "patience"),
+        ([Patience(5)], [1.0] * 9, 5, "patience"),
+    ],
+)
+def test_no_guard_misses_what_was_put_aside(
+    guards: list[Guard], losses: list[float], place: int, name: str
+) -> None:
+    found = fires_among(guards, losses)
+    assert found is not None
+    assert (found[0], found[1][0]) == (place, name)
+
+
+def test_a_reason_names_the_step_of_what_was_put_aside() -> None:
+    found = fires_among([Patience(3)], [2.0, 1.0, 1.0, 1.0, 1.0])
+    reason = "the loss has not improved for 3 values (best 1 at step 1)"
+    assert found == (4, ("patience", reason))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"ceiling": 5.0}, {"ceiling": 5.0, "window": 2}, {"patience": 2}]
+)
+def test_each_guard_looks_at_the_metric_that_was_asked_for(settings: dict[str, Any]) -> None:
+    usual = {"ceiling": None, "window": None, "patience": None, "min_delta": 0.0}
+    (guard,) = guards_of(**{**usual, **settings}, non_finite=False, metric="eval_loss")
+    assert fires_at(guard, [9.0] * 9) is None
+    assert fires_at(guard, [1.0] * 9, [9.0] * 9) is not None
 
 
 def test_an_eval_loss_that_was_put_aside_is_a_sign_of_life() -> None:
