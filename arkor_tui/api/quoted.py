@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-_MASK = "…"
-_SHORTEST = 4  # characters; hiding shorter words would blot out half of a message
+MASK = "…"
+SHORTEST_SECRET = 4
+"""Characters: hiding shorter words would blot out half of a message."""
 
 _END = r"""\s"'<>\\"""
 _IN_JSON = rf"(?:\\u[0-9a-fA-F]{{4}}|[^{_END}])*"
@@ -24,7 +25,14 @@ def hide_in_addresses(text: str) -> str:
     """``text``, in which web addresses keep neither login nor query; it may be part of JSON."""
     if "://" not in text:
         return text
-    return _SIGNED.sub(rf"\1{_MASK}", _LOGIN.sub(rf"\1{_MASK}@", text))
+    return _SIGNED.sub(rf"\1{MASK}", _LOGIN.sub(rf"\1{MASK}@", text))
+
+
+def without_words(text: str, words: Iterable[str]) -> str:
+    """``text``, in which each of ``words`` is masked, the longest first."""
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word, MASK)
+    return text
 
 
 class Secrets:
@@ -36,16 +44,13 @@ class Secrets:
     def add(self, *words: str | None) -> None:
         """Hide ``words`` from now on, also as JSON writes them; very short ones stay."""
         for word in words:
-            if word and len(word) >= _SHORTEST:
+            if word and len(word) >= SHORTEST_SECRET:
                 written = json.dumps(word), json.dumps(word, ensure_ascii=False)
                 self._words |= {word, *(form[1:-1] for form in written)}
 
     def hide(self, text: str) -> str:
         """``text`` without these words, nor the secrets of any other address in it."""
-        text = hide_in_addresses(text)
-        for word in sorted(self._words, key=len, reverse=True):
-            text = text.replace(word, _MASK)
-        return text
+        return without_words(hide_in_addresses(text), self._words)
 
 
 def secrets_of(url: str) -> Iterator[str]:

@@ -110,7 +110,7 @@ class EventStream:
                                 self.counters.repeats += 1
                                 continue
                             self.counters.events += 1
-                            if isinstance(event, TrainingFailed):  # it goes on disk as it came
+                            if isinstance(event, TrainingFailed):  # what is archived is the text
                                 data = hide_in_addresses(data)
                             yield StreamEvent(own_id or None, event, data)
             except _StreamFailure as failure:

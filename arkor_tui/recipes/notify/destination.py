@@ -8,10 +8,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from arkor_tui.api.quoted import MASK, SHORTEST_SECRET, without_words
 from arkor_tui.errors import UsageError
-
-_MASK = "…"
-_SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Destination:
         host = parts.hostname
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
             raise _unusable(source, "must begin with https://, so that nobody reads it on its way")
-        return cls(service, f"{service} {host}/{_MASK}{_short(url, 4)}", _short(url, 8), url)
+        return cls(service, f"{service} {host}/{MASK}{_short(url, 4)}", _short(url, 8), url)
 
     @classmethod
     def apprise(cls, service: str, url: str, source: str) -> Destination:
@@ -51,7 +49,7 @@ class Destination:
         found = re.fullmatch(r"([A-Za-z][A-Za-z0-9]*)://\S+", url)
         if found is None:
             raise _unusable(source, "is no address as Apprise writes them (`service://…`)")
-        label = f"{service} {found[1].lower()}://{_MASK}{_short(url, 4)}"
+        label = f"{service} {found[1].lower()}://{MASK}{_short(url, 4)}"
         return cls(service, label, _short(url, 8), url)
 
     def reveal(self) -> str:
@@ -63,10 +61,8 @@ class Destination:
         parts = _split(self._url)
         host = (parts.hostname or "") if parts else ""
         secrets = {self._url, *re.split(r"[/?&=#:@]+", self._url.split("://", 1)[-1])}
-        for secret in sorted(secrets, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET and secret.lower() != host:
-                text = text.replace(secret, _MASK)
-        return text
+        hidden = (word for word in secrets if len(word) >= SHORTEST_SECRET and word.lower() != host)
+        return without_words(text, hidden)
 
 
 def _unusable(source: str, why: str) -> UsageError:
