@@ -42,10 +42,13 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def world(
     shared_world: World, home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> World:
+) -> Iterator[World]:
     """With its own home, and moments that do not depend on the order of tests."""
     del home  # every other test has one; this one lives elsewhere
     shared_world.move_in(monkeypatch)
     shared_world.random.seed(f"{SEED} {request.node.name}")
     (shared_world.folder / "diary.txt").unlink(missing_ok=True)
-    return shared_world
+    yield shared_world
+    for app in shared_world.apps:  # where the test has failed; others would find it running
+        app.close()
+    shared_world.apps.clear()

@@ -20,6 +20,7 @@ from tests.e2e.test_supervisor import archived
 from .kills import App, Ledger, World, end, grown, processes, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+_ENTER_ALTERNATE = b"\x1b[?1049h"
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 
 
@@ -60,6 +61,16 @@ def until_stopped(app: App) -> None:
         return state == "T"
 
     app.wait_for("the stop", stopped)
+
+
+def continue_running(app: App) -> None:
+    """SIGCONT, until the app has taken its terminal anew; keys typed before that are lost."""
+    before = app.raw.count(_ENTER_ALTERNATE)
+    app.process.send_signal(signal.SIGCONT)
+    app.wait_for(
+        "another beginning",
+        lambda: app.raw.count(_ENTER_ALTERNATE) > before and is_raw(app),
+    )
 
 
 def check_went_on(world: World, trained: Ledger) -> None:
@@ -140,10 +151,9 @@ def test_stopped_and_continued_without_a_word(world: World, trained: Ledger) -> 
         app.process.send_signal(signal.SIGSTOP)
         until_stopped(app)
         blank(app)
-        app.process.send_signal(signal.SIGCONT)
+        continue_running(app)
         app.until(r"(?s)Checkpoints.*q quit")
-    app.process.send_signal(signal.SIGCONT)  # and once where it was not stopped at all
-    app.wait_for("another beginning", lambda: app.raw.count(b"\x1b[?1049h") >= 2)
+    continue_running(app)  # and once where it was not stopped at all
     assert termios.tcgetattr(app.fd) == before
     tasks = Path(f"/proc/{app.process.pid}/task").iterdir()
     names = [(task / "comm").read_text().strip() for task in tasks]
@@ -173,7 +183,7 @@ def test_a_storm_of_sizes(world: World, trained: Ledger) -> None:
     app.until(r"(?s)Checkpoints.*q quit")
     app.wait_for("the last line", lambda: "q quit" in app.text.splitlines()[30])
     blank(app, 101, 31)  # parts of other sizes may have been on their way
-    app.process.send_signal(signal.SIGCONT)
+    continue_running(app)
     app.until(r"(?s)Checkpoints.*q quit")
     lines = app.text.splitlines()
     assert "q quit" in lines[30]
