@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from arkor_tui.api.jobs import TERMINAL_STATUSES, Job, JobStatus
 from arkor_tui.api.wire import mistakes, read_json
+from arkor_tui.bare import bare_config
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.plain import plain
 from arkor_tui.workspace.atomic import reason_of
 
 from .archive import Archive
 from .records import Exchange, NewEvent, RunIdentity, RunRecord, Sample
-from .runs import without_secrets
 
 RECORDING = "arkor-tui.run"
 VERSION = 1
@@ -171,7 +171,7 @@ def write_recording(archive: Archive, run: RunRecord, out: TextIO) -> None:
             "job_id": identity.job_id,
         },
         **{name: getattr(run, name) for name in _Run.model_fields if name != "identity"},
-        "config": without_secrets(run.config),
+        "config": bare_config(run.config),
     }
     _write(out, {"type": RECORDING, "version": VERSION, "run": header})
     seq = 0
@@ -321,7 +321,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
 def _record(run: _Run) -> RunRecord:
     values = {name: getattr(run, name) for name in _Run.model_fields}
     identity = RunIdentity(**run.identity.model_dump())
-    values |= {"identity": identity, "tags": tuple(run.tags), "config": without_secrets(run.config)}
+    values |= {"identity": identity, "tags": tuple(run.tags), "config": bare_config(run.config)}
     for name in ("name", "model", "dataset"):
         values[name] = plain(values[name], newlines=False)
     return RunRecord(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arkor_tui.api.statuses import TERMINAL_STATUSES
+from arkor_tui.bare import bare_config
 from arkor_tui.plain import plain
 
 from .records import RunIdentity, RunQuery, RunRecord, now, utc_time
@@ -301,25 +302,11 @@ def _record(row: Sequence[Any]) -> RunRecord:
 
 def _settings(job: Job) -> tuple[str, int | None]:
     """The configuration as it is kept, and the number of steps that it asks for."""
-    config = without_secrets(job.config.model_dump(by_alias=True))
+    config = bare_config(job.config.model_dump(by_alias=True))
     steps = config.get("maxSteps")
     if isinstance(steps, bool) or not isinstance(steps, int | float) or not 0 < steps < 2**63:
         return to_json(config), None
     return to_json(config), int(steps)
-
-
-def without_secrets(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as it may be kept: a dataset's token, and a signed address's query, go."""
-    source = config.get("datasetSource")
-    if isinstance(source, dict):
-        kept = {name: value for name, value in source.items() if name != "token"}
-        if isinstance(kept.get("url"), str):
-            kept["url"] = kept["url"].partition("?")[0].partition("#")[0]
-            scheme, mark, rest = kept["url"].partition("://")
-            host, slash, path = rest.partition("/")
-            kept["url"] = scheme + mark + host.rpartition("@")[2] + slash + path
-        config = {**config, "datasetSource": kept}
-    return config
 
 
 def dataset_name(config: dict[str, Any]) -> str:

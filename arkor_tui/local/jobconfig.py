@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from arkor_tui.bare import bare_config
 from arkor_tui.plain import plain
 from arkor_tui.workspace.local_backend import is_loopback_url
 
@@ -27,7 +28,6 @@ from .spec import (
     Optimizer,
     Scheduler,
     TrainingSpec,
-    bare_url,
     sendable_token,
 )
 
@@ -118,7 +118,7 @@ def check_job(
     spec = _check_config(str(name), config, models, datasets, wrong)
     if wrong:
         raise InvalidConfigError(wrong)
-    return str(name), _without_secrets(config), spec
+    return str(name), bare_config(config), spec
 
 
 def _refuse_paths(config: dict[str, Any], wrong: dict[str, str]) -> None:
@@ -386,13 +386,3 @@ def _blob(url: str, token: str | None) -> DatasetSpec:
     if token and not sendable_token(token):
         raise _Wrong("token must be printable ASCII without blanks")
     return DatasetSpec("blob", url, token=token)
-
-
-def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
-    source = config.get("datasetSource")
-    if not isinstance(source, dict):
-        return config
-    shown = {name: value for name, value in source.items() if name != "token"}
-    if isinstance(shown.get("url"), str):
-        shown["url"] = bare_url(shown["url"])
-    return {**config, "datasetSource": shown}

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit, urlunsplit
+
+from arkor_tui.bare import bare_url
 
 Optimizer = Literal["adamw_torch", "adamw", "sgd", "adafactor"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
@@ -63,15 +64,6 @@ class DatasetSpec:
 def sendable_token(token: str) -> bool:
     """Whether ``token`` can stand in a header; the HTTP library quotes one that cannot."""
     return token.isascii() and token.isprintable() and " " not in token
-
-
-def bare_url(url: str) -> str:
-    """``url`` without user name, password, query and fragment: signed addresses are secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)

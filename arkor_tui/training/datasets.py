@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from arkor_tui.api.jobs import BlobSource, FileSource, HuggingFaceSource
+from arkor_tui.bare import bare_url
 from arkor_tui.errors import UsageError
 
 SUPPORTED_MODELS: tuple[str, ...] = ("unsloth/gemma-4-E4B-it",)
@@ -58,11 +58,7 @@ class BlobDataset:
     @property
     def shown_url(self) -> str:
         """The address as it may be shown and kept."""
-        try:
-            parts = urlsplit(self.url)
-        except ValueError:
-            return ""
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return bare_url(self.url)
 
     def source(self, folder: Path) -> BlobSource:
         """Its form on the wire."""
