@@ -307,7 +307,7 @@ def fires_among(guards: list[Guard], losses: Values) -> tuple[int, tuple[str, st
 def test_no_guard_misses_what_was_put_aside(
     guards: list[Guard], losses: list[float], place: int, name: str
 ) -> None:
-    found = fires_among(guards, losses)
+    found = fires_among(deepcopy(guards), losses)  # as above: they have a memory
     assert found is not None
     assert (found[0], found[1][0]) == (place, name)
 
