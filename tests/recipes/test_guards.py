@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from copy import deepcopy
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -42,37 +41,38 @@ def _nones() -> Iterable[None]:
 
 
 @pytest.mark.parametrize(
-    ("guard", "losses", "place"),
+    ("make", "losses", "place"),
     [
-        (Ceiling(5.0), [1.0, 5.0, None, 5.1], 3),
-        (Ceiling(5.0), [math.inf], 0),
-        (Ceiling(5.0, "eval_loss"), [9.0, 9.0], None),
-        (Smoothed(5.0, 3), [9.0, 9.0], None),
-        (Smoothed(5.0, 3), [5.1, 5.1, 5.1], 2),
-        (Smoothed(3.1, 1), [3.1, math.nextafter(3.1, math.inf)], 1),
-        (Smoothed(5.0, 3), [9.0, 1.0, 1.0, 9.0, 9.0], 4),
-        (Smoothed(5.0, 2), [9.0, None, math.inf, 9.0], 3),
-        (Patience(3), [1.0, 0.9, 0.9, 1.0, 0.95], 4),
-        (Patience(3), [1.0, 1.1, 1.2, 0.99, 1.1, 1.2], None),
-        (Patience(2, 0.1), [1.0, 0.95, 0.91], 2),
-        (Patience(2, 0.1), [1.0, 0.95, 0.89], None),
-        (Patience(2), [1.0, None, 1.0, None, None, 1.0], 5),
-        (Patience(2), [math.inf, math.inf], 1),
-        (NonFinite(), [1.0, None, 1.0, math.inf], 3),
-        (NonFinite(), [-math.inf], 0),
-        (NonFinite(), [1.0, math.nan], 1),
-        (Ceiling(5.0), [math.nan, 5.1], 1),
-        (Smoothed(5.0, 2), [9.0, math.nan, 1.0, 9.1], 3),
+        (lambda: Ceiling(5.0), [1.0, 5.0, None, 5.1], 3),
+        (lambda: Ceiling(5.0), [math.inf], 0),
+        (lambda: Ceiling(5.0, "eval_loss"), [9.0, 9.0], None),
+        (lambda: Smoothed(5.0, 3), [9.0, 9.0], None),
+        (lambda: Smoothed(5.0, 3), [5.1, 5.1, 5.1], 2),
+        (lambda: Smoothed(3.1, 1), [3.1, math.nextafter(3.1, math.inf)], 1),
+        (lambda: Smoothed(5.0, 3), [9.0, 1.0, 1.0, 9.0, 9.0], 4),
+        (lambda: Smoothed(5.0, 2), [9.0, None, math.inf, 9.0], 3),
+        (lambda: Patience(3), [1.0, 0.9, 0.9, 1.0, 0.95], 4),
+        (lambda: Patience(3), [1.0, 1.1, 1.2, 0.99, 1.1, 1.2], None),
+        (lambda: Patience(2, 0.1), [1.0, 0.95, 0.91], 2),
+        (lambda: Patience(2, 0.1), [1.0, 0.95, 0.89], None),
+        (lambda: Patience(2), [1.0, None, 1.0, None, None, 1.0], 5),
+        (lambda: Patience(2), [math.inf, math.inf], 1),
+        (lambda: NonFinite(), [1.0, None, 1.0, math.inf], 3),
+        (lambda: NonFinite(), [-math.inf], 0),
+        (lambda: NonFinite(), [1.0, math.nan], 1),
+        (lambda: Ceiling(5.0), [math.nan, 5.1], 1),
+        (lambda: Smoothed(5.0, 2), [9.0, math.nan, 1.0, 9.1], 3),
         # their exact sum, rounded, is above three times the limit
-        (Smoothed(0.1, 3), [0.1, 0.1, 0.1, 0.1], None),
-        (Patience(2), [1.0, math.nan, math.nan], 2),
-        (NonFinite(3), [None, None, 1.0, None, None, None], 5),
-        (NonFinite(3), [1.0, None, None], None),
+        (lambda: Smoothed(0.1, 3), [0.1, 0.1, 0.1, 0.1], None),
+        (lambda: Patience(2), [1.0, math.nan, math.nan], 2),
+        (lambda: NonFinite(3), [None, None, 1.0, None, None, None], 5),
+        (lambda: NonFinite(3), [1.0, None, None], None),
     ],
 )
-def test_when_it_fires(guard: Guard, losses: list[float | None], place: int | None) -> None:
-    # a guard has a memory, and the one in the list above may be run more than once
-    assert fires_at(deepcopy(guard), losses) == place
+def test_when_it_fires(
+    make: Callable[[], Guard], losses: list[float | None], place: int | None
+) -> None:
+    assert fires_at(make(), losses) == place
 
 
 def test_what_is_usual() -> None:
@@ -293,21 +293,21 @@ def fires_among(guards: list[Guard], losses: Values) -> tuple[int, tuple[str, st
 
 
 @pytest.mark.parametrize(
-    ("guards", "losses", "place", "name"),
+    ("make", "losses", "place", "name"),
     [
-        ([Smoothed(5.0, 4)], [0.0, 4.9, 4.9, 4.9, 9.0], 4, "smoothed"),
+        (lambda: [Smoothed(5.0, 4)], [0.0, 4.9, 4.9, 4.9, 9.0], 4, "smoothed"),
         # one that is above the limit stays in the window for so long
-        ([Smoothed(5.0, 4)], [9.0, 4.9, 4.9, 4.9], 3, "smoothed"),
+        (lambda: [Smoothed(5.0, 4)], [9.0, 4.9, 4.9, 4.9], 3, "smoothed"),
         # the most patient of two is not the one that counts
-        ([Patience(2), Smoothed(5.0, 4)], [9.0, 4.9, 4.8, 4.7], 3, "smoothed"),
-        ([Patience(4)], [1.0] * 9, 4, "patience"),
-        ([Patience(5)], [1.0] * 9, 5, "patience"),
+        (lambda: [Patience(2), Smoothed(5.0, 4)], [9.0, 4.9, 4.8, 4.7], 3, "smoothed"),
+        (lambda: [Patience(4)], [1.0] * 9, 4, "patience"),
+        (lambda: [Patience(5)], [1.0] * 9, 5, "patience"),
     ],
 )
 def test_no_guard_misses_what_was_put_aside(
-    guards: list[Guard], losses: list[float], place: int, name: str
+    make: Callable[[], list[Guard]], losses: list[float], place: int, name: str
 ) -> None:
-    found = fires_among(deepcopy(guards), losses)  # as above: they have a memory
+    found = fires_among(make(), losses)
     assert found is not None
     assert (found[0], found[1][0]) == (place, name)
 
