@@ -226,8 +226,11 @@ async def test_frames_without_an_id_are_never_taken_for_repeats(server: Server) 
 
 
 async def test_what_has_no_id_is_known_by_what_it_says(server: Server) -> None:
-    server.script(stream(log(1), log(2)), stream(log(3), log(2), END))
-    assert (await follow(server)).steps == [1, 2, 3]
+    one, two, three = (frame({"type": "training.log", "step": step}) for step in (1, 2, 3))
+    server.script(stream(one, two), stream(three, two, END))
+    followed = await follow(server)
+    assert followed.ids == [None] * 3
+    assert followed.steps == [1, 2, 3]
 
 
 async def test_a_stream_without_ids_starts_over_and_is_told_once(server: Server) -> None:
