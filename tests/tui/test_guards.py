@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from textual.widgets import Input
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import Sample
 from arkor_tui.monitor.watcher import path_of
+from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.matrix import MatrixScreen
 from arkor_tui.tui.screens.setup import SetupScreen
 from arkor_tui.tui.screens.whatif import WhatIfScreen
 from arkor_tui.tui.widgets.dialogs import Choose
 from arkor_tui.tui.widgets.formfields import FieldInput, LinesArea
 from arkor_tui.tui.widgets.guardpanel import GuardPanel
+from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.workspace.watching import Watch, WatchState, take_watch
 
 from .recorded import HOSTILE, add_run, app_on, fill, press, screen_text, settled, triage_events
@@ -221,3 +225,36 @@ async def test_a_test_notice_without_an_address_says_so(path: Path) -> None:
         field(app, "notify").value = "slack"
         await press(app, pilot, "ctrl+n")
         await wait_for(app, pilot, "has no address")
+
+
+async def test_a_view_that_closes_ends_its_work_before_its_widgets_go(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path)
+    until_closing = asyncio.Event()
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "enter", "w", "enter")
+        screen = app.screen
+        assert isinstance(screen, WhatIfScreen)
+        with Archive.open(path) as archive:
+
+            async def read(work: Callable[[Archive], Any]) -> Any:
+                await until_closing.wait()
+                return work(archive)
+
+            async def linger(_: KeyBar) -> None:
+                while screen.query(LossChart):  # noqa: ASYNC110 it is about the order of removal
+                    await asyncio.sleep(0)
+                until_closing.set()
+                for _step in range(10):
+                    await asyncio.sleep(0)
+
+            monkeypatch.setattr(app.session.archive, "read", read)
+            monkeypatch.setattr(KeyBar, "_on_unmount", linger, raising=False)
+            screen._try()
+            worker = next(worker for worker in app.workers if worker.node is screen)
+            await pilot.press("escape")
+            await until_closing.wait()
+            await settled(app, pilot)
+        assert worker.is_cancelled
+        assert not isinstance(app.screen, WhatIfScreen)
