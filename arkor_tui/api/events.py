@@ -7,8 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError
 
+from arkor_tui.plain import plain
+
 from .quoted import hide_in_addresses
 from .wire import Timestamp, WireReader, read_json
+
+_LONGEST_PING = 2_000  # characters
 
 Metric = Annotated[float, Strict()] | None
 """A number or None. Strict, because a text such as ``"NaN"`` would become a number otherwise."""
@@ -136,6 +140,21 @@ def parse_event(data: str) -> TrainingEvent | UnknownEvent:
         return model.model_validate(raw)
     except ValidationError as error:
         return _without_unusable_fields(model, raw, error)
+
+
+def waits_in(data: str) -> str:
+    """Why a job waits, from the ``data`` of a ping of the embedded backend; empty in any other.
+
+    An extension of ours: ``{"waits": "its events cannot be stored: disk is full"}``.
+    """
+    if not 2 < len(data) <= _LONGEST_PING:
+        return ""
+    try:
+        raw = read_json(data)
+    except ValueError:
+        return ""
+    why = raw.get("waits") if isinstance(raw, dict) else None
+    return plain(why, limit=200, newlines=False) if isinstance(why, str) else ""
 
 
 def _without_unusable_fields(

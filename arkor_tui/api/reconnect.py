@@ -39,15 +39,25 @@ class ReconnectPolicy:
         return min(max(drawn, 0.0), self.max_delay)
 
 
+GOES_ON = "Check the free space of the backend's disk; the run goes on as soon as there is room."
+"""What to do where :attr:`StreamState.waits` says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """How the connection is, for people to see.
 
     ``attempt`` counts consecutive failures and ``delay`` is the wait in seconds before the next
-    try; both, and ``reason``, belong to phase ``reconnecting``.
+    try; both belong to phase ``reconnecting``, and ``reason`` tells why. In phase ``live`` it tells
+    why no events come, where the embedded backend said so.
     """
 
     phase: Literal["connecting", "live", "reconnecting", "ended"]
     attempt: int = 0
     delay: float = 0.0
     reason: str = ""
+
+    @property
+    def waits(self) -> str:
+        """Why no events come although the connection is live; empty where nobody said so."""
+        return self.reason if self.phase == "live" else ""

@@ -18,6 +18,7 @@ from .events import (
     TrainingFailed,
     UnknownEvent,
     parse_event,
+    waits_in,
 )
 from .quoted import hide_in_addresses
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
@@ -72,6 +73,7 @@ class EventStream:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counters: StreamCounters = field(default_factory=StreamCounters)
     _failures: int = 0
+    _waits: str = ""
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Every event, each once and in order, until the server ends the stream.
@@ -97,7 +99,10 @@ class EventStream:
                             if name == "end":
                                 self._tell(StreamState("ended"))
                                 return
-                            if not data or name == "ping":
+                            if name == "ping":
+                                self._tell_waiting(waits_in(data))
+                                continue
+                            if not data:
                                 continue
                             try:
                                 event = parse_event(data)
@@ -110,6 +115,7 @@ class EventStream:
                                 self.counters.repeats += 1
                                 continue
                             self.counters.events += 1
+                            self._tell_waiting("")
                             if isinstance(event, TrainingFailed):  # what is archived is the text
                                 data = hide_in_addresses(data)
                             yield StreamEvent(own_id or None, event, data)
@@ -127,6 +133,7 @@ class EventStream:
     async def _one_connection(self) -> AsyncGenerator[list[Frame], None]:
         """One connection's frames, a list for each piece that arrives."""
         self._tell(StreamState("connecting"))
+        self._waits = ""
         self.counters.connections += 1
         self.seen.begin()
         idle = self.policy.idle_timeout
@@ -173,6 +180,11 @@ class EventStream:
         self._failures += 1
         self._tell(StreamState("reconnecting", self._failures, delay, reason))
         await self.sleep(delay)
+
+    def _tell_waiting(self, why: str) -> None:
+        if why != self._waits:
+            self._waits = why
+            self._tell(StreamState("live", reason=why))
 
     def _tell(self, state: StreamState) -> None:
         if self.on_state is not None:

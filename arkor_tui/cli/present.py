@@ -14,7 +14,7 @@ from arkor_tui.api.events import (
     TrainingStarted,
 )
 from arkor_tui.api.jobs import Job
-from arkor_tui.api.reconnect import StreamState
+from arkor_tui.api.reconnect import GOES_ON, StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.history.records import unix_time
 from arkor_tui.plain import indented, one_line, plain
@@ -82,8 +82,8 @@ class JsonPresenter:
         self._emit(event_record(item))
 
     def state(self, state: StreamState) -> None:
-        if state.phase == "reconnecting":
-            self.note(_reconnecting(state))
+        if text := _no_events(state):
+            self.note(text)
 
     def pause(self) -> None: ...
 
@@ -153,8 +153,8 @@ class LinePresenter:
             self._print(text)
 
     def state(self, state: StreamState) -> None:
-        if state.phase == "reconnecting":
-            self.note(_reconnecting(state))
+        if text := _no_events(state):
+            self.note(text)
 
     def pause(self) -> None: ...
 
@@ -263,8 +263,8 @@ class BarPresenter:
             self._bar.refresh()
 
     def state(self, state: StreamState) -> None:
-        if state.phase == "reconnecting":
-            self.line(_reconnecting(state))
+        if text := _no_events(state):
+            self.line(text)
 
     def pause(self) -> None:
         self._bar.stop()
@@ -404,7 +404,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _reconnecting(state: StreamState) -> str:
+def _no_events(state: StreamState) -> str:
+    """Why events do not arrive; empty where they do."""
+    if state.waits:
+        return f"the run waits: {one_line(state.waits)}. {GOES_ON}"
+    if state.phase != "reconnecting":
+        return ""
     which = f"attempt {state.attempt}, " if state.attempt else ""
     reason = one_line(state.reason)
     return f"connection lost ({reason}); reconnecting, {which}in {state.delay:.1f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -268,6 +269,7 @@ class _Stream(StreamingResponse):
 
 async def _frames(backend: Backend, job_id: str, after: int) -> AsyncGenerator[str, None]:
     """History, then what happens, then ``end``. A slow reader slows nobody but itself."""
+    told = ""
     while not backend.feed.closing:
         waiter = backend.feed.waiter(job_id)
         job = await backend.store.job(job_id)
@@ -280,12 +282,21 @@ async def _frames(backend: Backend, job_id: str, after: int) -> AsyncGenerator[s
         elif job is None or job.is_terminal:
             yield "event: end\ndata: {}\n\n"
             return
+        elif (why := backend.feed.held_up(job_id)) != told:
+            told = why
+            yield _ping(why)
         else:
             try:
                 async with asyncio.timeout(backend.ping_seconds):
                     await waiter.wait()
             except TimeoutError:
-                yield "event: ping\ndata: {}\n\n"
+                yield _ping(why)
+
+
+def _ping(waits: str) -> str:
+    """A sign of life; of an extension of ours, why the job waits. Other clients skip its data."""
+    data = json.dumps({"waits": waits}) if waits else "{}"
+    return f"event: ping\ndata: {data}\n\n"
 
 
 async def _chat(backend: Backend, request: Request) -> Response:

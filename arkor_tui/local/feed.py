@@ -12,6 +12,7 @@ class Feed:
         self._waiters: dict[str, asyncio.Event] = {}
         self.closing = False
         """Whether the server stops, so that open streams should end."""
+        self._held_up: dict[str, str] = {}
 
     def waiter(self, job_id: str) -> asyncio.Event:
         """Set at the job's next event. Take it *before* looking, and nothing is missed."""
@@ -22,6 +23,19 @@ class Feed:
         waiter = self._waiters.pop(job_id, None)
         if waiter is not None:
             waiter.set()
+
+    def hold_up(self, job_id: str, why: str) -> None:
+        """Nothing can be stored for this job at the moment, which its streams are told."""
+        self._held_up[job_id] = why
+        self.announce(job_id)
+
+    def go_on(self, job_id: str) -> None:
+        """Something can be stored for it again."""
+        self._held_up.pop(job_id, None)
+
+    def held_up(self, job_id: str) -> str:
+        """Why nothing can be stored for it; empty where it can."""
+        return self._held_up.get(job_id, "")
 
     def close(self) -> None:
         """Wake everybody for the last time."""

@@ -162,16 +162,21 @@ class JobRunner:
             sqlite3.Error: it was cancelled, the backend stops, or the store is damaged.
         """
         told = False
-        while True:
-            try:
-                return await write()
-            except sqlite3.OperationalError as error:
-                if self._stopping or (active is not None and active.cancelled):
-                    raise
-                if not told:
-                    log.warning("job %s waits: its events cannot be stored: %s", job_id, error)
-                told = True
-                await asyncio.sleep(_RETRY_SECONDS)
+        try:
+            while True:
+                try:
+                    return await write()
+                except sqlite3.OperationalError as error:
+                    if self._stopping or (active is not None and active.cancelled):
+                        raise
+                    if not told:
+                        log.warning("job %s waits: its events cannot be stored: %s", job_id, error)
+                        self._feed.hold_up(job_id, f"its events cannot be stored: {error}")
+                    told = True
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            if told:
+                self._feed.go_on(job_id)
 
     async def _train(self, job: StoredJob) -> None:
         folder = self.job_folder(job.id)

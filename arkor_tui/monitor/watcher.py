@@ -127,4 +127,4 @@ def problem_of(state: StreamState) -> str:
     """Why events do not arrive; empty where they do."""
     if state.phase == "reconnecting" and state.attempt > 0:
         return f"no connection, attempt {state.attempt}: {state.reason}"
-    return ""
+    return f"the run waits: {state.waits}" if state.waits else ""

@@ -21,6 +21,7 @@ from arkor_tui.api.events import (
     UnknownEvent,
     is_finite,
     parse_event,
+    waits_in,
 )
 
 KINDS = [
@@ -209,3 +210,22 @@ def test_bad_optional_fields_never_cost_a_log_event(fields: dict[str, Any]) -> N
 
 def test_a_started_event_needs_nothing() -> None:
     assert isinstance(read(type="training.started"), TrainingStarted)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ('{"waits": "the disk is full"}', "the disk is full"),
+        ('{"waits": "a\\u001b[31mb\\nc"}', "ab c"),
+        ('{"waits": "' + "x" * 1_000 + '"}', "x" * 200 + " … [800 more characters]"),
+        ('{"waits": "' + "x" * 2_000 + '"}', ""),
+        ('{"waits": 5}', ""),
+        ('{"waits": null}', ""),
+        ("[1, 2]", ""),
+        ("no JSON", ""),
+        ("{}", ""),
+        ("", ""),
+    ],
+)
+def test_why_a_job_waits_is_read_from_a_ping(data: str, why: str) -> None:
+    assert waits_in(data) == why

@@ -115,6 +115,37 @@ async def test_the_opening_says_who_asks_and_what_for(server: Server) -> None:
     assert "last-event-id" not in request.headers
 
 
+async def test_a_ping_may_say_why_no_events_come(server: Server) -> None:
+    waits, elsewhere = (frame({"waits": f"full {n}"}, event="ping") for n in (1, 2))
+    server.script(
+        stream(log(1), PING, waits, waits, elsewhere, log(2), PING, waits, PING, waits),
+        stream(PING, log(3), END),
+    )
+    followed = await follow(server)
+    assert followed.steps == [1, 2, 3]
+    assert [(state.phase, state.waits) for state in followed.states] == [
+        ("connecting", ""),
+        ("live", ""),
+        ("live", "full 1"),
+        ("live", "full 2"),
+        ("live", ""),
+        ("live", "full 1"),
+        ("live", ""),
+        ("live", "full 1"),
+        ("reconnecting", ""),
+        ("connecting", ""),
+        ("live", ""),
+        ("ended", ""),
+    ]
+    assert followed.states[8].reason == "the server closed the stream"
+
+
+async def test_a_repeat_is_no_sign_that_a_job_goes_on(server: Server) -> None:
+    waits = frame({"waits": "full"}, event="ping")
+    server.script(stream(log(1), waits, log(1), END))
+    assert [state.waits for state in (await follow(server)).states] == ["", "", "full", ""]
+
+
 async def test_an_event_carries_the_json_as_it_came(server: Server) -> None:
     data = '{"type": "training.log",  "step": 1, "novel": [1]}'
     server.script(stream(frame(data, "1"), END))

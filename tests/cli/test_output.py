@@ -170,6 +170,22 @@ def test_every_view_tells_of_a_lost_connection(
     assert "connection lost (the connection broke); reconnecting, attempt 2, in 1.5 s" in said
 
 
+@pytest.mark.parametrize("make", [LinePresenter, BarPresenter, JsonPresenter])
+def test_every_view_tells_of_a_run_that_waits(
+    make: type[LinePresenter | BarPresenter | JsonPresenter],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = io.StringIO()
+    view: Presenter = make(out)
+    view.created(job(), attached=True)
+    view.state(StreamState("live"))
+    view.state(StreamState("live", reason="the disk is full"))
+    view.state(StreamState("live"))
+    view.close()
+    said = " ".join((out.getvalue() + capsys.readouterr().err).split())
+    assert said.count("the run waits: the disk is full. Check the free space of the backend's") == 1
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0:00"), (38, "0:38"), (61.6, "1:02"), (3723, "1:02:03")]
 )

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Screen:
     """The program in a pty, and what its terminal shows.
 
     Where the terminal is the ``controlling`` one, the kernel sends the signals of terminals.
+    ``command`` makes of the program's words those that start it.
     """
 
     def __init__(
@@ -40,12 +41,13 @@ class Screen:
         arguments: Sequence[str] = ("--backend", "local"),
         *,
         controlling: bool = True,
+        command: Callable[..., Sequence[str]] = lambda *words: words,
     ) -> None:
         self.fd, other = pty.openpty()
         self._open = True
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "arkor_tui", *arguments],
+            command(sys.executable, "-m", "arkor_tui", *arguments),
             stdin=other,
             stdout=other,
             stderr=other,

@@ -17,7 +17,7 @@ from arkor_tui.monitor import run as run_module
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.live import LiveScreen
 from tests.e2e.test_app import Screen
-from tests.training.frames import checkpoint, completed, log
+from tests.training.frames import checkpoint, completed, frame, log
 from tests.tui.conftest import no_backend  # noqa: F401 - opening a live run would start one
 from tests.tui.recorded import add_run, app_on, event, fill, press, screen_text
 from tests.tui.scripted_app import Live, live_app
@@ -84,6 +84,21 @@ async def test_a_full_disk_under_a_live_run(path: Path, monkeypatch: pytest.Monk
         assert [row.id for row in archive.log(run.key, limit=2_000)] == [
             str(number) for number in range(1, 1_004)
         ]
+
+
+async def test_a_full_disk_of_the_backend(path: Path) -> None:
+    waits = frame({"waits": "its events cannot be stored: disk is full"}, event="ping")
+    go_on = asyncio.Event()
+    async with live_app(path, waits, go_on, log(2, "3"), completed("4")) as live:
+        await live.press("3")
+        live.gate.set()
+        await shows(live, "The run waits: its events cannot be stored: disk is full.")
+        await shows(live, "Check the free space of the backend's disk")
+        await shows(live, "waiting for 0 s")
+        go_on.set()
+        await until(live, "the end", lambda: not live.monitor.following)
+        await shows(live, "The run waits", False)
+        assert live.monitor.problems == []
 
 
 async def test_a_disk_that_stays_full_to_the_end(

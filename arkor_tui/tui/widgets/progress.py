@@ -65,6 +65,8 @@ def stream_text(monitor: RunMonitor, now: float) -> tuple[str, str]:
         return (f"reconnecting{attempt}, in {left:.0f} s", "warn")
     if state.phase == "connecting":
         return ("connecting", "warn")
+    if state.waits:
+        return (f"waiting for {now - monitor.state_since:.0f} s", "warn")
     last = monitor.last_event_at or monitor.state_since
     if now - last >= IDLE_SECONDS:
         return (f"idle for {now - last:.0f} s", "warn")
