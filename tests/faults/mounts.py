@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ class SmallDisk:
     """
 
     def __init__(self, folder: Path, size: str, *, read_only: bool = False) -> None:
+        if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+            pytest.skip("name spaces are a matter of Linux")
         self.folder = folder
         then = _READ_ONLY if read_only else "true"
         self._holder = subprocess.Popen(
