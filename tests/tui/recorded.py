@@ -134,6 +134,16 @@ def _busy(app: ArkorApp) -> bool:
     return bool(running)
 
 
+async def wait_for(app: ArkorApp, pilot: Pilot[None], *texts: str) -> None:
+    """Until the screen shows all of these; one that is drawn in parts may show some before."""
+    for _ in range(400):
+        await pilot.pause(0.01)
+        if all(text in screen_text(app) for text in texts):
+            return
+    missing = [text for text in texts if text not in screen_text(app)]
+    raise AssertionError(f"{missing} did not appear in\n{screen_text(app)}")
+
+
 async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:
     """Press keys one after the other, as a person does."""
     for key in keys:

@@ -16,8 +16,8 @@ from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import AnswerView, PromptArea, TalkPane
 from arkor_tui.tui.widgets.targets import TargetList
 
-from .recorded import press, screen_text
-from .test_differences import console, wait_for
+from .recorded import press, screen_text, wait_for
+from .test_differences import console
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from arkor_tui.tui.screens.bisect import BisectScreen
 from arkor_tui.tui.screens.blind import BlindScreen
 from arkor_tui.tui.screens.console import ConsoleScreen, TargetList
 
-from .recorded import HOSTILE, add_run, app_on, press, screen_text, triage_events
+from .recorded import HOSTILE, add_run, app_on, press, screen_text, triage_events, wait_for
 
 
 @dataclass
@@ -69,14 +69,6 @@ async def console(path: Path, **options: Any) -> AsyncIterator[tuple[ArkorApp, P
         yield app, pilot
 
 
-async def wait_for(app: ArkorApp, pilot: Pilot[None], text: str) -> None:
-    for _ in range(300):
-        await pilot.pause(0.01)
-        if text in screen_text(app):
-            return
-    raise AssertionError(f"{text!r} did not appear in\n{screen_text(app)}")
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where the archive lies."""
@@ -111,9 +103,7 @@ async def test_votes_are_blind_and_kept_with_the_run(
         await press(app, pilot, "1")
         await wait_for(app, pilot, "2 votes now")
         await press(app, pilot, "ctrl+r")  # the prompt has the focus: r would be typed
-        await wait_for(app, pilot, "final: 2")
-        assert "base: 0" in screen_text(app)
-        assert "p = 0.5 (may be chance)" in screen_text(app)
+        await wait_for(app, pilot, "final: 2", "base: 0", "p = 0.5 (may be chance)")
         # there is nothing left to vote on
         await press(app, pilot, "1")
         assert app.screen._votes == 2
@@ -137,9 +127,8 @@ async def test_bisect_finds_the_checkpoint(path: Path) -> None:
         await press(app, pilot, *"hi", "f6")
         assert isinstance(app.screen, BisectScreen)
         await press(app, pilot, *"auth", "enter")
-        await wait_for(app, pilot, "It began to pass at step 75; step 50 was the last before.")
-        assert "✗       base  hello there" in screen_text(app)
-        assert "✓    step 75  auth" in screen_text(app)
+        told = "It began to pass at step 75; step 50 was the last before."
+        await wait_for(app, pilot, told, "✗       base  hello there", "✓    step 75  auth")
         await press(app, pilot, "ctrl+g")
         assert isinstance(app.screen, ConsoleScreen)
         current = app.screen.query_one(TargetList).current

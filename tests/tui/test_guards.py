@@ -24,7 +24,17 @@ from arkor_tui.tui.widgets.guardpanel import GuardPanel
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.workspace.watching import Watch, WatchState, take_watch
 
-from .recorded import HOSTILE, add_run, app_on, fill, press, screen_text, settled, triage_events
+from .recorded import (
+    HOSTILE,
+    add_run,
+    app_on,
+    fill,
+    press,
+    screen_text,
+    settled,
+    triage_events,
+    wait_for,
+)
 
 NOBODY = "http://127.0.0.1:9"
 """A backend that nobody serves: a run of it is live for all that anybody knows."""
@@ -115,21 +125,12 @@ async def test_what_if_is_tried_by_typing(path: Path) -> None:
         ceiling = app.screen.query_one("#whatif-ceiling", Input)
         ceiling.value = ""
         await press(app, pilot, *"3.5")
-        await wait_for(app, pilot, "It would have stopped at step 5")
-        assert "That saves 95 of 100 steps (95%)." in screen_text(app)
-        assert "Too early" in screen_text(app)
+        saved = "That saves 95 of 100 steps (95%)."
+        await wait_for(app, pilot, "It would have stopped at step 5", saved, "Too early")
         ceiling.value = "much"
         await wait_for(app, pilot, "ceiling must be a number")
         await press(app, pilot, "escape")
         assert not isinstance(app.screen, WhatIfScreen)
-
-
-async def wait_for(app: Any, pilot: Any, text: str) -> None:
-    for _ in range(200):
-        await pilot.pause(0.02)
-        if text in screen_text(app):
-            return
-    raise AssertionError(f"{text!r} did not appear in\n{screen_text(app)}")
 
 
 def with_samples(path: Path) -> None:

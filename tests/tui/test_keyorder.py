@@ -16,8 +16,8 @@ from arkor_tui.tui import keyorder
 from arkor_tui.tui.keyorder import KeysInOrder
 from arkor_tui.tui.screens.setup import SetupScreen
 
-from .recorded import app_on, press
-from .test_differences import console, wait_for
+from .recorded import app_on, press, wait_for
+from .test_differences import console
 
 
 @pytest.fixture
