@@ -166,13 +166,9 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """
     try:
         make_private_folder(path.parent)
-        _make_private(path)
-        try:
-            return _open(path), None
-        except _BrokenFileError:
-            with _locked(path):
-                return _open_instead(path)
-    except sqlite3.Error as error:
+        with _locked(path):
+            return _connect(path)
+    except (sqlite3.Error, _BrokenFileError) as error:
         raise ArchiveError(
             f"The archive {path} cannot be opened: {error}.",
             hint="Check the folder's permissions and the free space.",
@@ -184,15 +180,15 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
         ) from error
 
 
-def _open_instead(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    """Set a broken file aside and begin a new one, unless another process has done so."""
+def _connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
+    _make_private(path)
     try:
-        return _open(path, locked=True), None
+        return _open(path), None
     except _BrokenFileError as error:
         kept = _set_aside(path)
         _make_private(path)
         told = f"The archive was damaged ({error}); it is kept as {kept}, and a new one was begun."
-        return _open(path, locked=True), told
+        return _open(path), told
 
 
 def _make_private(path: Path) -> None:
@@ -206,7 +202,7 @@ def _make_private(path: Path) -> None:
                 file.chmod(0o600)
 
 
-def _open(path: Path, *, locked: bool = False) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     # Each connection belongs to one thread at a time; the thread that closes it may be another.
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -214,11 +210,7 @@ def _open(path: Path, *, locked: bool = False) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = NORMAL")
         db.create_function("folded", 1, _folded, deterministic=True)
         if _version(db, path) < len(MIGRATIONS):
-            if locked:
-                _bring_up_to_date(db, path)
-            else:
-                with _locked(path):
-                    _bring_up_to_date(db, path)
+            _bring_up_to_date(db, path)
         db.execute("SELECT max(key) FROM runs").fetchone()
         _check_length(db, path)
     except BaseException as error:
@@ -255,18 +247,21 @@ def _check_length(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    # both in one statement: another process may make the tables in between
+    version, tables = db.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+    ).fetchone()
     if version > len(MIGRATIONS):
         raise ArchiveError(
             f"The archive {path} was written by a newer version of arkor-tui.",
             hint="Update arkor-tui (pip install -U arkor-tui); the archive is left as it is.",
         )
-    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if version == 0 and tables:
         raise ArchiveError(
             f"{path} is a database of another program.",
             hint="Move it away, or set ARKOR_TUI_DATA_DIR to another folder.",
         )
-    return version
+    return int(version)
 
 
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
@@ -282,9 +277,10 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Only one process at a time makes, migrates or sets aside the file at ``path``.
+    """Only one process at a time opens the file at ``path``, makes, migrates or sets it aside.
 
-    SQLite's own locks do not cover the change to WAL, nor renaming.
+    SQLite's own locks do not cover the change to WAL, nor renaming: who opened the file meanwhile
+    would meet parts of two.
     """
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
