@@ -9,7 +9,7 @@ from functools import partial
 
 from arkor_tui.api.events import TrainingLog, is_finite, step_of
 from arkor_tui.api.jobs import Job
-from arkor_tui.api.reconnect import GOES_ON, StreamState
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
@@ -94,7 +94,7 @@ class RunMonitor:
         self._drained = asyncio.Event()
         self._finished = False
         self._unwritable: Problem | None = None
-        """Why events wait for a disk at the moment, here or there; it is among the problems."""
+        """Why events wait for the disk at the moment; it is among the problems."""
         self._missing = 0
         self._gaps = 0
         self._last_counted: int | None = None
@@ -336,8 +336,6 @@ class RunMonitor:
 
     def _change_state(self, state: StreamState) -> None:
         self.state, self.state_since = state, time.monotonic()
-        if state.waits:  # until the next event that can be kept
-            self._tell_unwritable(Problem(f"The run waits: {state.waits}.", GOES_ON))
         self.tell(Update())
 
     def tell_problem(self, problem: Problem) -> None:

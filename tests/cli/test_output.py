@@ -156,34 +156,34 @@ def test_bar_view_shows_step_loss_and_name_as_plain_text(monkeypatch: pytest.Mon
         assert control not in text
 
 
+@pytest.mark.parametrize(
+    ("states", "text"),
+    [
+        (
+            [StreamState("reconnecting", 2, 1.5, "the connection broke")],
+            "connection lost (the connection broke); reconnecting, attempt 2, in 1.5 s",
+        ),
+        (
+            [StreamState("live", reason=why) for why in ("", "the disk is full", "")],
+            "the run waits: the disk is full. Check the free space of the backend's",
+        ),
+    ],
+)
 @pytest.mark.parametrize("make", [LinePresenter, BarPresenter, JsonPresenter])
-def test_every_view_tells_of_a_lost_connection(
+def test_every_view_tells_once_why_no_events_come(
     make: type[LinePresenter | BarPresenter | JsonPresenter],
+    states: list[StreamState],
+    text: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = io.StringIO()
     view: Presenter = make(out)
     view.created(job(), attached=True)
-    view.state(StreamState("reconnecting", 2, 1.5, "the connection broke"))
+    for state in states:
+        view.state(state)
     view.close()
     said = " ".join((out.getvalue() + capsys.readouterr().err).split())
-    assert "connection lost (the connection broke); reconnecting, attempt 2, in 1.5 s" in said
-
-
-@pytest.mark.parametrize("make", [LinePresenter, BarPresenter, JsonPresenter])
-def test_every_view_tells_of_a_run_that_waits(
-    make: type[LinePresenter | BarPresenter | JsonPresenter],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    out = io.StringIO()
-    view: Presenter = make(out)
-    view.created(job(), attached=True)
-    view.state(StreamState("live"))
-    view.state(StreamState("live", reason="the disk is full"))
-    view.state(StreamState("live"))
-    view.close()
-    said = " ".join((out.getvalue() + capsys.readouterr().err).split())
-    assert said.count("the run waits: the disk is full. Check the free space of the backend's") == 1
+    assert said.count(text) == 1
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,18 @@ async def test_a_full_disk_under_a_live_run(path: Path, monkeypatch: pytest.Monk
 async def test_a_full_disk_of_the_backend(path: Path) -> None:
     waits = frame({"waits": "its events cannot be stored: disk is full"}, event="ping")
     go_on = asyncio.Event()
-    async with live_app(path, waits, go_on, log(2, "3"), completed("4")) as live:
+    # it waits at once after an event, which is written while the screen says so already
+    rest = (log(2, "3"), waits, go_on, log(3, "4"), completed("5"))
+    async with live_app(path, *rest) as live:
         await live.press("3")
         live.gate.set()
         await shows(live, "The run waits: its events cannot be stored: disk is full.")
         await shows(live, "Check the free space of the backend's disk")
         await shows(live, "waiting for 0 s")
+        await until(live, "the event", lambda: live.monitor.record.last_step == 2)  # type: ignore[union-attr]
+        assert isinstance(live.app.screen, LiveScreen)
+        live.app.screen._show_header()  # as with the next second
+        await shows(live, "The run waits: its events cannot be stored: disk is full.")
         go_on.set()
         await until(live, "the end", lambda: not live.monitor.following)
         await shows(live, "The run waits", False)

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from arkor_tui.api.reconnect import GOES_ON
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import CheckpointRow, RunQuery
 from arkor_tui.monitor.run import RunMonitor
@@ -228,7 +229,10 @@ class LiveScreen(BaseScreen):
                 f"The run failed: {record.error or 'the backend gave no reason.'}",
                 "The checkpoints that were saved can still be talked to: press i.",
             )
-        return monitor.problems[-1] if monitor.problems else None
+        if monitor.problems:
+            return monitor.problems[-1]
+        waits = monitor.state.waits
+        return Problem(f"The run waits: {waits}.", GOES_ON) if waits else None
 
     # chart
 
