@@ -33,6 +33,14 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._drawing = self._writer_thread is not None
+        if self._drawing:
+            # told by the loop: a second signal may come between reading a size and telling it, and
+            # the app would then hear the older one last, and stay at it
+            read_size: Any = signal.getsignal(signal.SIGWINCH)
+            signal.signal(
+                signal.SIGWINCH,
+                lambda *what: self._loop.call_soon_threadsafe(read_size, *what),
+            )
 
     def stop_application_mode(self) -> None:
         self._drawing = False

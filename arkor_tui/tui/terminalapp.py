@@ -63,6 +63,14 @@ class TerminalApp(App[None]):
         self.set_interval(_TERMINAL_SECONDS, self._look_at_terminal)
         self.begin_capture_print(self)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw all of a view that is as big as before: in between the terminal was not.
+
+        Textual lays nothing out then, and what the terminal has cut off would stay away.
+        """
+        if self.screen_stack and event.size == self.screen.outer_size:
+            self.refresh()
+
     async def on_event(self, event: events.Event) -> None:
         """As Textual does; what is pasted may come from anywhere, and fields draw all they hold."""
         if isinstance(event, events.Paste):

@@ -227,7 +227,7 @@ class World:
         """What is known of a job."""
         return Ledger(self.home / "data", job_id)
 
-    def open_app(self, **options: bool) -> App:
+    def open_app(self, **options: Any) -> App:
         """The app, started in the project's folder."""
         app = App(**options)
         self.apps.append(app)

@@ -22,6 +22,22 @@ from .kills import App, Ledger, World, end, grown, processes, wait_for
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 _ENTER_ALTERNATE = b"\x1b[?1049h"
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
+_NEXT_SIZE_IN_BETWEEN = """
+import fcntl, struct, termios
+from textual.drivers.linux_driver import LinuxDriver
+from arkor_tui.cli import main
+
+read = LinuxDriver._get_terminal_size
+
+def read_and_change(driver):
+    size = read(driver)
+    if size == (90, 25):
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    return size
+
+LinuxDriver._get_terminal_size = read_and_change
+raise SystemExit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +67,11 @@ def blank(app: Screen, columns: int = 120, rows: int = 36) -> None:
     app._screen = pyte.Screen(columns, rows)
     app._stream = pyte.ByteStream(app._screen)
     app.raw = app._unseen = b""
+
+
+def key_bars(app: Screen) -> list[int]:
+    """The rows, from 0, with a key bar: one, the last, where all of it is of the last size."""
+    return [row for row, line in enumerate(app.text.splitlines()) if "q quit" in line]
 
 
 def until_stopped(app: App) -> None:
@@ -170,6 +191,20 @@ def _check_alive_and_leave(app: App) -> None:
     assert b"Traceback" not in app.raw
 
 
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("size", [(101, 31), (120, 36)], ids=["another", "the one it had"])
+def test_two_sizes_at_once(world: World, size: tuple[int, int]) -> None:
+    """The second signal comes while the first one's size has been read, and not been told."""
+    columns, rows = size
+    program = _NEXT_SIZE_IN_BETWEEN.replace("COLUMNS", str(columns)).replace("ROWS", str(rows))
+    app = world.open_app(command=lambda python, *words: (python, "-c", program, *words[2:]))
+    app.open_live()
+    blank(app, columns, rows)
+    resize(app, 90, 25)
+    app.wait_for("the second size", lambda: key_bars(app) == [rows - 1])
+    _check_alive_and_leave(app)
+
+
 def test_a_storm_of_sizes(world: World, trained: Ledger) -> None:
     app = world.open_app()
     app.open_live()
@@ -180,12 +215,9 @@ def test_a_storm_of_sizes(world: World, trained: Ledger) -> None:
             trained.look()
     blank(app, 101, 31)
     resize(app, 101, 31)
-    app.until(r"(?s)Checkpoints.*q quit")
-    app.wait_for("the last line", lambda: "q quit" in app.text.splitlines()[30])
+    app.wait_for("the last size", lambda: 30 in key_bars(app))
     blank(app, 101, 31)  # parts of other sizes may have been on their way
     continue_running(app)
     app.until(r"(?s)Checkpoints.*q quit")
-    lines = app.text.splitlines()
-    assert "q quit" in lines[30]
-    assert all(len(line) <= 101 for line in lines)
+    assert key_bars(app) == [30]
     _check_alive_and_leave(app)

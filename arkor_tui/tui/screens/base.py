@@ -8,12 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.messages import Prune
-from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
+from arkor_tui.tui.view import Dialog, View
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.status import StatusLine
 
@@ -27,19 +26,7 @@ MIN_COLUMNS, MIN_ROWS = 50, 12
 """Below this a view has no use; a notice takes its place."""
 
 
-class ClosingMixin(Screen[Result]):
-    """Work for a view ends before its widgets go, so that it never looks for one that is gone.
-
-    Textual cancels the workers of a screen only when everything in it has been removed.
-    """
-
-    def _on_prune(self, _: Prune) -> None:
-        for worker in self.workers:
-            if worker.node is self or self in worker.node.ancestors:
-                worker.cancel()
-
-
-class PageScreen(ClosingMixin[Result], ModalScreen[Result]):
+class PageScreen(Dialog[Result]):
     """A whole screen over another: modal, so that the keys of the app do not reach it by itself."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,7 +35,7 @@ class PageScreen(ClosingMixin[Result], ModalScreen[Result]):
     ]
 
 
-class BaseScreen(ClosingMixin[None]):
+class BaseScreen(View[None]):
     """A view with the status line and the keys of the place at its foot."""
 
     PANES: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static, TextArea
 
 from arkor_tui.monitor.asking import settings_from
 from arkor_tui.recipes.verdict import KINDS
+from arkor_tui.tui.view import Dialog
 
 FIELDS = (
     ("temperature", "temperature", "0 always the likeliest, up to 2"),
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, str] = {
 }  # fmt: skip
 
 
-class AskSettingsScreen(ModalScreen[dict[str, str] | None]):
+class AskSettingsScreen(Dialog[dict[str, str] | None]):
     """Returns the texts once all of them are right."""
 
     DEFAULT_CSS = """

@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from arkor_tui.plain import plain
+from arkor_tui.tui.view import Dialog
 
 Result = TypeVar("Result")
 
@@ -55,7 +55,7 @@ class _Box(Vertical):
         self.border_subtitle = keys
 
 
-class Confirm(ModalScreen[str | None]):
+class Confirm(Dialog[str | None]):
     """Asks for one of a few answers; the first has the focus. Esc answers None."""
 
     DEFAULT_CSS = _CSS.format(name="Confirm")
@@ -99,7 +99,7 @@ class Confirm(ModalScreen[str | None]):
         self.dismiss(message.button.id)
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Dialog[str | None]):
     """Asks for a line of text. ``check`` returns what is wrong with it, or None."""
 
     DEFAULT_CSS = _CSS.format(name="Ask")
@@ -143,7 +143,7 @@ class Ask(ModalScreen[str | None]):
             self.query_one(".dialog-note", Static).update(Content(wrong))
 
 
-class Filtered(ModalScreen[Result]):
+class Filtered(Dialog[Result]):
     """A list of ids and labels; typing filters it."""
 
     KEYS = "↑ ↓ move   enter chooses   esc back"

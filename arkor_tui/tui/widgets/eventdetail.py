@@ -9,19 +9,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.history.records import LogRow
 from arkor_tui.history.text import object_of
 from arkor_tui.plain import plain
 from arkor_tui.tui.text import when
+from arkor_tui.tui.view import Dialog
 
 LONGEST = 40_000
 """Characters that are shown; the archive has all of it."""
 
 
-class EventDetail(ModalScreen[None]):
+class EventDetail(Dialog[None]):
     """The event's JSON, laid out."""
 
     DEFAULT_CSS = """

@@ -8,9 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
+
+from arkor_tui.tui.view import Dialog
 
 Row = tuple[str, str]
 _PANE, _SCREEN, _EVERYWHERE = "The pane in focus", "This screen", "Everywhere"
@@ -77,7 +79,7 @@ def _own_bindings(pane: Widget) -> list[Binding]:
     ]
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """All keys of the place that it was opened over."""
 
     DEFAULT_CSS = """

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arkor_tui.plain import plain
+from arkor_tui.tui.view import Dialog
 
 LONGEST = 100_000
 """Characters of the newest lines that are shown."""
 
 
-class OutputScreen(ModalScreen[None]):
+class OutputScreen(Dialog[None]):
     """The lines, newest last."""
 
     DEFAULT_CSS = """
