@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
@@ -132,6 +133,17 @@ def _busy(app: ArkorApp) -> bool:
     if isinstance(app.screen, ModalScreen):  # what is below may wait for it
         running = [w for w in running if w.node is not app and w.node.screen is app.screen]
     return bool(running)
+
+
+async def resize(app: App[None], pilot: Pilot[None], columns: int, rows: int) -> None:
+    """Another size, until the view is laid out for it: Textual waits a moment for more sizes."""
+    await pilot.resize_terminal(columns, rows)
+    for _ in range(400):
+        if app.screen.outer_size == (columns, rows):
+            break
+        await pilot.pause(0.01)
+    assert app.screen.outer_size == (columns, rows)
+    await pilot.pause()
 
 
 async def wait_for(app: ArkorApp, pilot: Pilot[None], *texts: str) -> None:

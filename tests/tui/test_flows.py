@@ -22,7 +22,7 @@ from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import PromptArea
 from arkor_tui.workspace.settings import Settings
 
-from .recorded import app_on, fill, press, screen_text, settled
+from .recorded import app_on, fill, press, resize, screen_text, settled
 
 
 @pytest.fixture
@@ -351,11 +351,11 @@ async def test_a_tiny_terminal_gets_a_message_and_keeps_the_view(path: Path) -> 
 
     async with app_on(path, size=(80, 24)) as (app, pilot):
         for size in ((49, 24), (80, 11), (20, 4)):
-            await pilot.resize_terminal(*size)
+            await resize(app, pilot, *size)
             await settled(app, pilot)
             assert "terminal is too small" in words()
             assert "triage-run" not in words()
-        await pilot.resize_terminal(80, 24)
+        await resize(app, pilot, 80, 24)
         await settled(app, pilot)
         assert "too small" not in words()
         assert "triage-run" in words()

@@ -40,6 +40,9 @@ def burst(app: KeysInOrder, *keys: str) -> None:
 
 
 async def arrived(app: KeysInOrder, pilot: Pilot[None]) -> None:
+    looked_at = asyncio.Event()
+    app.call_later(looked_at.set)  # behind all keys of the burst
+    await looked_at.wait()
     while app._held or app._next is not None or app._on_its_way is not None:
         await pilot.pause(0.001)
     await pilot.pause()

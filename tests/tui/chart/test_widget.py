@@ -14,6 +14,7 @@ from arkor_tui.history.series import Series
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.themes import DEFAULTS
+from tests.tui.recorded import resize
 
 HOSTILE = "\x1b]52;c;eA==\x07[red]x"
 
@@ -211,11 +212,9 @@ async def test_any_size_and_resizing(size: tuple[int, int]) -> None:
     async with app.run_test(size=(80, 20)) as pilot:
         chart = await started(app, pilot)
         await pilot.press("right")
-        await pilot.resize_terminal(*size)
-        await pilot.pause()
+        await resize(app, pilot, *size)
         assert all(len(line) == chart.size.width for line in text(app))
-        await pilot.resize_terminal(80, 20)
-        await pilot.pause()
+        await resize(app, pilot, 80, 20)
         assert chart.cursor == 1
         assert "step 1 " in text(app)[0]
 
