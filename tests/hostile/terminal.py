@@ -95,8 +95,8 @@ class RawTerminal(Screen):
         self.wait(lambda: re.search(pattern, self.text), repr(pattern))
 
     def leave(self, pattern: str, keys: str = "\x1b") -> None:
-        """Press keys, and read until the screen shows this no more."""
-        assert re.search(pattern, self.text)
+        """Once all of this is shown, press keys, and read until the screen shows it no more."""
+        self.wait(lambda: re.search(pattern, self.text), repr(pattern))
         self.press(keys)
         self.wait(lambda: not re.search(pattern, self.text), f"the end of {pattern!r}")
 
