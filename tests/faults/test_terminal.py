@@ -215,9 +215,11 @@ def test_a_storm_of_sizes(world: World, trained: Ledger) -> None:
             trained.look()
     blank(app, 101, 31)
     resize(app, 101, 31)
+    app.until(r"(?s)Checkpoints.*q quit")
     app.wait_for("the last size", lambda: 30 in key_bars(app))
     blank(app, 101, 31)  # parts of other sizes may have been on their way
     continue_running(app)
     app.until(r"(?s)Checkpoints.*q quit")
     assert key_bars(app) == [30]
+    assert all(len(line) <= 101 for line in app.text.splitlines())
     _check_alive_and_leave(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -138,22 +138,27 @@ def _busy(app: ArkorApp) -> bool:
 async def resize(app: App[None], pilot: Pilot[None], columns: int, rows: int) -> None:
     """Another size, until the view is laid out for it: Textual waits a moment for more sizes."""
     await pilot.resize_terminal(columns, rows)
-    for _ in range(400):
-        if app.screen.outer_size == (columns, rows):
-            break
-        await pilot.pause(0.01)
-    assert app.screen.outer_size == (columns, rows)
+    assert await _comes(pilot, lambda: app.screen.outer_size == (columns, rows))
     await pilot.pause()
 
 
 async def wait_for(app: ArkorApp, pilot: Pilot[None], *texts: str) -> None:
     """Until the screen shows all of these; one that is drawn in parts may show some before."""
+
+    def missing() -> list[str]:
+        shown = screen_text(app)
+        return [text for text in texts if text not in shown]
+
+    if not await _comes(pilot, lambda: not missing()):
+        raise AssertionError(f"{missing()} did not appear in\n{screen_text(app)}")
+
+
+async def _comes(pilot: Pilot[None], condition: Callable[[], bool]) -> bool:
     for _ in range(400):
         await pilot.pause(0.01)
-        if all(text in screen_text(app) for text in texts):
-            return
-    missing = [text for text in texts if text not in screen_text(app)]
-    raise AssertionError(f"{missing} did not appear in\n{screen_text(app)}")
+        if condition():
+            return True
+    return False
 
 
 async def press(app: ArkorApp, pilot: Pilot[None], *keys: str) -> None:

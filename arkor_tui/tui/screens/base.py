@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.updates import Update
-from arkor_tui.tui.view import Dialog, View
+from arkor_tui.tui.view import Dialog, Result, View
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.status import StatusLine
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from arkor_tui.tui.app import ArkorApp
 
 
-Result = TypeVar("Result")
 MIN_COLUMNS, MIN_ROWS = 50, 12
 """Below this a view has no use; a notice takes its place."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -15,9 +15,7 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from arkor_tui.plain import plain
-from arkor_tui.tui.view import Dialog
-
-Result = TypeVar("Result")
+from arkor_tui.tui.view import Dialog, Result
 
 _CSS = """
 {name} {{ align: center middle; background: $background 60%; }}
