@@ -199,6 +199,21 @@ class ArkorApp(KeysInOrder, TerminalApp):
         """One view back; the list of runs is the last."""
         self.action_view(self._last_view if self._view != self._last_view else "runs")
 
+    def action_command_palette(self) -> None:
+        """Search what can be done here"""
+        from .commands import Palette
+
+        if not Palette.is_open(self):
+            self.push_screen(Palette())
+
+    def search_themes(self) -> None:
+        """Choose another theme by its name."""
+        from textual.theme import ThemeProvider
+
+        from .commands import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
+
     def action_help(self) -> None:
         """The keys that work here."""
         from .widgets.help import HelpScreen, sections

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
+
+from .view import View
 
 _OWN = frozenset({"command_palette", "app.focus_next", "app.focus_previous"})
 _SYSTEM = ("Theme", "Screenshot")
+
+
+class Palette(CommandPalette, View[None]):
+    """Textual's palette, which like every view has the size that the terminal has now."""
+
 
 Action = tuple[str, str, Callable[[], object]]
 """What it is called, what is said about it, and the action itself."""

@@ -232,4 +232,6 @@ def test_network_failures() -> None:
 
 def test_shown_url() -> None:
     assert shown_url("https://me:pw@h.example/a/b?x=1#y") == "https://h.example/a/b"
+    assert shown_url(httpx.URL("https://me:pw@h.example/a?x=1")) == "https://h.example/a"
+    assert shown_url("https://[::1/a?x=1") == "an address that cannot be read"
     assert "\x1b" not in shown_url("https://h/\x1b[31m")

@@ -96,7 +96,7 @@ class RawTerminal(Screen):
 
     def leave(self, pattern: str, keys: str = "\x1b") -> None:
         """Once all of this is shown, press keys, and read until the screen shows it no more."""
-        self.wait(lambda: re.search(pattern, self.text), repr(pattern))
+        self.until(pattern)
         self.press(keys)
         self.wait(lambda: not re.search(pattern, self.text), f"the end of {pattern!r}")
 

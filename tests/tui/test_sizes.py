@@ -28,7 +28,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("opens", ["", "question_mark"], ids=["view", "dialog"])
+@pytest.mark.parametrize(
+    "opens", ["", "question_mark", "ctrl+p"], ids=["view", "dialog", "palette"]
+)
 async def test_the_last_size_counts(
     path: Path, opens: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from arkor_tui.bare import bare_url
 from arkor_tui.local.spec import sendable_token
 from arkor_tui.plain import plain
 
@@ -41,13 +42,8 @@ _ON_THIS_MACHINE: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(
 
 
 def shown_url(url: str | httpx.URL) -> str:
-    """``url`` without query, fragment and user name: those may be secrets."""
-    try:
-        parsed = httpx.URL(url)
-        bare = parsed.copy_with(query=None, fragment=None, username=None, password=None)
-    except (httpx.InvalidURL, ValueError):
-        return "an address that cannot be read"
-    return plain(str(bare), limit=200, newlines=False)
+    """``url`` for people: bare of what may be secret, and harmless."""
+    return plain(bare_url(str(url)) or "an address that cannot be read", limit=200, newlines=False)
 
 
 @contextlib.contextmanager

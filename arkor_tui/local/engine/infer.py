@@ -13,6 +13,7 @@ from arkor_tui.local.ipc import ChatSpec, Constraint
 
 from .child import Channel, die_with_parent, read_lines, serve_lines
 from .errors import ModelError, RequestError, explain
+from .libraries import import_libraries
 
 if TYPE_CHECKING:
     from .targets import Targets
@@ -47,13 +48,11 @@ class Service:
         self._channel.emit("ready")
 
     def _import(self) -> None:
+        import_libraries()
         import torch
 
         # one thread: training has the other cores, and small models gain nothing from more
         torch.set_num_threads(1)
-        import transformers.models.auto.modeling_auto
-        import transformers.models.auto.tokenization_auto  # noqa: F401
-
         from . import decode  # noqa: F401
         from .targets import Targets
 

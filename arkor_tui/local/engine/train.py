@@ -17,6 +17,7 @@ from arkor_tui.local.spec import TrainingSpec
 
 from .child import Channel, die_with_parent, read_lines, serve_lines
 from .errors import EngineError, explain
+from .libraries import import_libraries
 
 _GRACE = 0.8
 """Seconds that a cancelled step gets to end by itself."""
@@ -102,6 +103,7 @@ class Run:
         examples = read_examples(spec.dataset)
         self._order.folder.mkdir(parents=True, exist_ok=True)
 
+        import_libraries()
         import torch
 
         torch.set_num_threads(order.threads)
