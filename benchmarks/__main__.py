@@ -15,8 +15,8 @@ from pathlib import Path
 from .report import Figure, machine, show
 
 NAMES = (
-    "help_time", "event_stream", "training_step", "first_token", "archive", "chart", "first_paint",
-    "live", "recipes",
+    "help_time", "event_stream", "engine_start", "training_step", "first_token", "archive", "chart",
+    "first_paint", "live", "recipes",
 )  # fmt: skip
 _FOLDER = Path(__file__).parent
 

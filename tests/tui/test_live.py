@@ -15,7 +15,7 @@ from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.logpane import LogPane
 from arkor_tui.tui.widgets.paged import marked
 
-from .recorded import add_run, app_on, event, fill, press, screen_text, settled
+from .recorded import add_run, app_on, event, fill, press, screen_text, settled, wait_for
 from .views import opened
 
 
@@ -137,3 +137,15 @@ async def test_the_palette_says_what_each_action_does(path: Path) -> None:
         await pilot.pause()
         await settled(app, pilot)
         assert "t · Show or hide checkpoints, guards and statistics" in screen_text(app)
+
+
+async def test_a_theme_is_chosen_in_the_palette(path: Path) -> None:
+    fill(path)
+    async with app_on(path) as (app, pilot):
+        await pilot.press("ctrl+p", *"theme")
+        await wait_for(app, pilot, "Change the current theme")
+        await press(app, pilot, "enter")
+        await pilot.press(*"colour")
+        await wait_for(app, pilot, "colour-blind")
+        await press(app, pilot, "enter")
+        assert (app.theme, len(app.screen_stack)) == ("colour-blind", 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 
-_NEEDED = (
+NEEDED = (
     "torch",
     "transformers.modeling_utils",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
     "peft",
 )
+"""Modules, with all that they import themselves."""
 
 
 def import_libraries() -> None:
@@ -26,7 +27,7 @@ def import_libraries() -> None:
     """
     gc.disable()
     try:
-        for name in _NEEDED:
+        for name in NEEDED:
             import_module(name)
     finally:
         gc.freeze()
