@@ -22,6 +22,7 @@ from .chat import ChatDelta, ChatReply, ChatRequest, parse_reply
 from .deltas import read_deltas
 from .errors import ConnectionFailedError, NotArkorError, error_from_response
 from .notices import DeprecationNotice, NoticeHandler, hand_over, read_notice
+from .proof import ProofOfToken
 from .quoted import Secrets, secrets_of
 from .scope import Scope
 from .wire import read_json
@@ -44,7 +45,8 @@ class CloudApiClient:
 
     ``base_url`` loses its trailing slashes. ``bearer`` is the token, or a function that gives it
     once. ``on_notice`` hears of deprecations in any answer, errors included; :attr:`notice` holds
-    the latest in any case.
+    the latest in any case. With ``proof`` the server is asked on each new connection to prove that
+    it has the token, as only the embedded backend can; whoever cannot is not reached.
 
     Every method raises :class:`ApiError` for a non-2xx answer, :class:`ConnectionFailedError` where
     the server cannot be reached, and :class:`NotArkorError` where what it says is not the protocol.
@@ -57,6 +59,7 @@ class CloudApiClient:
         bearer: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         on_notice: NoticeHandler | None = None,
+        proof: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.notice: DeprecationNotice | None = None
@@ -65,6 +68,9 @@ class CloudApiClient:
         self._secrets = Secrets()
         self._secrets.add(bearer)
         self._authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        self._extensions = (
+            {"trace": ProofOfToken(self.base_url, bearer)} if proof and bearer else None
+        )
         # Proxies and .netrc belong to the world outside: a token for this machine stays on it.
         self._http = httpx.AsyncClient(
             timeout=_TIMEOUT,
@@ -341,6 +347,7 @@ class CloudApiClient:
                 headers=[(name.encode(), value.encode()) for name, value in merged.items()],
                 content=content,
                 timeout=timeout or _TIMEOUT,
+                extensions=self._extensions,
             )
             response = await self._http.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

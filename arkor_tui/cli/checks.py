@@ -378,7 +378,10 @@ async def _probe(url: str, token: str) -> None:
     from arkor_tui.workspace.local_backend import backend_file
 
     try:
-        async with asyncio.timeout(_PROBE_SECONDS), CloudApiClient(url, bearer=token) as client:
+        async with (
+            asyncio.timeout(_PROBE_SECONDS),
+            CloudApiClient(url, bearer=token, proof=True) as client,
+        ):
             await client.me()
     except TimeoutError:
         raise ArkorTuiError(

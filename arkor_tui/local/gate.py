@@ -92,7 +92,7 @@ class Gate:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Cache-Control"] = "no-store"
                 if challenge:
-                    headers[PROOF_HEADER] = proof_of(self.token, challenge)
+                    headers[PROOF_HEADER] = proof_of(self.token, challenge, scope["server"][1])
             await send(message)
 
         refusal = await self._refusal(scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,6 +49,9 @@ class Connection:
     identity: str
     bearer: str | None = field(repr=False)
     on_notice: NoticeHandler | None = None
+    proof: bool = False
+    """Whether the server must prove on each connection that it has the token: the embedded backend
+    of this user's data folder, whose port may be anybody's once it is gone."""
     _client: CloudApiClient | None = None
 
     @property
@@ -56,15 +59,13 @@ class Connection:
         """The HTTP client of this connection."""
         if self._client is None:
             self._client = CloudApiClient(
-                self.base_url, bearer=self.bearer, on_notice=self.on_notice
+                self.base_url, bearer=self.bearer, on_notice=self.on_notice, proof=self.proof
             )
         return self._client
 
     def for_scope(self, scope: Scope) -> Connection:
         """The same backend and identity, for another project; shares the client."""
-        return Connection(
-            self.kind, self.base_url, scope, self.identity, self.bearer, self.on_notice, self.client
-        )
+        return replace(self, scope=scope, _client=self.client)
 
     def find_again(self) -> CloudApiClient:
         """The client, on a new address where the embedded backend has come back with one.
@@ -142,10 +143,16 @@ async def connect(
 
 
 def _embedded(
-    url: str, token: str, folder: Path, on_notice: NoticeHandler | None, kind: Kind = "local"
+    url: str,
+    token: str,
+    folder: Path,
+    on_notice: NoticeHandler | None,
+    kind: Kind = "local",
+    *,
+    proof: bool = True,
 ) -> Connection:
     scope = Scope(LOCAL_ORG, project_slug(folder.resolve().name))
-    return Connection(kind, url, scope, "embedded", token, on_notice)
+    return Connection(kind, url, scope, "embedded", token, on_notice, proof)
 
 
 async def _cloud(
@@ -197,7 +204,9 @@ async def _url(
     """A named server: its own token file, the embedded token if it is ours, or credentials."""
     token_file = os.environ.get("ARKOR_TUI_TOKEN_FILE")
     if token_file:
-        return _embedded(url, read_token_file(Path(token_file)), folder, on_notice, "url")
+        token = read_token_file(Path(token_file))
+        # a tunnel may lead there, from a port of which the backend knows nothing
+        return _embedded(url, token, folder, on_notice, "url", proof=False)
     credentials = read_credentials()
     embedded = await _embedded_token(url, credentials)
     if embedded is not None:

@@ -122,7 +122,8 @@ async def is_ours(info: LocalBackendInfo) -> bool:
     except httpx.HTTPError:
         return False
     proof = headers.get(PROOF_HEADER, "").encode()
-    return hmac.compare_digest(proof, proof_of(token, challenge).encode())
+    port = httpx.URL(info.url).port or 80
+    return hmac.compare_digest(proof, proof_of(token, challenge, port).encode())
 
 
 async def has_embedded_header(url: str) -> bool:

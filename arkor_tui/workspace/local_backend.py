@@ -139,12 +139,13 @@ def read_token_file(path: Path) -> str:
     return token
 
 
-def proof_of(token: str, challenge: str) -> str:
-    """What only a server that has ``token`` can answer to ``challenge``; it does not tell it.
+def proof_of(token: str, challenge: str, port: int) -> str:
+    """What only a server on this port that has ``token`` can answer to ``challenge``.
 
-    The port of a backend that was killed may be anybody's by now: who asks sends it no token.
+    It does not tell the token. The port of a backend that was killed may be anybody's by now: who
+    asks sends it no token, and the answer of a backend on another port is no proof for this one.
     """
-    return hmac.new(token.encode(), challenge.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(token.encode(), f"{port} {challenge}".encode(), hashlib.sha256).hexdigest()
 
 
 def is_loopback_url(url: str) -> bool:

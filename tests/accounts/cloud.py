@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from arkor_tui.workspace.local_backend import CHALLENGE_HEADER, PROOF_HEADER, proof_of
+
 ANONYMOUS_LOGIN = {
     "token": "minted-secret",
     "anonymousId": "anon-7",
@@ -52,6 +54,7 @@ class Cloud:
     )
     headers: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    token: str | None = None  # with one, it proves to be the embedded backend that has it
     torn: bool = False  # promise a body and break off
 
     def asked(self) -> list[str]:
@@ -64,6 +67,8 @@ def running_cloud() -> Iterator[Cloud]:
     cloud = Cloud()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
@@ -77,6 +82,11 @@ def running_cloud() -> Iterator[Cloud]:
             self.send_response(status)
             for name, value in cloud.headers.items():
                 self.send_header(name, value)
+            challenge = headers.get(CHALLENGE_HEADER.lower())
+            if challenge is None:
+                self.send_header("Connection", "close")
+            elif cloud.token is not None:
+                self.send_header(PROOF_HEADER, proof_of(cloud.token, challenge, port))
             self.send_header("Content-Length", str(len(content) + (10 if cloud.torn else 0)))
             self.end_headers()
             self.wfile.write(content)
@@ -88,10 +98,11 @@ def running_cloud() -> Iterator[Cloud]:
             self.answer()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    port = server.server_address[1]
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    cloud.url = f"http://127.0.0.1:{server.server_address[1]}"
+    cloud.url = f"http://127.0.0.1:{port}"
     try:
         yield cloud
     finally:

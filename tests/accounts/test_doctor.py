@@ -201,13 +201,27 @@ def test_a_running_backend(capsys: Capture, home: Path, version: str | None) -> 
     token.touch(0o600)
     token.write_text("a-local-secret")
     with running_cloud() as server:
+        server.token = "a-local-secret"
         write_local_backend(LocalBackendInfo(server.url, os.getpid(), token, version))
         _, found, _ = run(capsys)
-        assert server.asked() == ["/v1/me"]
-        assert server.requests[0].headers["authorization"] == "Bearer a-local-secret"
+        assert server.asked() == ["/", "/v1/me"]
+        assert server.requests[1].headers["authorization"] == "Bearer a-local-secret"
     assert found["backend.local"]["status"] == ("ok" if version == __version__ else "warn")
     assert server.url in found["backend.local"]["detail"]
     assert "secret" not in json.dumps(found)
+
+
+def test_who_has_the_port_of_our_backend_gets_no_token(capsys: Capture, home: Path) -> None:
+    token = home / "token"
+    token.touch(0o600)
+    token.write_text("a-local-secret")
+    with running_cloud() as server:
+        write_local_backend(LocalBackendInfo(server.url, os.getpid(), token))
+        code, found, _ = run(capsys)
+        assert server.asked() == ["/"]
+        assert "authorization" not in server.requests[0].headers
+    assert (code, found["backend.local"]["status"]) == (1, "fail")
+    assert "another program answers there" in found["backend.local"]["detail"]
 
 
 def test_a_backend_that_does_not_answer(capsys: Capture, home: Path) -> None:

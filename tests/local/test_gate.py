@@ -226,16 +226,18 @@ async def test_every_answer_says_that_it_is_the_embedded_backend(server: Server)
 
 
 async def test_it_proves_to_have_its_token_without_telling_it(server: Server) -> None:
+    port = httpx.URL(server.url).port or 0
     async with httpx.AsyncClient(trust_env=False) as stranger:
         for challenge in ("one", "other"):
             asked = {CHALLENGE_HEADER: challenge}
             headers = (await stranger.get(server.url + "/", headers=asked)).headers
-            assert headers[PROOF_HEADER] == proof_of(server.token, challenge)
+            assert headers[PROOF_HEADER] == proof_of(server.token, challenge, port)
         for path, asked in (("/", {}), ("/v1/me", {CHALLENGE_HEADER: "one"})):
             assert (
                 PROOF_HEADER not in (await stranger.get(server.url + path, headers=asked)).headers
             )
-    assert server.token not in proof_of(server.token, "one")
+    assert server.token not in proof_of(server.token, "one", port)
+    assert proof_of(server.token, "one", port) != proof_of(server.token, "one", port + 1)
 
 
 async def test_errors_are_json(client: httpx.AsyncClient) -> None:

@@ -176,7 +176,8 @@ class Server:
         if planned is not None:
             return planned
         if self.token is not None and request.target == "/":
-            proof = proof_of(self.token, request.headers.get(CHALLENGE_HEADER.lower(), ""))
+            challenge = request.headers.get(CHALLENGE_HEADER.lower(), "")
+            proof = proof_of(self.token, challenge, urlsplit(self.url).port or 80)
             return Answer(200, {}, {EMBEDDED_HEADER: "0.1.0", PROOF_HEADER: proof})
         match request.method, request.path:
             case "POST", "/v1/jobs":
@@ -201,16 +202,23 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
-            request = await _read_request(reader)
-            self.requests.append(request)
-            async with self.opened:
-                self.opened.notify_all()
+            request = await self._take(reader)
+            while CHALLENGE_HEADER.lower() in request.headers:  # the connection is kept after it
+                await _send(await self.reply_to(request), writer, request)
+                request = await self._take(reader)
             watch = asyncio.create_task(_tell_when_gone(reader, request))
             try:
                 await _send(await self.reply_to(request), writer, request)
             finally:
                 watch.cancel()
         writer.close()
+
+    async def _take(self, reader: asyncio.StreamReader) -> Request:
+        request = await _read_request(reader)
+        self.requests.append(request)
+        async with self.opened:
+            self.opened.notify_all()
+        return request
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
@@ -236,7 +244,9 @@ async def _send(reply: Reply, writer: asyncio.StreamWriter, request: Request) ->
         return
     if isinstance(reply, Answer):
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-        headers = {"Content-Length": str(len(body)), "Connection": "close", **reply.headers}
+        headers = {"Content-Length": str(len(body)), **reply.headers}
+        if CHALLENGE_HEADER.lower() not in request.headers:
+            headers["Connection"] = "close"
         writer.write(_head(reply.status, headers) + body)
         await writer.drain()
         return

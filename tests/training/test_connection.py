@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from arkor_tui import ReconnectPolicy, Trainer
+from arkor_tui.api import proof
+from arkor_tui.api.chat import ChatRequest
 from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.errors import UsageError
 from arkor_tui.training.connection import (
+    Connection,
     chosen_backend,
     connect,
     embedded_connection,
@@ -36,7 +41,7 @@ from arkor_tui.workspace.local_backend import (
 )
 from arkor_tui.workspace.state import ProjectState, write_state
 
-from .scripted import JOB_ID, LOCAL_TOKEN, Answer, Server, announce
+from .scripted import JOB_ID, LOCAL_TOKEN, Answer, Reply, Server, Unanswered, announce
 
 CLOUD_TOKEN = "cloud-secret"
 STATE = ProjectState("my-org", "my-project", "p-1")
@@ -257,7 +262,8 @@ async def test_each_question_is_another_one(embedded: Server, token_file: Path) 
     assert await is_ours(info)
     asked = [request.headers[CHALLENGE_HEADER.lower()] for request in embedded.requests]
     assert len(set(asked)) == 2
-    proof = proof_of(LOCAL_TOKEN, asked[0])  # what was once overheard is worth nothing
+    port = httpx.URL(embedded.url).port or 0
+    proof = proof_of(LOCAL_TOKEN, asked[0], port)  # what was once overheard is worth nothing
     embedded.answers["GET /"] = Answer(200, {}, {EMBEDDED_HEADER: "0", PROOF_HEADER: proof})
     assert not await is_ours(info)
 
@@ -272,6 +278,62 @@ async def test_while_our_backend_does_not_run_nobody_is_sent_its_token(
         connection.find_again()
     announce(embedded.url, token_file)
     assert connection.find_again() is connection.client
+    await connection.aclose()
+
+
+ASKS: dict[str, Callable[[Connection], Awaitable[object]]] = {
+    "jobs": lambda c: c.client.list_jobs(c.scope),
+    "cancel": lambda c: c.client.cancel_job(c.scope, JOB_ID),
+    "events": lambda c: c.client.open_event_stream(c.scope, JOB_ID, None).__aenter__(),
+    "chat": lambda c: c.client.chat(c.scope, ChatRequest.model_validate(CHAT)),
+    "found again": lambda c: c.find_again().get_job(c.scope, JOB_ID),
+}
+CHAT = {"messages": [{"role": "user", "content": "Hi"}], "baseModel": "m"}
+
+
+@pytest.mark.parametrize("asks", ASKS.values(), ids=ASKS)
+@pytest.mark.parametrize("other", ["", "of somebody else"], ids=["another program", "another user"])
+async def test_who_takes_the_port_while_we_are_connected_gets_nothing(
+    embedded: Server,
+    token_file: Path,
+    asks: Callable[[Connection], Awaitable[object]],
+    other: str,
+) -> None:
+    announce(embedded.url, token_file)
+    connection = await connect("local")
+    assert await connection.client.list_jobs(connection.scope) == []
+    assert embedded.requests[-1].headers["authorization"] == f"Bearer {LOCAL_TOKEN}"
+    embedded.requests.clear()
+    embedded.token = other or None
+    with pytest.raises(ConnectionFailedError, match="another program answers there"):
+        await asks(connection)
+    assert [request.target for request in embedded.requests] == ["/"]
+    assert LOCAL_TOKEN not in told(embedded)
+    embedded.token = LOCAL_TOKEN
+    assert await connection.client.list_jobs(connection.scope) == []
+    await connection.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, {}, {PROOF_HEADER: "ü"}),
+        Answer(200, {}, {"Connection": "close"}),
+        Answer(200, b"", {"Content-Length": "100000"}),
+        Unanswered(),
+    ],
+    ids=["no ASCII", "closed", "cut off", "silent"],
+)
+async def test_an_answer_that_proves_nothing_ends_the_connection(
+    embedded: Server, token_file: Path, answer: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(embedded.url, token_file)
+    connection = await connect("local")
+    monkeypatch.setattr(proof, "_SECONDS", 0.05)
+    embedded.answers["GET /"] = answer
+    with pytest.raises(ConnectionFailedError):
+        await connection.client.list_jobs(connection.scope)
+    assert LOCAL_TOKEN not in told(embedded)
     await connection.aclose()
 
 
