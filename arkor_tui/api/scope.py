@@ -70,15 +70,6 @@ async def resolve_scope(client: ProjectClient, credentials: Credentials, folder:
     return _scope(state)
 
 
-def read_only_scope(credentials: Credentials, folder: Path) -> Scope | None:
-    """The scope for views: None where there is no state, or one that is not this identity's.
-
-    Makes no call and writes nothing.
-    """
-    state = read_state(folder)
-    return _scope(state) if state is not None and is_usable(state, credentials) else None
-
-
 def is_usable(state: ProjectState, credentials: Credentials) -> bool:
     """Whether these credentials may use that state: an account any, an anonymous one its own."""
     return not credentials.is_anonymous or state.org_slug == _org_of(credentials)

@@ -10,6 +10,7 @@ from typing import Any
 
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.api.wire import read_json
+from arkor_tui.finite import finite
 from arkor_tui.plain import plain
 
 
@@ -62,20 +63,10 @@ def event_record(item: StreamEvent) -> dict[str, Any]:
     }
     if odd:
         record = {**record, **dict.fromkeys(odd), "nonFinite": {**odd, **_named(record)}}
-    record = {name: _finite(value) for name, value in record.items()}
+    record = finite(record)
     if item.id is not None:
         record["eventId"] = item.id
     return record
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    return value
 
 
 def _named(record: dict[str, Any]) -> dict[str, Any]:

@@ -98,11 +98,6 @@ class TalkStore:
             for row in rows
         ]
 
-    def delete_prompt(self, prompt_id: int) -> None:
-        """Take a prompt out of the library."""
-        with transaction(self.db):
-            self.db.execute("DELETE FROM prompts WHERE id = ?", (prompt_id,))
-
 
 def _clean(text: str | None) -> str | None:
     return clean(text) if text is not None else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
+
+from arkor_tui.finite import finite
 
 
 def clean(text: str) -> str:
@@ -21,18 +22,8 @@ def to_json(value: Any, *, ascii_only: bool = False) -> str:
     try:
         text = json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=ascii_only, allow_nan=False)
+        text = json.dumps(finite(value), ensure_ascii=ascii_only, allow_nan=False)
     return clean(text)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return value
 
 
 def object_of(text: str) -> dict[str, Any]:

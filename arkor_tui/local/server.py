@@ -25,6 +25,7 @@ import uvicorn
 from arkor_tui._version import __version__
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.workspace.atomic import make_private_folder, write_failed, write_private
+from arkor_tui.workspace.local_backend import LocalBackendInfo, write_local_backend
 
 from .app import Backend, make_app
 from .feed import Feed
@@ -107,14 +108,8 @@ async def _serve(
     info = ServingInfo(_url(options, listener), token_file, os.getpid())
 
     def ready() -> None:
-        content = {
-            "url": info.url,
-            "pid": info.pid,
-            "tokenFile": str(token_file),
-            "version": __version__,
-            "startedAt": now(),
-        }
-        write_private(folder / "backend.json", json.dumps(content, indent=2))
+        told = LocalBackendInfo(info.url, info.pid, token_file, __version__, now())
+        write_local_backend(told, folder)
         on_ready(info)
 
     async with _backend(options, folder) as backend:

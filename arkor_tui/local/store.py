@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.finite import finite
 
 from .limits import MAX_IDENTITIES, MAX_LIVE_JOBS
 from .spec import TrainingSpec
@@ -341,19 +341,7 @@ def encode(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        return json.dumps(
-            _finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    return value
+        return json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _append(db: sqlite3.Connection, job_id: str, kind: str, fields: Mapping[str, Any]) -> int:

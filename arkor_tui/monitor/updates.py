@@ -18,7 +18,7 @@ class StreamHealth:
 
     ``reconnects`` counts connections after the first, ``repeats`` events that came again and were
     dropped, ``missing`` events whose counted ids were skipped, ``malformed`` frames that could not
-    be understood, ``gaps`` log events whose loss was null or not finite.
+    be understood, ``gaps`` log events with no finite number for either loss or eval loss.
     """
 
     events: int = 0

@@ -18,7 +18,11 @@ from .datasets import Dataset, LocalModel, model_name
 
 @dataclass(frozen=True, slots=True)
 class LoraConfig:
-    """The adapter: rank ``r``, scaling ``alpha``; ``max_length`` is tokens per example."""
+    """The adapter: rank ``r``, scaling ``alpha``; ``max_length`` is tokens per example.
+
+    ``load_in_4bit`` keeps the base weights in four bits, which saves memory on Arkor's GPUs. The
+    embedded backend refuses True.
+    """
 
     r: int
     alpha: float
@@ -35,10 +39,15 @@ class TrainerInput:
     """Everything that a trainer sends. What is None is left to the backend.
 
     ``max_steps`` counts optimiser steps, ``num_train_epochs`` passes over the data; one of the two
-    is enough. ``batch_size`` is examples per step and device. ``warmup_steps`` is how long the
-    learning rate rises; ``logging_steps``, ``save_steps`` and ``eval_steps`` are how often there is
-    a log event, a checkpoint and an eval loss. ``dataset_split`` is ``{"enabled", "test_size",
-    "seed"}`` with ``test_size`` as a share below 1; without a held-out part there is no eval loss.
+    is enough. ``batch_size`` is examples per step and device. ``optim`` names the optimiser and
+    ``lr_scheduler_type`` the course of the learning rate; both are sent as they are. The embedded
+    backend knows the optimisers ``adamw_torch`` (also called ``adamw``), ``sgd`` and ``adafactor``
+    and the courses ``linear``, ``cosine``, ``constant`` and ``constant_with_warmup``, and refuses
+    others; the cloud has lists of its own, with ``adamw_8bit``, ``linear`` and ``cosine``.
+    ``warmup_steps`` is how long the learning rate rises; ``logging_steps``, ``save_steps`` and
+    ``eval_steps`` are how often there is a log event, a checkpoint and an eval loss.
+    ``dataset_split`` is ``{"enabled", "test_size", "seed"}`` with ``test_size`` as a share below 1;
+    without a held-out part there is no eval loss.
     ``train_on_responses_only`` takes the loss over the assistant's tokens only. ``gpu_types`` are
     slugs in order of preference, for the cloud. ``dry_run`` asks for a short run on little data.
     Names on the wire: protocol reference, section 4.

@@ -14,10 +14,12 @@ class Finding:
 
     ``name`` is the recipe's. ``data`` holds JSON values only, and no secrets:
 
-    - ``sample``: ``prompt`` (index from 0), ``text``, ``system``, ``target`` (``base``,
-      ``checkpoint``, ``final``), ``reply``, ``passed`` (or None), ``verdict``, ``seconds``
+    - ``sample``: ``prompt`` (index from 0), ``text``, ``name`` (the prompt's own, or empty),
+      ``system``, ``target`` (``base``, ``checkpoint``, ``final``), ``reply``, ``passed`` (or None),
+      ``verdict``, ``seconds``
     - ``guard``: ``guard``, ``reason``, ``value``, ``limit``, ``action`` (``now``, ``checkpoint``),
-      ``phase`` (``armed``, ``stopping``, ``stopped``, ``failed``)
+      ``phase`` (``armed``, ``stopping``, ``stopped``, ``failed``), ``message`` (what
+      came of a stop, or empty)
     - ``notice``: ``service``, ``event``, ``ok``, ``error``
     """
 

@@ -110,7 +110,9 @@ def tool(
     before ``Args:``, and ``Args:`` itself). The function may be async.
 
     Raises:
-        UsageError: a parameter has no type hint, or one that has no schema, or there are ``*args``.
+        UsageError: the name is not 1 to 64 letters, digits, _ and - (a lambda needs ``name``); or a
+            parameter has no type hint, one that cannot be read or has no schema; or there are
+            ``*args`` or ``**kwargs``.
     """
 
     def make(made: Callable[..., Any]) -> Tool:

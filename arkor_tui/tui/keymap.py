@@ -1,87 +1,14 @@
-"""Keys of one's own, and what keys do here: both from the real bindings."""
+"""Keys of one's own, held against the real bindings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.keys import _character_to_key
-from textual.screen import Screen
 
 from arkor_tui.workspace.settings import KeyTable
-
-PANE, SCREEN, EVERYWHERE = "The pane in focus", "This screen", "Everywhere"
-_UNINTERESTING = frozenset(
-    {"scroll_left", "scroll_right", "page_left", "page_right", "screen.copy_text",
-     "app.focus_next", "app.focus_previous", "show_help_panel"}
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """One action: its keys as people read them, what it does, its id, whether it can be done."""
-
-    keys: str
-    description: str
-    id: str | None = None
-    enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """The actions of one place."""
-
-    title: str
-    rows: tuple[KeyRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Keymap:
-    """What of a ``keys`` table can be used, for ``App.set_keymap``, and what is wrong with it."""
-
-    keys: dict[str, str]
-    problems: list[str]
-
-
-def describe_bindings(app: App[Any], screen: Screen[Any] | None = None) -> list[Section]:
-    """The keys that work on a screen, by default the one on top: pane, screen, everywhere."""
-    screen = screen or app.screen
-    found: dict[str, dict[str, tuple[list[str], str | None, bool]]] = {}
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        if not binding.description or binding.action in _UNINTERESTING:
-            continue
-        node = active.node
-        place = EVERYWHERE if node is app else SCREEN if isinstance(node, Screen) else PANE
-        rows = found.setdefault(place, {})
-        keys, _, enabled = rows.get(binding.description, ([], binding.id, False))
-        shown = app.get_key_display(binding)
-        if shown not in keys:
-            keys.append(shown)
-        rows[binding.description] = (keys, binding.id, enabled or active.enabled)
-    return [
-        Section(
-            place,
-            tuple(
-                KeyRow(" ".join(keys), text, action, enabled)
-                for text, (keys, action, enabled) in found[place].items()
-            ),
-        )
-        for place in (PANE, SCREEN, EVERYWHERE)
-        if place in found
-    ]
-
-
-def check_keys(keys: Mapping[str, str], places: Iterable[type[DOMNode]]) -> Keymap:
-    """A ``keys`` table for Textual; unknown actions are left out, clashes are told."""
-    places = list(places)
-    known = action_ids(places)
-    problems = unknown_actions(keys, known) + clashes(keys, places)
-    return Keymap({name: value for name, value in keys.items() if name in known}, problems)
 
 
 def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:

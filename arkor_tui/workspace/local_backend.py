@@ -56,13 +56,16 @@ def backend_file() -> Path:
     return local_backend_dir(create=False) / "backend.json"
 
 
-def write_local_backend(info: LocalBackendInfo) -> Path:
+def write_local_backend(info: LocalBackendInfo, folder: Path | None = None) -> Path:
     """Say where the server is (the server does this); replaced atomically, 0600.
+
+    ``folder`` is the server's data folder, by default the one where :func:`read_local_backend`
+    looks.
 
     Raises:
         WriteFailedError: nothing was changed.
     """
-    path = backend_file()
+    path = backend_file() if folder is None else folder / "backend.json"
     content = {
         "url": info.url,
         "pid": info.pid,

@@ -13,7 +13,6 @@ from arkor_tui.api.scope import (
     ProjectStateMismatchError,
     ProjectStateMissingError,
     Scope,
-    read_only_scope,
     resolve_scope,
 )
 from arkor_tui.workspace.atomic import WriteFailedError
@@ -82,8 +81,6 @@ async def test_anonymous_mismatch_raises_and_leaves_the_file(
     assert "Delete that file" in (caught.value.hint or "")
     assert "login" in (caught.value.hint or "")
     assert client.calls == []
-    assert state_path().read_bytes() == before
-    assert read_only_scope(credentials, project) is None
     assert state_path().read_bytes() == before
 
 
@@ -169,12 +166,3 @@ async def test_a_state_that_cannot_be_written_is_told(project: Path) -> None:
     client = FakeClient(created=Project(id="p", slug="demo-project"))
     with pytest.raises(WriteFailedError):
         await resolve_scope(client, ANONYMOUS, project)
-
-
-def test_views_read_and_never_create(project: Path) -> None:
-    assert read_only_scope(ANONYMOUS, project) is None
-    assert read_only_scope(ACCOUNT, project) is None
-    assert not state_path().exists()
-    write_state(ProjectState("anon-org", "project", "p"))
-    assert read_only_scope(ANONYMOUS, project) == Scope("anon-org", "project")
-    assert read_only_scope(ACCOUNT, project) == Scope("anon-org", "project")

@@ -87,8 +87,6 @@ def test_the_prompt_library(archive: Archive) -> None:
     assert archive.save_prompt(Prompt("beta", "Hi")) == one
     assert archive.save_prompt(Prompt("gamma", "Hi", id=one)) == one
     assert [prompt.name for prompt in archive.prompts()] == ["Alpha", "gamma"]
-    archive.delete_prompt(one)
-    assert [prompt.name for prompt in archive.prompts()] == ["Alpha"]
 
 
 def test_one_sample_for_each_prompt_and_checkpoint(archive: Archive, key: int) -> None:

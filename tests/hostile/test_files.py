@@ -18,7 +18,7 @@ from arkor_tui.errors import ArkorTuiError
 from arkor_tui.recipes.prompts import PromptFileError, read_prompts
 from arkor_tui.recipes.verdict import Verdict
 from arkor_tui.training.draft_source import recall
-from arkor_tui.tui.keymap import check_keys
+from arkor_tui.tui.keymap import action_ids, clashes, unknown_actions
 from arkor_tui.tui.places import bound_places
 from arkor_tui.tui.themes import read_theme
 from arkor_tui.workspace.credentials import (
@@ -97,7 +97,8 @@ def test_any_settings_file(tmp_path: Path, content: bytes) -> None:
         assert refusal.startswith(str(path))
         assert len(refusal) < 5_000
         return
-    problems = check_keys(read.keys, bound_places()).problems
+    places = bound_places()
+    problems = unknown_actions(read.keys, action_ids(places)) + clashes(read.keys, places)
     assert all(isinstance(text, str) and len(text) < 5_000 for text in problems)
 
 

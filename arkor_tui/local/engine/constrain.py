@@ -188,11 +188,6 @@ class Matcher:
         """The reply follows the grammar and nothing more can come."""
         return bool(self._inner.is_stopped())
 
-    @property
-    def accepting(self) -> bool:
-        """The reply could end here."""
-        return bool(self._inner.is_accepting())
-
     def allowed(self) -> torch.Tensor:
         """Which tokens may come next (bool, vocabulary)."""
         bits = np.frombuffer(self._inner.compute_bitmask(), dtype=np.uint8)

@@ -62,17 +62,6 @@ DOTS: Mapping[Symbols, Dots] = {
 _SPANS = {symbols: dots.spans() for symbols, dots in DOTS.items()}
 
 
-def rasterise(
-    columns: Sequence[Column],
-    scale: YScale,
-    size: tuple[int, int],
-    style: LineStyle,
-    symbols: Symbols,
-) -> Cells:
-    """Draw ``columns``, numbered in columns of dots, into ``size`` (width, height) cells."""
-    return Raster(scale, size, style, symbols).cells(columns, len(columns))
-
-
 class Raster:
     """A line that grows at its end: columns that are settled are drawn once."""
 

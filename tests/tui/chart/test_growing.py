@@ -15,7 +15,7 @@ from arkor_tui.history.series import Series
 from arkor_tui.tui.chart import decimate, kept
 from arkor_tui.tui.chart.decimate import Decimation
 from arkor_tui.tui.chart.frame import ChartSpec, LineSpec, LineStyle, Symbols, draw
-from arkor_tui.tui.chart.raster import Raster, rasterise
+from arkor_tui.tui.chart.raster import Raster
 from arkor_tui.tui.chart.scale import YScale
 
 Change = tuple[str, float, float | None]
@@ -130,7 +130,8 @@ def test_glyphs_of_a_line_that_grows(
     scale = YScale((-2.0, 4.0), log=False, cuts=cuts)
     look = ((50, 12), style, symbols)
     for changes in [*rounds, []]:
-        expected = rasterise(series.columns_between(edges), scale, *look)
+        columns = series.columns_between(edges)
+        expected = Raster(scale, *look).cells(columns, len(columns))
         assert kept.glyphs(series, edges, scale, look) == expected
         apply(series, changes)
 
