@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from arkor_tui.workspace.settings import StreamSettings
 
 PERMANENT_STATUSES: frozenset[int] = frozenset({401, 403, 410, 426})
 """Answers to the opening of a stream that no retry can better."""
@@ -13,11 +15,13 @@ PERMANENT_STATUSES: frozenset[int] = frozenset({401, 403, 410, 426})
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """Delays in seconds.
+    """How long to wait between attempts, and how many to make.
 
-    ``max_attempts`` N lets N consecutive failures pass; the next one raises. None never gives up.
-    ``idle_timeout`` without a single byte, pings and comments included, counts as a failure; None
-    waits for ever.
+    ``base_delay`` and ``max_delay`` are the first and the longest wait, in seconds. ``jitter`` is
+    the share of a wait (0.25: a quarter) by which chance makes it shorter or longer.
+    ``max_attempts`` is a count: N lets N consecutive failures pass; the next one raises. None never
+    gives up. ``idle_timeout`` seconds without a single byte, pings and comments included, count as
+    a failure; None waits for ever.
     """
 
     base_delay: float = 1.0
@@ -25,6 +29,16 @@ class ReconnectPolicy:
     jitter: float = 0.25
     max_attempts: int | None = None
     idle_timeout: float | None = 45.0
+
+    @classmethod
+    def of(cls, wishes: StreamSettings) -> ReconnectPolicy:
+        """The policy that the user's settings ask for, and the usual one in what they leave out."""
+        given: dict[str, Any] = {
+            name: value for name, value in asdict(wishes).items() if value is not None
+        }
+        if given.get("idle_timeout") == 0:
+            given["idle_timeout"] = None
+        return cls(**given)
 
     def delay(self, failures: int, uniform: Callable[[float, float], float] | None = None) -> float:
         """Seconds to wait after ``failures`` earlier consecutive failures (0 for the first).

@@ -44,9 +44,11 @@ def run(args: argparse.Namespace) -> int:
             hint="`arkor-tui start` runs a trainer without it; `arkor-tui --help` lists commands.",
         )
     gc.disable()  # until the first screen is shown: nothing made by then is garbage
-    from arkor_tui.workspace.settings import read_settings
+    from arkor_tui.workspace.settings import read_settings, use_settings
 
-    settings = read_settings(args.config)  # a mistake in it is told before the screen is taken
+    if args.config is not None:
+        use_settings(args.config)
+    settings = read_settings()  # a mistake in it is told before the screen is taken
     return asyncio.run(_run(args, settings))
 
 

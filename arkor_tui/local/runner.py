@@ -181,7 +181,7 @@ class JobRunner:
     async def _train(self, job: StoredJob) -> None:
         folder = self.job_folder(job.id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_unfinished(folder)
+        await asyncio.to_thread(_remove_unfinished, folder)
         resume = await self._last_checkpoint(job.id)
         if job.status == "running" and resume is None:
             await self._fail(
@@ -275,7 +275,7 @@ class JobRunner:
     async def _ended_without_a_word(self, job_id: str, active: _Active, log_path: Path) -> None:
         code = await active.process.wait()
         if active.cancelled:
-            _remove_unfinished(log_path.parent)
+            await asyncio.to_thread(_remove_unfinished, log_path.parent)
             await self._cancelled(job_id, None)
             return
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -43,6 +43,8 @@ class Session:
         """Whether models can be asked; they cannot in a replay."""
         self.on_report: Callable[[str], None] = lambda _: None
         self._others: dict[str, Connection] = {}
+        self._connecting = asyncio.Lock()
+        """Two at once would make two connections, and two identities in the cloud."""
         self._usual = ""
 
     @classmethod
@@ -85,24 +87,25 @@ class Session:
         """
         from arkor_tui.training.connection import connect
 
-        if backend is not None and backend != self.backend:
-            self.backend, old, self.connection = backend, self.connection, None
-            if old is not None:
-                self._others[_name(old)] = old
-        if self.connection is None:
-            try:
-                self.connection = await connect(
-                    self.backend,
-                    folder=self.folder,
-                    report=self.on_report,
-                    may_start=may_start,
-                    may_create=may_create,
-                )
-            except ArkorTuiError as error:
-                self.problem = Problem.of(error)
-                raise
-        self.problem = None
-        return self.connection
+        async with self._connecting:
+            if backend is not None and backend != self.backend:
+                self.backend, old, self.connection = backend, self.connection, None
+                if old is not None:
+                    self._others[_name(old)] = old
+            if self.connection is None:
+                try:
+                    self.connection = await connect(
+                        self.backend,
+                        folder=self.folder,
+                        report=self.on_report,
+                        may_start=may_start,
+                        may_create=may_create,
+                    )
+                except ArkorTuiError as error:
+                    self.problem = Problem.of(error)
+                    raise
+            self.problem = None
+            return self.connection
 
     async def refresh(self) -> None:
         """Bring the backend's list of jobs into the archive.
@@ -241,17 +244,19 @@ class Session:
         from arkor_tui.training.connection import chosen_backend, connect
 
         identity = record.identity
-        current = self.connection
-        if current is None or _name(current) != identity.backend:
-            current = self._others.get(identity.backend)
-        if current is None:
-            current = await connect(
-                identity.backend, folder=self.folder, may_start=True, may_create=False
-            )
-            if self.connection is None and chosen_backend(self.backend) == identity.backend:
-                self.connection = current
-            else:
-                self._others[identity.backend] = current
+        async with self._connecting:
+            current = self.connection
+            if current is None or _name(current) != identity.backend:
+                current = self._others.get(identity.backend)
+            if current is None:
+                usual = await asyncio.to_thread(chosen_backend, self.backend)
+                current = await connect(
+                    identity.backend, folder=self.folder, may_start=True, may_create=False
+                )
+                if self.connection is None and usual == identity.backend:
+                    self.connection = current
+                else:
+                    self._others[identity.backend] = current
         scope = Scope(identity.org, identity.project)
         return current if current.scope == scope else current.for_scope(scope)
 

@@ -20,7 +20,7 @@ from arkor_tui.workspace.watching import WatchState, read_watch
 
 from .run import RunMonitor
 from .session import Session
-from .updates import Update
+from .updates import Problem, Update
 from .watcher import (
     AlreadyWatchedError,
     load_recipes,
@@ -99,13 +99,13 @@ async def _watch(session: Session, monitor: RunMonitor, record: RunRecord) -> No
         except ArkorTuiError as error:
             print(f"no connection yet: {error.message}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
-    told = 0
+    told: list[Problem] = []
 
     def tell(_update: Update) -> None:
-        nonlocal told
-        for problem in monitor.problems[told:]:
-            print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
-        told = len(monitor.problems)
+        for problem in monitor.problems:
+            if problem not in told:
+                print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
+        told[:] = monitor.problems  # what has passed may come again
 
     monitor.subscribe(tell)
     await monitor.load()

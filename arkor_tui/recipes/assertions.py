@@ -11,8 +11,8 @@ from typing import Any
 from arkor_tui.api.wire import read_json
 from arkor_tui.errors import UsageError
 from arkor_tui.plain import plain
+from arkor_tui.training.patterns import PatternError, matches
 
-from .patterns import PatternError, matches
 from .verdict import Constraint, Verdict, judge
 
 _LONGEST_VERDICT = 300

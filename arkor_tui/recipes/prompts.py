@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from arkor_tui.api.wire import mistakes
 from arkor_tui.errors import UsageError
 from arkor_tui.training.infer import InferOptions
+from arkor_tui.training.patterns import PatternError, matches
 from arkor_tui.workspace.atomic import reason_of
 from arkor_tui.workspace.reading import NotTomlError, read_limited, read_toml
 
 from .assertions import Expect
-from .patterns import PatternError, matches
 from .verdict import Constraint, Verdict, judge
 
 MOST_PROMPTS = 1_000

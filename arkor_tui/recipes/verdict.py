@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arkor_tui.errors import UsageError
-
-from .patterns import PatternError, matches
+from arkor_tui.training.patterns import PatternError, matches
 
 Kind = Literal["", "json", "schema", "regex", "choice", "grammar"]
 KINDS: tuple[Kind, ...] = ("", "json", "schema", "regex", "choice", "grammar")

@@ -75,10 +75,12 @@ class RunHandle(Protocol):
 
 
 class Callback:
-    """Base class: override what you need, as ``def`` or ``async def``.
+    """Base class: override what you need.
 
-    Every method is awaited before the next event is looked at, and none runs twice at a time. At
-    most one of ``on_completed`` and ``on_failed`` is called.
+    ``on_started``, ``on_log``, ``on_checkpoint``, ``on_completed``, ``on_failed`` and
+    ``on_finding`` may be ``def`` or ``async def``: each is awaited before the next event is looked
+    at, and none runs twice at a time. At most one of ``on_completed`` and ``on_failed`` is called.
+    ``attached``, ``on_replayed``, ``on_connection`` and ``gauges`` are plain ``def``.
     """
 
     def attached(self, run: RunHandle) -> None:

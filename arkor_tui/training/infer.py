@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
@@ -144,7 +145,7 @@ class Infer:
             raise UsageError(f"{min(clash)} and a form exclude each other.")
         request: InferOptions = {**options, **form.options()}
         reply = await self(messages, **request)
-        return form.read(reply.text, reply.finish_reason)
+        return await asyncio.to_thread(form.read, reply.text, reply.finish_reason)
 
     async def with_tools(
         self,

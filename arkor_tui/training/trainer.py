@@ -33,6 +33,7 @@ from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.seen import SeenEvents
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.errors import UsageError
+from arkor_tui.workspace.settings import read_settings
 
 from .abort import AbortController, AbortSignal, interruptible
 from .callbacks import Callback, CallbackError
@@ -45,7 +46,6 @@ from .findings import Finding
 from .hooks import Hooks, OnCallbackError
 from .infer import Infer
 
-_BAD_ENDS = ("failed", "cancelled")
 END_SECONDS = 10.0
 """How long a stream may stay open after the backend confirmed that its job has ended."""
 
@@ -95,7 +95,6 @@ class Trainer:
         """The trainer file that this trainer was loaded from."""
         self.folder: Path | None = None
         """Where relative paths start: the trainer file's folder; None for the current one."""
-        self.policy = policy or ReconnectPolicy()
         self.on_state: Callable[[StreamState], None] | None = None
         self.on_event: Callable[[StreamEvent], Awaitable[None]] | None = None
         """Awaited with each event before its callbacks run: an archive keeps it first."""
@@ -107,6 +106,7 @@ class Trainer:
         self.counters = StreamCounters()
         self.backend = backend
         """``local``, ``cloud``, a URL, or None for what the surroundings say."""
+        self._policy = policy
         self._connection = connection
         self._owns_connection = connection is None
         self._given_id = job_id
@@ -114,13 +114,17 @@ class Trainer:
         self._result: TrainingResult | None = None
         self._seen = SeenEvents()
         self._last_event_id: str | None = None
-        self._attached = False
         # one job however many start at once, and one stream however many wait
         self._submission: asyncio.Task[Job] | None = None
         self._streaming = asyncio.Lock()
         self._connecting = asyncio.Lock()
         self._stopping = asyncio.Lock()
         self._interrupt = AbortController()
+
+    @property
+    def policy(self) -> ReconnectPolicy:
+        """How to reconnect: as it was given, else as the user's settings say from the start on."""
+        return self._policy or ReconnectPolicy()
 
     @property
     def callbacks(self) -> list[Callback]:
@@ -195,7 +199,11 @@ class Trainer:
             self._seen.add_id(event_id)
 
     async def connection(self) -> Connection:
-        """The backend that this trainer talks to, decided on the first call and kept."""
+        """The backend that this trainer talks to, decided on the first call and kept.
+
+        Raises:
+            ArkorTuiError: as :func:`connect` does.
+        """
         async with self._connecting:
             if self._connection is None:
                 self._connection = await connect(
@@ -218,6 +226,7 @@ class Trainer:
 
         Raises:
             ApiError: the backend refused it.
+            SettingsError: the user's settings file cannot be used.
             ArkorTuiError: no backend, no identity, or settings that cannot be sent.
         """
         if self._job is None:
@@ -230,6 +239,8 @@ class Trainer:
         return self._job.id
 
     async def _submit(self) -> Job:
+        if self._policy is None:  # a mistake in the settings is told before anything is sent
+            self._policy = ReconnectPolicy.of((await asyncio.to_thread(read_settings)).stream)
         connection = await self.connection()
         if self._given_id is not None:
             return (await connection.client.get_job(connection.scope, self._given_id)).job
@@ -249,7 +260,9 @@ class Trainer:
         the next event: no event fires twice. Waiting again after the end returns the same result.
 
         Raises:
+            ArkorTuiError: what :meth:`start` raises, where it was not started.
             CallbackError: a callback raised (unless errors are only reported).
+            LocalBackendError: what the embedded backend left on disk cannot be trusted.
             ApiError: the backend refuses for good (401, 403, 410, 426).
             StreamExhaustedError: the reconnect policy gave up.
             BaseException: the abort signal's reason.

@@ -20,6 +20,7 @@ from arkor_tui.api.wire import read_json
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.plain import plain
 
+from .patterns import LONGEST_SEARCHED, PatternError, matches
 from .strict import strict_schema, without_made_nulls
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Form(ABC, Generic[T]):
         """What to send along with the prompt."""
 
     def read(self, text: str, finish_reason: str | None = None) -> TypedReply[T]:
-        """Read a reply. Never raises for what a model wrote."""
+        """Read a reply. Never raises for what a model wrote. May take seconds: use a thread."""
         reply = replace(self._read(text), finish_reason=finish_reason)
         cut = finish_reason == "length"
         if reply.problem is None and reply.unchecked is None:
@@ -209,21 +210,28 @@ class RegexForm(Form[str]):
         if not pattern:
             raise UsageError("The pattern is empty.")
         self.pattern = pattern
+        self._why = ""
         try:
-            self._compiled: re.Pattern[str] | None = re.compile(pattern)
+            re.compile(pattern)
         except re.error as error:  # the backend's dialect may have what Python's lacks
-            self._compiled, self._why = None, f"Python cannot read the pattern: {error}"
+            self._why = f"Python cannot read the pattern: {error}"
 
     def options(self) -> InferOptions:
         """``structured_outputs.regex``."""
         return {"structured_outputs": {"regex": self.pattern}}
 
     def _read(self, text: str) -> TypedReply[str]:
-        if self._compiled is None:
-            return TypedReply(text, text, unchecked=self._why)
-        if self._compiled.fullmatch(text) is None:
-            return TypedReply(None, text, "does not match the pattern")
-        return TypedReply(text, text)
+        why = self._why
+        if len(text) > LONGEST_SEARCHED:
+            why = f"not checked: longer than {LONGEST_SEARCHED:,} characters"
+        if why:
+            return TypedReply(text, text, unchecked=why)
+        try:
+            if matches(self.pattern, text, whole=True):
+                return TypedReply(text, text)
+        except PatternError as error:
+            return TypedReply(text, text, unchecked=_short(f"not checked: {error}"))
+        return TypedReply(None, text, "does not match the pattern")
 
 
 class GrammarForm(Form[str]):

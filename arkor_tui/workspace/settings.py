@@ -51,19 +51,15 @@ class AppSettings:
     ``redraws_per_second`` caps how often a chart is drawn anew by itself; None is 4, or 1 over SSH.
     ``symbols`` are those that charts are drawn with; None looks at the locale. ``bell`` and
     ``osc9`` (a desktop notice) announce the end of a run; ``title`` sets the window's title.
-    ``animations`` are Textual's own, such as smooth scrolling. ``confirm_quit`` asks before the app
-    is left while a run is live.
     """
 
     theme: str | None = None
     redraws_per_second: float | None = None
     symbols: str | None = None
-    animations: bool = False
     mouse: bool = True
     bell: bool = False
     osc9: bool = False
     title: bool = True
-    confirm_quit: bool = True
 
 
 class KeyTable(dict[str, str]):
@@ -120,6 +116,8 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
 
 
+_NAMED = "ARKOR_TUI_SETTINGS"
+"""The variable that names another file; runs go on in processes that inherit it."""
 _MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
 _NAMED_KEYS = frozenset(
     {"escape", "enter", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup",
@@ -134,8 +132,14 @@ class _UnusableValueError(ValueError):
 
 
 def settings_path() -> Path:
-    """The file; it need not exist."""
-    return config_dir(create=False) / "settings.toml"
+    """The file; it need not exist, unless ``ARKOR_TUI_SETTINGS`` names it."""
+    named = os.environ.get(_NAMED)
+    return Path(named) if named else config_dir(create=False) / "settings.toml"
+
+
+def use_settings(path: Path) -> None:
+    """Have this process, and those that it starts from now on, read their settings in ``path``."""
+    os.environ[_NAMED] = str(path.absolute())
 
 
 def read_settings(path: Path | None = None) -> Settings:
@@ -148,7 +152,7 @@ def read_settings(path: Path | None = None) -> Settings:
     try:
         text, raw = read_toml(file, _MOST_BYTES)
     except FileNotFoundError:
-        if path is not None:
+        if path is not None or os.environ.get(_NAMED):
             raise SettingsError(file, "there is no such file.", hint="Check its name.") from None
         return Settings()
     except OSError as error:
@@ -185,12 +189,10 @@ def _settings(reader: _Reader, raw: Mapping[str, Any]) -> Settings:
             "theme": _text,
             "redraws_per_second": _rate,
             "symbols": _symbols,
-            "animations": _yes_or_no,
             "mouse": _yes_or_no,
             "bell": _yes_or_no,
             "osc9": _yes_or_no,
             "title": _yes_or_no,
-            "confirm_quit": _yes_or_no,
         },
     )
     given = top.pop("keys", {})

@@ -20,7 +20,9 @@ from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.supervisor import Supervisor, SupervisorError
 from arkor_tui.monitor.updates import Problem, Target
 from arkor_tui.monitor.watcher import path_of, take
+from arkor_tui.training import connection as connecting
 from arkor_tui.training import embedded
+from arkor_tui.training.connection import Connection
 from arkor_tui.workspace.folders import config_dir
 from tests.history.material import job
 from tests.training.frames import END, completed, started
@@ -56,6 +58,23 @@ async def test_a_backend_is_connected_to_once_and_kept(server: Server, session: 
     assert await session.connect() is first
     assert await session.connect(server.url) is first
     assert session.problem is None
+
+
+async def test_several_who_ask_at_once_share_a_connection(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Connection] = []
+
+    async def connect(*_args: Any, **_options: Any) -> Connection:
+        made.append(server.connection())
+        await asyncio.sleep(0)
+        return made[-1]
+
+    monkeypatch.setattr(connecting, "connect", connect)
+    record = await registered(session, server.url)
+    asked = [session.connect(), session.connection_for(record), session.connect()]
+    assert {id(one.client) for one in await asyncio.gather(*asked)} == {id(made[0].client)}
+    assert len(made) == 1
 
 
 async def test_another_backend_is_used_from_now_on_and_the_old_one_is_kept(

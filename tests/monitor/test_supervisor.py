@@ -24,6 +24,7 @@ from arkor_tui.monitor.supervisor import (
     stop_supervisor,
     watch_of,
 )
+from arkor_tui.monitor.updates import Problem, Update
 from arkor_tui.monitor.watcher import AlreadyWatchedError, path_of, take
 from arkor_tui.training.connection import Connection
 from arkor_tui.training.trainer import Trainer
@@ -190,6 +191,22 @@ async def test_a_backend_that_is_away_at_the_start_is_tried_again(
     assert said[0] == "no connection yet: away"
     assert said[1].startswith("the stream is gone")
     assert len(said) == 2  # a problem is told once
+
+
+async def test_a_problem_that_takes_the_place_of_another_is_told_too(
+    server: Server, session: Session, run: RunRecord, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monitor = RunMonitor(session.archive, attached(server), record=run)
+
+    async def follow() -> None:
+        for text in ("disk full", "disk full", "read-only", "disk full"):
+            monitor.problems[:] = [Problem(text)]
+            monitor.tell(Update())
+
+    monkeypatch.setattr(monitor, "follow", follow)
+    await module._watch(session, monitor, run)
+    assert capsys.readouterr().err.splitlines() == ["disk full", "read-only", "disk full"]
 
 
 async def test_an_embedded_backend_that_is_away_for_long_is_started_again(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import Expect
-from arkor_tui.recipes.patterns import PatternError, matches
+from arkor_tui.training.patterns import PatternError, matches
 
 SCHEMA = {
     "type": "object",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from arkor_tui import (
-    ApiError,
-    TrainingResult,
-)
+from arkor_tui import ApiError, ReconnectPolicy, Trainer, TrainingResult
 from arkor_tui.api.chat import AdapterRef
 from arkor_tui.api.errors import NotArkorError, StreamExhaustedError
 from arkor_tui.errors import UsageError
+from arkor_tui.workspace.settings import SettingsError
 
 from .frames import BARE_END, END, PING, checkpoint, completed, event, failed, frame, log, started
 from .runs import Recorder, a_trainer, attached
@@ -183,6 +183,52 @@ async def test_asking_for_the_end_stops_where_the_policy_does(server: Server) ->
         await trainer.wait()
     assert isinstance(caught.value.__cause__, ApiError)
     assert len(server.asked("GET", f"/v1/jobs/{JOB_ID}")) == 3
+
+
+@pytest.fixture
+def settings(home: Path) -> Callable[[str], object]:
+    (home / "config").mkdir()
+    return (home / "config" / "settings.toml").write_text
+
+
+async def test_the_policy_is_that_of_the_settings(
+    server: Server, settings: Callable[[str], object]
+) -> None:
+    settings("[stream]\nbase_delay = 0.0\nmax_attempts = 1\nidle_timeout = 0\n")
+    server.script(stream(started(), DROP), stream(DROP), stream(DROP))
+    trainer = a_trainer(server, policy=None)
+    with pytest.raises(StreamExhaustedError, match="2 times"):
+        await trainer.wait()
+    assert trainer.policy == ReconnectPolicy(base_delay=0.0, max_attempts=1, idle_timeout=None)
+
+
+async def test_a_policy_of_its_own_comes_before_the_settings(
+    server: Server, settings: Callable[[str], object]
+) -> None:
+    settings("[stream]\nmax_attempts = 1\n")
+    server.script(stream(started(), completed(), END))
+    trainer = a_trainer(server)
+    await trainer.wait()
+    assert trainer.policy == AT_ONCE
+
+
+async def test_settings_that_cannot_be_read_are_told_before_anything_is_sent(
+    server: Server, settings: Callable[[str], object]
+) -> None:
+    settings("[stream]\nmax_attempts = many\n")
+    trainer = a_trainer(server, policy=None)
+    with pytest.raises(SettingsError, match="line 2"):
+        await trainer.start()
+    assert server.creations == []
+
+
+async def test_settings_that_cannot_be_read_keep_no_run_alive(
+    server: Server, settings: Callable[[str], object]
+) -> None:
+    settings("[stream]\nmax_attempts = many\n")
+    server.obeys = True
+    trainer = Trainer.attach(JOB_ID, connection=server.connection())
+    assert (await trainer.stop()).confirmed
 
 
 async def test_asking_for_the_end_stops_at_a_refusal(server: Server) -> None:

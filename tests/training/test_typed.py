@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import date
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -14,7 +15,9 @@ import pytest_asyncio
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from arkor_tui.errors import UsageError
+from arkor_tui.training import typed
 from arkor_tui.training.infer import Infer
+from arkor_tui.training.patterns import matches
 from arkor_tui.training.strict import strict_schema, without_made_nulls
 from arkor_tui.training.typed import (
     ChoiceForm,
@@ -305,6 +308,18 @@ def test_a_pattern() -> None:
     assert foreign.read("AB").verdict.passed is None
     assert foreign.read("AB").unwrap() == "AB"
     assert foreign.read("AB", "length").problem == "cut by max_tokens before it was whole"
+
+
+def test_a_pattern_that_finds_no_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typed, "matches", partial(matches, seconds=0.2))
+    reply = RegexForm("(a+)+").read("a" * 40 + "!")
+    assert reply.verdict.passed is None
+    assert "takes longer" in reply.verdict.text
+
+
+def test_a_pattern_says_nothing_of_a_text_that_it_did_not_see() -> None:
+    reply = RegexForm("a+").read("a" * 10_000 + "b")
+    assert reply.verdict == Verdict(None, "not checked: longer than 10,000 characters")
 
 
 def test_a_grammar() -> None:

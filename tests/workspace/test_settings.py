@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from arkor_tui.workspace.settings import (
     StreamSettings,
     read_settings,
     settings_path,
+    use_settings,
 )
 
 
@@ -31,6 +34,22 @@ def test_no_file_is_all_defaults(home: Path) -> None:
 def test_a_file_that_was_named_must_exist(home: Path) -> None:
     with pytest.raises(SettingsError, match="no such file"):
         read_settings(home / "other.toml")
+
+
+def test_a_file_for_one_sitting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put('backend = "cloud"\n')
+    monkeypatch.setenv("ARKOR_TUI_SETTINGS", "")  # so that it is as before after this test
+    monkeypatch.chdir(home)
+    other = home / "other.toml"
+    use_settings(Path("other.toml"))
+    with pytest.raises(SettingsError, match="no such file"):
+        read_settings()
+    other.write_text('backend = "local"\n')
+    monkeypatch.chdir(home.parent)
+    assert (read_settings().backend, settings_path()) == ("local", other)
+    child = "from arkor_tui.workspace.settings import *; print(read_settings().backend)"
+    told = subprocess.run([sys.executable, "-c", child], capture_output=True, check=True)
+    assert told.stdout == b"local\n"
 
 
 def test_every_key() -> None:
