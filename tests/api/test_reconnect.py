@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
+from arkor_tui.workspace.settings import StreamSettings
 
 seconds = st.just(0.0) | st.floats(1e-3, 1e6)
 policies = st.builds(ReconnectPolicy, base_delay=seconds, max_delay=seconds, jitter=st.floats(0, 1))
@@ -35,6 +36,14 @@ def test_the_jitter_is_at_most_its_share_of_the_plain_delay(
 def test_without_jitter_delays_double_up_to_the_cap(failures: int) -> None:
     policy = ReconnectPolicy(jitter=0)
     assert policy.delay(failures) == min(2.0**failures, 60.0)
+
+
+def test_what_the_settings_say() -> None:
+    assert ReconnectPolicy.of(StreamSettings()) == ReconnectPolicy()
+    wishes = StreamSettings(idle_timeout=9.0, base_delay=0.0, max_delay=7.0, max_attempts=0)
+    assert ReconnectPolicy.of(wishes) == ReconnectPolicy(0.0, 7.0, 0.25, 0, 9.0)
+    assert ReconnectPolicy.of(StreamSettings(idle_timeout=1.0)).idle_timeout == 1.0
+    assert ReconnectPolicy.of(StreamSettings(idle_timeout=0.0)).idle_timeout is None
 
 
 def test_what_is_usual() -> None:
