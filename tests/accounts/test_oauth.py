@@ -242,8 +242,13 @@ async def test_nobody_signs_in(issuer: Issuer) -> None:
 
 async def test_a_cancelled_sign_in_leaves_nothing_behind(issuer: Issuer) -> None:
     port = free_port()
-    running = asyncio.create_task(run(issuer, None, app=app(port)))
-    await asyncio.sleep(0.05)
+    asked = asyncio.Event()
+    running = asyncio.create_task(
+        run(issuer, None, app=app(port), show_url=lambda _: asked.set(), timeout=60.0)
+    )
+    await asked.wait()  # it listens from before it shows the address
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhauste
 from arkor_tui.api.events import TrainingEvent, TrainingFailed, TrainingLog, UnknownEvent
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamEvent
+from tests.faults import clock
 from tests.training.frames import BARE_END, END, PING, completed, event, failed, frame, log, started
 from tests.training.scripted import (
     BEARER,
@@ -27,10 +28,13 @@ from tests.training.scripted import (
     Server,
     Stream,
     Unanswered,
+    running_server,
     stream,
 )
 
 POLICY = ReconnectPolicy(base_delay=1.0, jitter=0.0, idle_timeout=30.0)
+GRACE = 0.02  # real seconds for bytes on their way through the kernel
+T = TypeVar("T")
 
 
 @dataclass
@@ -471,7 +475,7 @@ async def test_every_failure_has_a_reason_of_one_short_line(error: Exception, re
     @asynccontextmanager
     async def refuse(_last: str | None) -> AsyncIterator[httpx.Response]:
         raise error
-        yield
+        yield  # type: ignore[unreachable]
 
     states: list[StreamState] = []
     policy = replace(POLICY, base_delay=0.0, max_attempts=1, idle_timeout=None)
@@ -489,42 +493,59 @@ async def test_reasons_are_made_harmless(server: Server) -> None:
 # the watchdog
 
 
-async def test_silence_is_a_failure(server: Server) -> None:
-    never = asyncio.Event()
-    server.script(stream(log(1), never), stream(log(2), END))
-    followed = await follow(server, replace(POLICY, idle_timeout=0.25))
+def in_no_time(story: Callable[[Server], Awaitable[T]]) -> T:
+    """Run a story whose clock jumps to the next timer where the sockets are silent."""
+
+    async def main() -> T:
+        async with running_server() as server:
+            return await story(server)
+
+    return clock.run(main(), grace=GRACE)
+
+
+def test_silence_is_a_failure() -> None:
+    async def story(server: Server) -> Followed:
+        never = asyncio.Event()
+        server.script(stream(log(1), never), stream(log(2), END))
+        return await follow(server)
+
+    followed = in_no_time(story)
     assert followed.steps == [1, 2]
     assert followed.delays == [1.0]
-    assert followed.states[2].reason == "no sign of life for 0.25 s"
+    assert followed.states[2].reason == "no sign of life for 30 s"
 
 
-async def test_a_server_that_takes_the_request_and_says_nothing_is_a_failure(
-    server: Server,
-) -> None:
-    server.script(Unanswered(), stream(log(1), END))
-    followed = await follow(server, replace(POLICY, idle_timeout=0.25))
+def test_a_server_that_takes_the_request_and_says_nothing_is_a_failure() -> None:
+    async def story(server: Server) -> Followed:
+        server.script(Unanswered(), stream(log(1), END))
+        return await follow(server)
+
+    followed = in_no_time(story)
     assert followed.steps == [1]
-    assert "no sign of life" in followed.states[1].reason
+    assert followed.states[1].reason == "no sign of life for 30 s"
 
 
-async def test_the_time_of_the_reader_is_not_silence(server: Server) -> None:
-    policy = replace(POLICY, idle_timeout=0.25)
-    more = asyncio.Event()
-    server.script(stream(log(1), more, log(2), END))
-    steps = []
-    async with server.client() as client:
-        source = EventStream(
-            lambda last: client.open_event_stream(SCOPE, JOB_ID, last), policy=policy
-        )
-        async with aclosing(source.events()) as events:
-            async for item in events:
-                assert isinstance(item.event, TrainingLog)
-                steps.append(item.event.step)
-                more.set()
-                if steps == [1]:
-                    await asyncio.sleep(0.4)  # the one thing here that is about time itself
+def test_the_time_of_the_reader_is_not_silence() -> None:
+    steps: list[int] = []
+
+    async def story(server: Server) -> int:
+        more = asyncio.Event()
+        server.script(stream(log(1), more, log(2), END))
+        async with server.client() as client:
+            source = EventStream(
+                lambda last: client.open_event_stream(SCOPE, JOB_ID, last), policy=POLICY
+            )
+            async with aclosing(source.events()) as events:
+                async for item in events:
+                    assert isinstance(item.event, TrainingLog)
+                    steps.append(item.event.step)
+                    more.set()
+                    if steps == [1]:
+                        await asyncio.sleep(40)  # more than the watchdog's patience
+        return source.counters.connections
+
+    assert in_no_time(story) == 1
     assert steps == [1, 2]
-    assert source.counters.connections == 1
 
 
 async def test_a_cancelled_reader_is_cancelled_and_the_server_sees_it_go(server: Server) -> None:

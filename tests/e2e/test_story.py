@@ -6,11 +6,21 @@ import json
 import signal
 from contextlib import aclosing
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
-from arkor_tui import FileDataset, LoraConfig, ReconnectPolicy, Trainer, create_trainer
+from arkor_tui import (
+    CheckpointContext,
+    FileDataset,
+    LoraConfig,
+    ReconnectPolicy,
+    StartedContext,
+    Trainer,
+    create_trainer,
+)
 from arkor_tui.api.events import CheckpointSaved, TrainingFailed, TrainingLog
+from arkor_tui.training.infer import Infer
 
 from .conftest import Backend, Proxy
 
@@ -41,17 +51,22 @@ async def test_train_lose_the_connection_resume_chat_and_cancel(
 ) -> None:
     replies: dict[int, str] = {}
 
-    async def on_checkpoint(ctx: object) -> None:
-        step = ctx.step  # type: ignore[attr-defined]
-        if step == 5:
-            reply = await ctx.infer("I cannot log in.", max_tokens=12, temperature=0)  # type: ignore[attr-defined]
-            replies[step] = reply.text
+    async def answer(infer: Infer) -> str:
+        return (await infer("I cannot log in.", max_tokens=12, temperature=0)).text
 
-    trainer = a_trainer(rows, 100_000, on_checkpoint=on_checkpoint)
+    async def on_started(ctx: StartedContext) -> None:
+        replies[0] = await answer(ctx.infer)
+
+    async def on_checkpoint(ctx: CheckpointContext) -> None:
+        if ctx.step in (5, 10):
+            replies[ctx.step] = await answer(ctx.infer)
+
+    trainer = a_trainer(rows, 100_000, on_started=on_started, on_checkpoint=on_checkpoint)
     connection = backend.connection(proxy.url)
     trainer.use(connection)
     ids: list[int] = []
     logged: list[int] = []
+    losses: list[float] = []
     async with aclosing(trainer.events()) as events:
         async for item in events:
             assert item.id is not None
@@ -59,12 +74,14 @@ async def test_train_lose_the_connection_resume_chat_and_cancel(
             if isinstance(item.event, TrainingLog):
                 assert item.event.loss is not None
                 logged.append(item.event.step)
+                losses.append(item.event.loss)
                 if item.event.step in (2, 4):
                     proxy.cut()
             if isinstance(item.event, CheckpointSaved) and item.event.step == 10:
                 await trainer.cancel()
             last = item.event
     result = trainer.result
+    answered_later = await answer(trainer.infer(step=5))
     await connection.aclose()
 
     assert proxy.cuts == 2
@@ -72,6 +89,10 @@ async def test_train_lose_the_connection_resume_chat_and_cancel(
     assert ids == list(range(1, len(ids) + 1)), "each event once, in order"
     assert logged == list(range(1, len(logged) + 1))
     assert replies[5], "the checkpoint answered while training went on"
+    assert len({replies[0], replies[5], replies[10]}) == 3, "each of weights of its own"
+    assert answered_later == replies[5], "of the weights that were saved then"
+    assert len(set(losses)) == len(losses), "each of a batch of its own"
+    assert mean(losses[-3:]) < losses[0] / 2, "it learns"
     assert isinstance(last, TrainingFailed)
     assert last.error == "Job cancelled"
     assert result is not None
@@ -113,7 +134,8 @@ async def test_a_killed_backend_finds_everything_again(backend: Backend, rows: P
     resumed = [json.loads(data) for _, data in after[len(before) :]]
     steps = [event["step"] for event in resumed if event["type"] == "training.log"]
     assert steps[-1] == 40
-    assert all(step > 10 for step in steps if step not in range(1, 11))
+    # some were told twice where the kill came after them; none before the checkpoint was
+    assert sorted(set(steps)) == list(range(11, 41))
 
 
 async def test_sigterm_keeps_the_job_for_the_next_start(backend: Backend, rows: Path) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import fcntl
+import random
 import re
 import signal
 import struct
 import termios
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pyte
 import pytest
 
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import RunRecord
 from arkor_tui.monitor.supervisor import watch_of
+from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
-from tests.e2e.test_supervisor import archived
+from tests.e2e.test_supervisor import archived, write_trainer
 
-from .kills import App, Ledger, World, end, grown, processes, wait_for
+from .kills import ENDLESS, App, Ledger, World, end, grown, processes, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 _ENTER_ALTERNATE = b"\x1b[?1049h"
@@ -49,6 +54,20 @@ def trained(shared_world: World) -> Iterator[Ledger]:
     end(shared_world, ledger)
     ledger.check_complete()
     shared_world.check_calm()
+
+
+@pytest.fixture
+def untouched(home: Path, project: Path) -> Iterator[World]:
+    """A project of its own, where nothing runs and nothing has run yet."""
+    pytest.importorskip("torch")
+    world = World(home, Backend(home / "data"), random.Random(0), kills=0)
+    rows = Path(str(files("arkor_tui.starters"))) / "triage" / "data" / "train.jsonl"
+    (project / "rows.jsonl").write_text(rows.read_text())
+    write_trainer(project, ENDLESS)
+    try:
+        yield world
+    finally:
+        world.close()
 
 
 def is_raw(app: Screen) -> bool:
@@ -117,6 +136,25 @@ def check_reopened(world: World, trained: Ledger) -> None:
     _check_alive_and_leave(app)
 
 
+def only_run() -> RunRecord:
+    """The one run of the archive."""
+    with Archive.open() as archive:
+        (record,) = archive.runs()
+    return record
+
+
+def is_supervised() -> bool:
+    """Whether its guards are in the hands of a supervisor."""
+    state = watch_of(only_run())
+    return state is not None and state.kind == "supervisor"
+
+
+def lasting(world: World) -> dict[int, str]:
+    """The processes that outlive the app, without the child that answers chats."""
+    parts = ("serve", "supervise", "train")
+    return {pid: part for pid, part in processes(world.home).items() if part in parts}
+
+
 def shown_events(app: App) -> int:
     """How many events the list says that the run has."""
     found = re.search(r"\d+ checkpoints +(\d+) events", app.text)
@@ -133,6 +171,29 @@ def test_a_dropped_line(world: World, trained: Ledger) -> None:
         assert app.process.wait(timeout=30) == 128 + signal.SIGHUP
         check_went_on(world, trained)
     check_reopened(world, trained)
+
+
+def test_a_dropped_line_where_the_app_has_started_everything(untouched: World) -> None:
+    """Backend and supervisor are the app's own children here; the hang-up is not for them."""
+    app = untouched.open_app()
+    app.until(r"trainer\.py here")
+    app.press("\r")
+    app.until("ctrl.s starts it")
+    app.press("\x13")  # ctrl+s
+    app.until("Checkpoints")
+    app.wait_for("the supervisor's word", is_supervised)
+    ledger = untouched.ledger(only_run().identity.job_id)
+    app.wait_for("events", grown(ledger))
+    before = lasting(untouched)
+    assert sorted(before.values()) == ["serve", "supervise", "train"]
+    app.hang_up()
+    assert app.process.wait(timeout=30) == 128 + signal.SIGHUP
+    ledger.look()
+    wait_for("new events", grown(ledger))
+    assert lasting(untouched) == before, "none has ended, and none was started anew"
+    assert is_supervised()
+    end(untouched, ledger)
+    ledger.check_complete()
 
 
 def test_a_polite_kill_gives_the_terminal_back(world: World, trained: Ledger) -> None:

@@ -1,4 +1,9 @@
-"""Ten thousand hostile strings on every screen of the real app, in a pty: its bytes are judged."""
+"""Ten thousand hostile strings on screens of the real app, in a pty: its bytes are judged.
+
+These are Runs, Compare, Live with its log, event, output and samples, Console with transcripts and
+library, Setup, and the help and the palette over them. What shows the answers of a model (time
+machine, blind A/B, bisect) and What if are in ``tests/tui/test_hostile.py``, without a terminal.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +127,7 @@ def glance(folder: Path, strings: list[str]) -> RawTerminal:
 
 
 def drive(folder: Path, strings: list[str]) -> RawTerminal:
-    """The app over these strings, through every screen by keys; the terminal when it has ended."""
+    """The app over these strings, by keys through its screens; the terminal when it has ended."""
     fill(folder, strings)
     write_rows(Path("rows.jsonl"), strings)
     terminal = RawTerminal(COLUMNS, ROWS, "--backend", "http://127.0.0.1:9")

@@ -9,7 +9,9 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,13 @@ PLANTED = "planted-planted-planted-planted"
 def listening(server: Server) -> list[str]:
     """The addresses on which the process and its children accept connections."""
     assert server.process is not None
+    return listening_of(server.process.pid)
+
+
+def listening_of(parent: int) -> list[str]:
+    """The same of a process by its id."""
     inodes = set()
-    for pid in (server.process.pid, *_children(server.process.pid)):
+    for pid in (parent, *_children(parent)):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed meanwhile
                 inodes.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
@@ -60,6 +67,31 @@ async def test_it_listens_on_loopback_alone_whatever_it_does(
     assert listening(server) == ["127.0.0.1"]
     await everything(client, await submit(client, script("started", "log 1", "complete")))
     assert listening(server) == ["127.0.0.1"]
+
+
+@needs_proc
+def test_without_a_word_the_command_listens_on_loopback_alone() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "arkor_tui", "serve", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = json.loads(process.stdout.readline())
+            assert first["type"] == "serving", first
+            assert first["pid"] == process.pid
+            addresses = listening_of(process.pid)
+            assert addresses
+            assert all(ip_address(address).is_loopback for address in addresses), addresses
+            host = httpx.URL(first["url"]).host
+            assert ip_address(host).is_loopback
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert "not encrypted" not in said
 
 
 @needs_proc

@@ -71,6 +71,7 @@ async def test_a_job_that_goes_on_is_not_called_cancelled(server: Server) -> Non
     assert "took the request but did not confirm" in state.message
     assert "it says queued" in state.message
     assert "may still be running" in state.hint
+    assert len(server.cancellations) == 1
 
 
 async def test_a_refusal_is_told_with_the_job_s_status(server: Server) -> None:
@@ -79,6 +80,7 @@ async def test_a_refusal_is_told_with_the_job_s_status(server: Server) -> None:
     state = await cancellation.of(server)
     assert cancellation.phases == ["asking", "failed"]
     assert "refused to cancel: no scheduler. The job is queued." in state.message
+    assert len(server.cancellations) == 1
 
 
 async def test_a_refusal_for_a_job_that_has_ended_is_fine(server: Server) -> None:
@@ -88,6 +90,7 @@ async def test_a_refusal_for_a_job_that_has_ended_is_fine(server: Server) -> Non
     state = await cancellation.of(server)
     assert state.phase == "confirmed"
     assert "completed" in state.message
+    assert len(server.cancellations) == 1
 
 
 async def test_nobody_took_a_request_that_was_refused(server: Server) -> None:
@@ -98,6 +101,7 @@ async def test_nobody_took_a_request_that_was_refused(server: Server) -> None:
     assert state.phase == "failed"
     assert "refused (no scheduler) and did not confirm" in state.message
     assert "too busy" in state.message
+    assert len(server.cancellations) == 1
 
 
 async def test_a_backend_that_is_away_is_asked_again_by_the_policy(server: Server) -> None:
@@ -115,6 +119,7 @@ async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Serve
     assert (await cancellation.of(server)).confirmed
     waits = [0.2, 0.3, 0.45, 0.675, 1.0125, 1.51875, 2.0, 2.0]
     assert cancellation.waits == pytest.approx(waits)
+    assert len(server.cancellations) == 1
 
 
 async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: Server) -> None:
@@ -123,6 +128,7 @@ async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: S
     state = await Cancellation().of(server, confirm_seconds=0)
     assert state.phase == "failed"
     assert "took the request but did not confirm within 0 s: no disk" in state.message
+    assert len(server.cancellations) == 1
 
 
 async def test_a_refusal_says_what_to_do_where_that_is_known(server: Server) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,19 @@ async def test_a_process_that_does_not_start_says_why_in_its_log(home: Path) -> 
     assert started.told("serving") is None
     assert "no-such-command" in started.said()
     assert "earlier" not in started.said()
+
+
+async def test_it_leads_a_session_of_its_own(home: Path) -> None:
+    """No signal of the starter's terminal is for it: the kernel sends them to one session."""
+    started = await start_detached(("serve", "--json"), log=home / "x.log", cwd=home, seconds=60.0)
+    try:
+        assert started.told("serving") is not None, started.said()
+        assert os.getsid(started.pid) == started.pid
+        assert os.getpgid(started.pid) == started.pid
+    finally:
+        started.process.terminate()
+        await asyncio.to_thread(started.process.wait, 20)
+    assert started.process.returncode == 0
 
 
 async def test_a_first_line_that_takes_too_long_is_not_waited_for(home: Path) -> None:

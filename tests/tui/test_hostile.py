@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from arkor_tui.api.chat import ChatDelta
+from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import Exchange, Prompt, Sample
+from arkor_tui.monitor.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.runs import RunTable
@@ -30,14 +35,21 @@ def fill_hostile(path: Path) -> None:
         event("training.failed", 12, error=HOSTILE),
     ]
     source = {"type": "huggingface", "name": HOSTILE, "split": HOSTILE, "subset": HOSTILE}
+    unknown: dict[str, Any] = {HOSTILE: {HOSTILE: HOSTILE}}
     with Archive.open(path) as archive:
         for place in (1, 2):
             key = add_run(
                 archive, f"{place}{HOSTILE}", events, status="failed", job_id=f"{HOSTILE}{place}",
                 model=f"{HOSTILE}{place}", datasetSource=source, datasetFormat={"type": HOSTILE},
-                lrSchedulerType=HOSTILE, **{HOSTILE: {HOSTILE: HOSTILE}},
+                lrSchedulerType=HOSTILE, **unknown,
             )  # fmt: skip
             archive.set_tags(key, [HOSTILE])
+            # the archive cleans these itself; in one that others have written they may be anything
+            archive.db.execute(
+                "UPDATE runs SET name = ?1 || name, model = ?1 || model, dataset = ?1 || dataset,"
+                " error = ?1 || error, reason = ?1 WHERE key = ?2",
+                (HOSTILE, key),
+            )
             archive.set_note(key, f"note {HOSTILE}")
             archive.save_exchange(
                 Exchange(
@@ -75,12 +87,10 @@ async def prompt_of_the_library(app: ArkorApp, pilot: Pilot[None]) -> None:
 
 
 async def reply_of_a_model(app: ArkorApp, pilot: Pilot[None]) -> None:
-    from arkor_tui.errors import ArkorTuiError
-
     async def refuse(_: object) -> object:
         raise ArkorTuiError(f"refused {HOSTILE}", hint=HOSTILE)
 
-    app.session.connection_for = refuse  # type: ignore[method-assign]
+    app.session.connection_for = refuse  # type: ignore[method-assign, assignment]
     await press(app, pilot, "i", "h", "i", "enter")
     await app.workers.wait_for_complete([w for w in app.workers if w.group == "ask"])
     await settled(app, pilot)
@@ -91,6 +101,37 @@ async def time_machine(app: ArkorApp, pilot: Pilot[None]) -> None:
     await press(app, pilot, "ctrl+t")
     await app.workers.wait_for_complete([w for w in app.workers if w.group == "ask"])
     await press(app, pilot, "right", "left")
+
+
+class Talker:
+    """Stands in for a target; the base knows less than the checkpoint."""
+
+    def __init__(self, target: Target) -> None:
+        self.text = f"said {HOSTILE}" if target.kind == "base" else f"answered {HOSTILE}"
+
+    async def __call__(self, messages: Any, **options: Any) -> Talker:
+        if messages[-1]["content"] == "refuse":
+            raise ArkorTuiError(f"refused {HOSTILE}", hint=HOSTILE)
+        return self
+
+    @asynccontextmanager
+    async def stream(
+        self, messages: Any, **options: Any
+    ) -> AsyncIterator[AsyncIterator[ChatDelta]]:
+        async def deltas() -> AsyncIterator[ChatDelta]:
+            yield ChatDelta(text=self.text)
+
+        yield deltas()
+
+
+def difference(prompt: str, *pressed: str) -> Go:
+    """To the two models of :class:`Talker`, and there by keys."""
+
+    async def go(app: ArkorApp, pilot: Pilot[None]) -> None:
+        app.session.infer = Talker  # type: ignore[method-assign, assignment]
+        await press(app, pilot, "i", *prompt, *pressed)
+
+    return go
 
 
 async def printed(app: ArkorApp, pilot: Pilot[None]) -> None:
@@ -112,7 +153,7 @@ PLACES: dict[str, tuple[Go, str]] = {
     "live, searched": (keys("enter", "slash", *"evil", "enter"), "“evil”"),
     "cancel refused": (keys("enter", "c"), "ended already"),
     "live, samples": (keys("enter", "e"), "sampled"),
-    "live, what if": (keys("enter", "w", "enter"), "What if"),
+    "live, what if": (keys("enter", "w", "enter"), "What if: [b]evil"),
     "printed": (printed, "printed"),
     "setup of a re-run": (keys("e"), "-2"),
     "setup, sources": (keys("2", "ctrl+o"), "evil"),
@@ -124,6 +165,12 @@ PLACES: dict[str, tuple[Go, str]] = {
     "console, transcripts": (keys("i", "ctrl+f"), "said"),
     "console, refused": (reply_of_a_model, "refused"),
     "time machine": (time_machine, "answered"),
+    "blind A/B": (difference("hi", "f5"), "answered [b]evil"),
+    "bisect": (difference("hi", "f6", *"answered", "enter"), "step 5  answered [b]evil"),
+    "bisect, refused": (
+        difference("refuse", "f6", "x", "enter"),
+        "could not be asked: refused [b]evil",
+    ),
 }
 
 
