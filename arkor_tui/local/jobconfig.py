@@ -56,7 +56,11 @@ class InvalidConfigError(ValueError):
 
 
 class _Wrong(ValueError):  # noqa: N818 the text is completed by the field's name
-    """What is wrong with one value."""
+    """What is wrong with one value, or with its ``part``."""
+
+    def __init__(self, text: str, *, part: str = "") -> None:
+        self.part = part
+        super().__init__(text)
 
 
 class _Fields:
@@ -74,7 +78,7 @@ class _Fields:
         try:
             return check(value)
         except _Wrong as error:
-            self.refuse(name, str(error))
+            self.refuse(f"{name}.{error.part}" if error.part else name, str(error))
             return default
 
     def refuse(self, name: str, text: str) -> None:
@@ -189,7 +193,7 @@ def _check_config(
         eval_every=fields.take("evalSteps", _every(), Every(steps=0)),
         responses_only=fields.take("trainOnResponsesOnly", _enabled, False),
         dry_run=fields.take("dryRun", _boolean, False),
-        seed=fields.take("seed", _whole(0, 2**32 - 1), 42),
+        seed=fields.take("seed", _seed, 42),
     )
     fields.refuse_the_rest()
     return spec
@@ -235,6 +239,9 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
         return int(number)
 
     return check
+
+
+_seed = _whole(0, 2**32 - 1)
 
 
 def _number(low: float, high: float, *, above: bool = False) -> Callable[[Any], float]:
@@ -322,7 +329,10 @@ def _split(value: Any) -> tuple[float, int]:
     size = 0.1 if value.get("testSize") is None else _finite(value["testSize"])
     if size <= 0 or (size >= 1 and size != int(size)):
         raise _Wrong("testSize must be a share below 1 or a whole number of rows")
-    seed = 42 if value.get("seed") is None else _whole(0, 2**32 - 1)(value["seed"])
+    try:
+        seed = 42 if value.get("seed") is None else _seed(value["seed"])
+    except _Wrong as error:
+        raise _Wrong(str(error), part="seed") from None
     return (size if enabled else 0.0), seed
 
 

@@ -19,6 +19,7 @@ from .datasets import (
     LocalModel,
 )
 from .form import BLANK, EXPECTS, FIELDS, FORMATS, SERVICES
+from .layout import Layout
 from .trainer import Trainer
 
 
@@ -54,7 +55,7 @@ def _one_format(value: object) -> object:
 
 
 _Blank = BeforeValidator(_blank_is_none)
-_Whole = Annotated[int | None, _Blank]
+_Seed = Annotated[Annotated[int, Field(ge=0, le=2**32 - 1)] | None, _Blank]
 _Count = Annotated[Annotated[int, Field(ge=1)] | None, _Blank]
 _Share = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, _Blank]
 _Positive = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
@@ -84,7 +85,7 @@ class RunDraft(BaseModel):
     dataset_format: Annotated[_Text, BeforeValidator(_one_format)] = "chatml"
     test_size: _Share = 0.1
     train_on_responses_only: Annotated[bool, BeforeValidator(_yes), _or("yes")] = True
-    lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
+    lora_r: Annotated[int, Field(ge=1, le=512)] = 16
     lora_alpha: Annotated[float, Field(gt=0)] = 32
     max_length: _Count = None
     max_steps: _Count = 100
@@ -97,7 +98,7 @@ class RunDraft(BaseModel):
     logging_steps: _Count = 5
     eval_steps: _Count = 25
     save_steps: _Count = 25
-    seed: _Whole = 42
+    seed: _Seed = 42
     guard_ceiling: _Loss = None
     guard_window: _Count = None
     guard_patience: _Count = None
@@ -192,6 +193,7 @@ def _plainly(item: Mapping[str, Any]) -> str:
     simple = {
         "int_parsing": "a whole number",
         "int_from_float": "a whole number",
+        "int_parsing_size": "a whole number of fewer digits",
         "float_parsing": "a number",
         "finite_number": "a finite number",
         "string_too_short": "must not be empty",
@@ -201,9 +203,11 @@ def _plainly(item: Mapping[str, Any]) -> str:
         return simple[kind]
     if kind == "literal_error":
         return f"one of: {ctx.get('expected', '')}".replace("'", "")
+    if kind == "string_too_long":
+        return f"at most {ctx['max_length']} characters"
     for name, words in (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below")):
         if name in ctx:
-            return f"{words} {ctx[name]:g}"
+            return f"{words} {ctx[name]:.15g}"
     return str(item["msg"]).removeprefix("Value error, ")
 
 
@@ -306,6 +310,11 @@ def _dataset(text: str, split: str | None, subset: str | None) -> Dataset:
     if text.endswith((".jsonl", ".json")) or text.startswith(("/", "./", "../", "~")):
         return FileDataset(text)
     return HuggingFaceDataset(text, split, subset)
+
+
+def layout_in(texts: Mapping[str, str]) -> Layout | None:
+    """How the rows of a form's dataset are laid out, whatever else is wrong; None if unknown."""
+    return Layout.of(texts.get("dataset_format", "").strip() or None)
 
 
 def model_of(draft: RunDraft) -> str | LocalModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .datasets import EMBEDDED_MODELS, SUPPORTED_MODELS
@@ -142,11 +142,32 @@ PRESETS: dict[str, dict[str, str]] = {
 """Settings that go together; whatever they do not name stays as it is in the form."""
 BLANK: dict[str, str] = {"name": "my-run", "model": "", "dataset": ""}
 
-_OTHER_NAMES = {"datasetSource": "dataset", "datasetSplit": "test_size"}
+_OTHER_NAMES = {
+    "datasetSource": "dataset",
+    "datasetSplit": "test_size",
+    "datasetSplit.seed": "seed",
+}
 
 
 def field_of(path: str) -> str | None:
     """The field of the form that a backend means by ``config.maxSteps``; None if there is none."""
-    name = path.removeprefix("config.").split(".")[0]
-    known = _OTHER_NAMES.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    path = path.removeprefix("config.")
+    name = path.split(".")[0]
+    known = (
+        _OTHER_NAMES.get(path)
+        or _OTHER_NAMES.get(name)
+        or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    )
     return known if known in FIELDS else None
+
+
+def on_backend(field: FormField, backend: str) -> FormField:
+    """The field with the choices that exist on ``backend``: ``local``, ``cloud``, or an address,
+    of which nobody knows what it has."""
+    if field.name != "model":
+        return field
+    if backend == "local":
+        return replace(field, choices=EMBEDDED_MODELS)
+    if backend == "cloud":
+        return replace(field, hint="a base model of Arkor's cloud", choices=SUPPORTED_MODELS)
+    return field

@@ -151,6 +151,12 @@ def test_the_split_and_the_format(rows: Path) -> None:
     assert off.dataset.format == "text"
 
 
+def test_the_splits_seed_is_refused_by_its_own_name(rows: Path) -> None:
+    split = {"enabled": True, "testSize": 0.1, "seed": -5}
+    said = "must be a whole number from 0 to 4294967295"
+    assert refused(rows, datasetSplit=split) == {"config.datasetSplit.seed": said}
+
+
 @pytest.mark.parametrize(
     "source",
     [

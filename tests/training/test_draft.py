@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from arkor_tui import BlobDataset, FileDataset, HuggingFaceDataset, LocalModel
+from arkor_tui.local.jobconfig import InvalidConfigError, check_job
+from arkor_tui.local.models import ModelRegistry
 from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
 from arkor_tui.training import draft as drafts
 from arkor_tui.training.draft_source import recall, to_source
-from arkor_tui.training.form import PRESETS, field_of
+from arkor_tui.training.form import FIELDS, PRESETS, field_of, on_backend
 from arkor_tui.training.loading import load_trainer
 
 GOOD = {**drafts.defaults(), "model": "arkor-tui/tiny", "dataset": "data/train.jsonl"}
@@ -37,6 +40,11 @@ def good(**texts: str) -> drafts.RunDraft:
         ("learning_rate", "nan", "a finite number"),
         ("test_size", "1", "below 1"),
         ("name", " ", "must not be empty"),
+        ("name", "x" * 201, "at most 200 characters"),
+        ("lora_r", "513", "at most 512"),
+        ("seed", "-5", "at least 0"),
+        ("seed", "4294967296", "at most 4294967295"),
+        ("max_steps", "9" * 5_000, "a whole number of fewer digits"),
         ("train_on_responses_only", "alp", "yes or no"),
         ("guard_non_finite", "foo", "yes or no"),
         ("dataset_format", "csv", "one of: chatml, sharegpt, alpaca, prompt_completion, text"),
@@ -63,6 +71,7 @@ def test_yes_and_no_are_read_in_any_case_and_empty_means_the_usual() -> None:
         ("config.loraR", "lora_r"),
         ("config.datasetSource", "dataset"),
         ("config.datasetSplit", "test_size"),
+        ("config.datasetSplit.seed", "seed"),
         ("config.trainOnResponsesOnly", "train_on_responses_only"),
         ("config.loadIn4bit", None),
         ("body", None),
@@ -70,6 +79,35 @@ def test_yes_and_no_are_read_in_any_case_and_empty_means_the_usual() -> None:
 )
 def test_the_backends_names_of_fields(path: str, field: str | None) -> None:
     assert field_of(path) == field
+
+
+@pytest.mark.parametrize(
+    ("field", "first", "last"),
+    [("lora_r", 1, 512), ("seed", 0, 2**32 - 1)],
+)
+def test_the_form_takes_what_the_embedded_backend_takes(
+    project: Path, field: str, first: int, last: int
+) -> None:
+    (project / "rows.jsonl").write_text("{}")
+    for number in (first, last):
+        draft = good(**{field: str(number)}, dataset="rows.jsonl")
+        check_job(drafts.to_trainer(draft).request(project).to_wire(), ModelRegistry(), {})
+    body = drafts.to_trainer(good(dataset="rows.jsonl")).request(project).to_wire()
+    wire = to_camel(field)
+    for number in (first - 1, last + 1):
+        assert list(drafts.check({**GOOD, field: str(number)})[1]) == [field]
+        body["config"][wire] = number
+        with pytest.raises(InvalidConfigError) as refused:
+            check_job(body, ModelRegistry(), {})
+        assert [field_of(path) for path in refused.value.fields] == [field]
+
+
+def test_a_backend_offers_its_own_models() -> None:
+    model = FIELDS["model"]
+    assert on_backend(model, "local").choices == ("arkor-tui/tiny",)
+    assert on_backend(model, "cloud").choices == ("unsloth/gemma-4-E4B-it",)
+    assert on_backend(model, "https://arkor.example") == model
+    assert on_backend(FIELDS["name"], "local") == FIELDS["name"]
 
 
 def test_steps_or_epochs_are_needed() -> None:

@@ -14,22 +14,22 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
 
 from arkor_tui.api.errors import ApiError
-from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.records import RunRecord
-from arkor_tui.plain import plain
+from arkor_tui.plain import one_line, plain
 from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.training import draft as drafts
 from arkor_tui.training.datasets import BlobDataset
 from arkor_tui.training.draft import RunDraft
 from arkor_tui.training.draft_source import to_source
-from arkor_tui.training.form import FIELDS, FORM, PRESETS, field_of
+from arkor_tui.training.form import FIELDS, FORM, PRESETS, field_of, on_backend
+from arkor_tui.training.layout import Layout
 from arkor_tui.training.loading import load_trainer
-from arkor_tui.training.preview import preview
 from arkor_tui.training.trainer import Trainer
 from arkor_tui.tui.widgets.dialogs import Ask, Choose
 from arkor_tui.tui.widgets.formfields import FieldHelp, FieldInput, LinesArea
-from arkor_tui.tui.widgets.previews import request_text, rows_text
+from arkor_tui.tui.widgets.previews import DataPreview, request_text
 
 from .base import BaseScreen
 
@@ -39,7 +39,6 @@ PREVIEW_DELAY = 0.4
 class SetupScreen(BaseScreen):
     """Type, see what is wrong beside the field, look at data and request, start."""
 
-    ABOUT = "A mistake is named beside its field. ctrl+s starts what is filled in."
     CSS = """
     SetupScreen #setup-head { height: 1; background: $panel; }
     SetupScreen #setup-panes { height: 1fr; }
@@ -64,20 +63,14 @@ class SetupScreen(BaseScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", id="setup.start", priority=True),
+        Binding("escape", "leave", "back", id="setup.back"),
         Binding("ctrl+t", "dry_run", "dry run", id="setup.dry-run", priority=True),
         Binding("ctrl+o", "source", "open…", id="setup.source", priority=True),
         Binding("ctrl+w", "save", "save file", id="setup.save", priority=True),
-        Binding(
-            "ctrl+n",
-            "test_notify",
-            "test notices",
-            id="setup.test-notify",
-            priority=True,
-            show=False,
-        ),
+        Binding("ctrl+n", "test_notify", "test notices", id="setup.test-notify", priority=True,
+                show=False),
         Binding("ctrl+e", "previews", "preview", id="setup.preview", priority=True),
-        Binding("escape", "leave", "back", id="setup.back"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,8 +83,19 @@ class SetupScreen(BaseScreen):
         self._wrong: dict[str, str] = {}
         self._refused: dict[str, tuple[str, str]] = {}
         """What the backend said of a field, and the text that it said it of."""
-        self._unreadable = ""
+        self._data_wrong = ""
+        """Why the file of the dataset field cannot be trained on, as far as it was looked at."""
+        self._typed_in = ""
+        """The field that the preview was opened from."""
         self._filling = False
+
+    @property
+    def ABOUT(self) -> str:  # noqa: N802 the name that every screen has for it
+        """What this screen is, and what is to be corrected in it, whole."""
+        lines = ["A mistake is named beside its field. ctrl+s starts what is filled in."]
+        for name, wrong in self._mistakes().items():
+            lines.append(f"{FIELDS[name].label}: {one_line(wrong, limit=600)}")
+        return "\n".join(lines)
 
     def content(self) -> ComposeResult:
         """The form on the left, previews on the right."""
@@ -109,7 +113,7 @@ class SetupScreen(BaseScreen):
                                          markup=False)  # fmt: skip
             with VerticalScroll(id="previews"):
                 yield Static(" Dataset", classes="pane-title", markup=False)
-                yield Static("", id="data-preview", markup=False)
+                yield DataPreview(id="data-preview")
                 yield Static(" Request", classes="pane-title", markup=False)
                 yield Static("", id="request-preview", markup=False)
         yield FieldHelp(id="field-help")
@@ -117,12 +121,26 @@ class SetupScreen(BaseScreen):
     def on_screen_resume(self) -> None:
         """A run may have been handed over to be run again."""
         super().on_screen_resume()
+        self._offer_choices()
         record = self.arkor.take_setup()
         if record is not None:
             self._begun_in = self.session.folder
             self.fill_from_run(record)
         elif self._begun_in != self.session.folder:
             self._begin()
+
+    def backend_asked(self) -> None:
+        """Which backend it is may be known only now."""
+        super().backend_asked()
+        self._offer_choices()
+
+    def _offer_choices(self) -> None:
+        """The base models of this backend, and of no other."""
+        for field in self.query(FieldInput):
+            found = on_backend(FIELDS[field.field.name], self.session.backend_name)
+            if found != field.field:
+                field.become(found)
+        self._show_field_help()
 
     @work(group="fill", exclusive=True)
     async def _begin(self) -> None:
@@ -249,11 +267,16 @@ class SetupScreen(BaseScreen):
         self._show_request()
         self._preview()
 
+    def _is_certain(self) -> bool:
+        """Whether what is wrong with the file here makes a run fail. A backend at some address
+        may have another file of that name."""
+        return bool(self._data_wrong) and self.session.backend_name == "local"
+
     def _mistakes(self) -> dict[str, str]:
         """By field: what the form finds, else the file system, else the backend."""
         found = {name: text for name, (text, _) in self._refused.items()}
-        if self._unreadable:
-            found["dataset"] = self._unreadable
+        if self._data_wrong:
+            found["dataset"] = self._data_wrong
         return {**found, **self._wrong}
 
     def _show_wrong(self) -> None:
@@ -266,7 +289,7 @@ class SetupScreen(BaseScreen):
             field.set_class(bool(wrong), "-wrong")
         count = len(self._wrong)
         state = "ready: ctrl+s starts it" if not mistakes else f"{len(mistakes)} to correct"
-        if mistakes and not count:
+        if mistakes and not count and not self._is_certain():
             state += ", ctrl+s tries it"
         origin = plain("/".join(self._origin.split("/")[-2:]), limit=60, newlines=False)
         callbacks = len(self._trainer.callbacks) if self._trainer else 0
@@ -298,20 +321,21 @@ class SetupScreen(BaseScreen):
     @work(group="preview", exclusive=True)
     async def _preview(self) -> None:
         await asyncio.sleep(PREVIEW_DELAY)  # until typing pauses
-        shown, unreadable = self.query_one("#data-preview", Static), ""
-        dataset = drafts.dataset_in(self._texts())
-        try:
-            if dataset is None:
-                shown.update("name a dataset")
-            else:
-                found = await asyncio.to_thread(preview, dataset, self._folder(), limit=3)
-                shown.update(rows_text(found))
-        except UsageError as error:
-            unreadable = f"cannot be read: {error.message}"
-            shown.update(Content(plain(f"{error.message}\n{error.hint}", limit=400)))
-        if unreadable != self._unreadable:
-            self._unreadable = unreadable
+        await self._look_at_data()
+
+    async def _look_at_data(self) -> None:
+        """Show the first rows, and beside the field what is wrong with the file."""
+        dataset, pane = drafts.dataset_in(self._texts()), self.query_one(DataPreview)
+        wrong = await pane.look(dataset, self._folder(), self._layout())
+        if wrong != self._data_wrong:
+            self._data_wrong = wrong
             self._show_wrong()
+
+    def _layout(self) -> Layout | None:
+        """How the backend will read the rows: only a trainer file can name columns."""
+        texts, file = self._texts(), self._trainer.settings if self._trainer else None
+        is_file = file is not None and texts == self._loaded
+        return Layout.of(file.dataset_format) if file and is_file else drafts.layout_in(texts)
 
     def _folder(self) -> Path:
         if self._trainer is not None and self._trainer.folder is not None:
@@ -345,17 +369,17 @@ class SetupScreen(BaseScreen):
     async def _start(self, dry_run: bool) -> None:
         if self._draft is None:
             name = next(iter(self._wrong))
-            self.query_one(f"#field-{name}").focus()
-            label = FIELDS[name].label
-            text = plain(f"{label}: {self._wrong[name]}", limit=200, newlines=False)
-            self.notify(text, severity="warning", markup=False)
+            self._point_to(name, self._wrong[name])
             return
-        trainer = self._make()
+        trainer, texts = self._make(), self._texts()
         if dry_run and trainer.settings is not None:
             trainer.settings = trainer.settings.changed(dry_run=True)
         file = self._origin if self._trainer is not None else None
         source = to_source(self._draft) if self._draft.has_recipes else None
-        texts = self._texts()
+        await self._look_at_data()  # it may have been corrected since, or never looked at
+        if self._is_certain():
+            self._point_to("dataset", self._data_wrong)
+            return
         started = await self.arkor.start_run(
             trainer, trainer_file=file, recipe_source=source, tell=self._tell_refusal
         )
@@ -364,17 +388,25 @@ class SetupScreen(BaseScreen):
             if self._trainer is not None and texts != self._loaded:
                 self.fill(texts, file, self._trainer)
 
+    def _point_to(self, name: str, wrong: str) -> None:
+        """Why nothing is started, and where to correct it."""
+        self.query_one(f"#field-{name}").focus()
+        text = one_line(f"{FIELDS[name].label}: {wrong}", limit=200)
+        self.notify(text, severity="warning", markup=False)
+
     def _tell_refusal(self, error: ArkorTuiError) -> None:
         """What the backend refuses stands beside its field; the rest is told."""
         said = error.fields if isinstance(error, ApiError) else {}
         texts = self._texts()
-        named = {name: text for path, text in said.items() if (name := field_of(path))}
+        fields = {path: field_of(path) for path in said}
+        named = {name: said[path] for path, name in fields.items() if name is not None}
         self._refused = {name: (text, texts[name]) for name, text in named.items()}
-        if len(named) < max(len(said), 1):
+        if not named or None in fields.values():
             self.arkor.tell_problem(error)
             return
         many = f"{len(named)} fields" if len(named) > 1 else "1 field"
-        self.notify(f"The backend refuses {many}; beside it stands why.", severity="error")
+        text = f"The backend refuses {many}; beside it stands why, and f1 has all of it."
+        self.notify(text, severity="error")
         self.query_one(f"#field-{next(name for name in FIELDS if name in named)}").focus()
         self._show_wrong()
 
@@ -427,16 +459,26 @@ class SetupScreen(BaseScreen):
             )
 
     def action_previews(self) -> None:
-        """Data and request, in place of the form where both do not fit."""
-        self.toggle_class("-previews")
-        if self.has_class("-previews"):
-            self.query_one("#previews").focus()
+        """Data and request, in place of the form where both do not fit; and back."""
+        if self._in_previews():
+            self.remove_class("-previews")
+            fields = self.query("FieldInput, LinesArea")
+            (next((f for f in fields if f.id == self._typed_in), None) or fields.first()).focus()
         else:
-            self.query(FieldInput).first().focus()
+            self._typed_in = (self.focused.id or "") if self.focused is not None else ""
+            self.add_class("-previews")
+            self.query_one("#previews").focus()
+
+    def _in_previews(self) -> bool:
+        covers = self.has_class("-narrow") and self.has_class("-previews")
+        return covers or self.query_one("#previews").has_focus
 
     def action_leave(self) -> None:
-        """Back to the view before."""
-        self.arkor.go_back()
+        """From the preview to the form, from there to the view before."""
+        if self._in_previews():
+            self.action_previews()
+        else:
+            self.arkor.go_back()
 
 
 def _next_name(name: str) -> str:

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
-from arkor_tui.plain import plain
+from arkor_tui.plain import one_line
 from arkor_tui.training.form import FormField
 
 
@@ -22,10 +22,15 @@ class FieldInput(Input):
     ]
 
     def __init__(self, field: FormField) -> None:
-        suggest = SuggestFromList(field.choices) if field.choices else None
-        super().__init__(id=f"field-{field.name}", placeholder=field.hint, suggester=suggest)
-        self.field = field
+        super().__init__(id=f"field-{field.name}")
+        self.become(field)
         self.cursor_blink = False
+
+    def become(self, field: FormField) -> None:
+        """The same field with other choices."""
+        self.field = field
+        self.placeholder = field.hint
+        self.suggester = SuggestFromList(field.choices) if field.choices else None
 
 
 class LinesArea(TextArea):
@@ -57,16 +62,28 @@ class LinesArea(TextArea):
 
 
 class FieldHelp(Static):
-    """Two rows: what is wrong with the field in focus, whole, or what it is for; and its choices.
+    """What is wrong with the field in focus, or what it is for; and its choices.
 
-    Beside the field there is room for a few words only.
+    Beside the field there is room for a few words only. Here are two rows, and for a mistake as
+    many as it needs, up to six; F1 has all of it.
     """
 
-    DEFAULT_CSS = "FieldHelp { height: 2; padding: 0 1; background: $panel; }"
+    DEFAULT_CSS = """
+    FieldHelp { height: auto; min-height: 2; max-height: 6; padding: 0 1; background: $panel; }
+    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.said = ""
+
+    def on_resize(self) -> None:
+        """The rows that it takes from the form must not be those of the field."""
+        self.call_after_refresh(self._keep_in_sight)
+
+    def _keep_in_sight(self) -> None:
+        focused = self.screen.focused
+        if isinstance(focused, FieldInput | LinesArea):
+            focused.scroll_visible(animate=False)
 
     def tell(self, field: FormField | None, wrong: str = "") -> None:
         """Say it about this field; None where no field has the focus."""
@@ -76,7 +93,7 @@ class FieldHelp(Static):
             return
         label = Content.styled(f"{field.label}: ", "bold")
         if wrong:
-            text = Content.styled(plain(wrong, limit=300, newlines=False), "$error")
+            text = Content.styled(one_line(wrong, limit=600), "$error")
         else:
             text = Content(field.hint)
         found = label + text

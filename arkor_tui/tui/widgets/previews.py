@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from textual.content import Content
+from textual.widgets import Static
 
 from arkor_tui.plain import plain
-from arkor_tui.training.datasets import BlobDataset
-from arkor_tui.training.preview import DatasetPreview
+from arkor_tui.training.datasets import BlobDataset, Dataset
+from arkor_tui.training.layout import Layout
+from arkor_tui.training.preview import DatasetPreview, UnreadableDatasetError, preview
+
+_ROWS = 3
+
+
+class DataPreview(Static):
+    """The first rows of a dataset."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+
+    async def look(self, dataset: Dataset | None, folder: Path, layout: Layout | None) -> str:
+        """Show it; returns why the embedded backend cannot train on it, empty where it may."""
+        if dataset is None:
+            self.update("name a dataset")
+            return ""
+        read = partial(preview, dataset, folder, limit=_ROWS, layout=layout)
+        try:
+            found: DatasetPreview = await asyncio.to_thread(read)
+        except UnreadableDatasetError as error:
+            self.update(Content(plain(f"{error.message}\n{error.hint}", limit=400)))
+            return error.short
+        self.update(rows_text(found))
+        return found.broken
 
 
 def request_text(wire: dict[str, Any]) -> str:
