@@ -15,16 +15,15 @@ from urllib.parse import urlsplit
 
 from arkor_tui.bare import bare_config
 from arkor_tui.plain import plain
+from arkor_tui.rowformats import FORMATS, FormatType
 from arkor_tui.workspace.local_backend import is_loopback_url
 
 from .models import ModelRegistry, UnknownModelError
 from .spec import (
-    FORMATS,
     OPTIMIZERS,
     SCHEDULERS,
     DatasetSpec,
     Every,
-    FormatType,
     Optimizer,
     Scheduler,
     TrainingSpec,

@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from arkor_tui.bare import bare_url
+from arkor_tui.rowformats import FormatType
 
 Optimizer = Literal["adamw_torch", "adamw", "sgd", "adafactor"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
-FormatType = Literal["chatml", "text", "sharegpt", "alpaca", "prompt_completion"]
 
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 SCHEDULERS: tuple[str, ...] = get_args(Scheduler)
-FORMATS: tuple[str, ...] = get_args(FormatType)
 
 
 @dataclass(frozen=True, slots=True)

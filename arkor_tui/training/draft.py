@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from arkor_tui.rowformats import FORMATS
+
 from .config import LoraConfig, TrainerInput
 from .create import create_trainer
 from .datasets import (
@@ -18,7 +20,7 @@ from .datasets import (
     HuggingFaceDataset,
     LocalModel,
 )
-from .form import BLANK, EXPECTS, FIELDS, FORMATS, SERVICES
+from .form import BLANK, EXPECTS, FIELDS, SERVICES
 from .layout import Layout
 from .trainer import Trainer
 

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from arkor_tui.rowformats import FORMATS
+
 from .datasets import EMBEDDED_MODELS, SUPPORTED_MODELS
 
 FieldKind = Literal["text", "number", "bool", "choice", "lines"]
-FORMATS = ("chatml", "sharegpt", "alpaca", "prompt_completion", "text")
-"""How rows may be laid out."""
 SERVICES = ("slack", "discord", "webhook", "apprise", "bell")
 """What can be told about a run; the addresses are in the settings, not here."""
 YES_NO = ("yes", "no")

@@ -8,7 +8,7 @@ import pytest
 
 from arkor_tui.local.engine.encode import IGNORED, Encoded, Encoder, encode_all, split_held_out
 from arkor_tui.local.engine.errors import DatasetError, EngineError
-from arkor_tui.local.engine.formats import Example
+from arkor_tui.rowformats import Example
 
 pytestmark = pytest.mark.engine
 

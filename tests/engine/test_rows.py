@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.formats import Example
 from arkor_tui.local.engine.rows import read_examples
 from arkor_tui.local.spec import DatasetSpec
+from arkor_tui.rowformats import Example
 
 Write = Callable[..., Path]
 

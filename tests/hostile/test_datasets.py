@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from arkor_tui.errors import UsageError
 from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.formats import COLUMNS
 from arkor_tui.local.engine.rows import read_examples
 from arkor_tui.local.spec import DatasetSpec
+from arkor_tui.rowformats import COLUMNS
 from arkor_tui.training.datasets import FileDataset
 from arkor_tui.training.preview import preview
 from arkor_tui.tui.widgets.previews import rows_text

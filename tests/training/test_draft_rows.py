@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 
 from arkor_tui.errors import UsageError
 from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.formats import COLUMNS
 from arkor_tui.local.engine.rows import read_examples
 from arkor_tui.local.spec import DatasetSpec
+from arkor_tui.rowformats import COLUMNS
 from arkor_tui.training import draft as drafts
 from arkor_tui.training import preview as module
 from arkor_tui.training.datasets import FileDataset
@@ -99,7 +99,7 @@ def test_the_first_wrong_line_is_told_with_how_many_there_are(tmp_path: Path) ->
     found = looked_at(path, "chatml")
     assert found.problems == (
         "line 2: not JSON: expecting property name enclosed in double quotes at character 2",
-        "line 3: has no column “messages”, which chatml needs; it has foo, bar",
+        "line 3: column 'messages' is missing (the row has foo, bar)",
     )
     assert found.broken == f"{found.problems[0]} (and 1 more)"
     path.write_bytes(b'{"foo": 1}')

@@ -179,9 +179,7 @@ async def test_a_file_that_cannot_be_trained_on_is_told_at_once_and_not_started(
             app._notifications.clear()
         write(good * 5 + '{"foo": 1}\n')
         await press(app, pilot, "ctrl+s")  # the file is looked at again
-        assert beside(app, "dataset") == (
-            "line 6: has no column “messages”, which chatml needs; it has foo"
-        )
+        assert beside(app, "dataset") == ("line 6: column 'messages' is missing (the row has foo)")
         assert started == []
         write(good * 6)
         await press(app, pilot, "ctrl+s")
@@ -195,7 +193,7 @@ async def test_another_format_is_held_against_the_rows_at_once(path: Path) -> No
     async with app_on(path) as (app, pilot):
         await press(app, pilot, "2")
         await put(app, pilot, model="arkor-tui/tiny", dataset="rows.jsonl")
-        assert beside(app, "dataset").startswith("line 1: has no column “messages”")
+        assert beside(app, "dataset").startswith("line 1: column 'messages' is missing")
         await put(app, pilot, dataset_format="text")
         assert beside(app, "dataset") == ""
         assert "ready" in screen_text(app).splitlines()[0]

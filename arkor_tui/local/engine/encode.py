@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from arkor_tui.plain import plain
+from arkor_tui.rowformats import Example
 
 from .errors import DatasetError, EngineError
-from .formats import Example
 
 _SHOWN = 5
 IGNORED = -100

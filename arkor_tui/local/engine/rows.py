@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from arkor_tui.local.spec import DatasetSpec
 from arkor_tui.plain import plain
+from arkor_tui.rowformats import (
+    COLUMNS,
+    Example,
+    FormatType,
+    RowError,
+    guess_format,
+    known_formats,
+    to_example,
+)
 
 from .errors import DatasetError
-from .formats import Example, RowError, check_mapping, guess_format, to_example
 
 _SHOWN = 5
 _ENOUGH = 10_000
@@ -66,17 +74,40 @@ def read_files(files: list[tuple[str, Path]], dataset: DatasetSpec) -> list[Exam
     return examples
 
 
+def _told_format(row: Mapping[str, Any], mapping: Mapping[str, str]) -> FormatType:
+    found = guess_format(row, mapping)
+    if found is not None:
+        return found
+    there = plain(", ".join(sorted(row)[:50]), limit=500, newlines=False) or "none"
+    raise DatasetError(
+        f"Cannot tell the dataset's format from its columns ({there}). The formats and their "
+        f"columns are: {known_formats()}.",
+        hint="Set datasetFormat to a type, with a columnMapping if your columns have other names.",
+    )
+
+
+def _check_mapping(format_type: FormatType, mapping: Mapping[str, str]) -> None:
+    unknown = sorted(set(mapping) - set(COLUMNS[format_type]))
+    if unknown:
+        names = plain(", ".join(unknown), limit=500, newlines=False)
+        raise DatasetError(
+            f"columnMapping names {names}, which the format {format_type} does not "
+            f"have; it has {', '.join(COLUMNS[format_type])}.",
+            hint="Write the format's column on the left and your dataset's column on the right.",
+        )
+
+
 class _Reader:
     """Reads one file and keeps what is wrong with it, by line."""
 
-    def __init__(self, name: str, dataset: DatasetSpec, format_type: str | None) -> None:
+    def __init__(self, name: str, dataset: DatasetSpec, format_type: FormatType | None) -> None:
         self.name = plain(name, limit=300, newlines=False)
         self.mapping = dataset.column_mapping
-        self.format_type: Any = format_type
+        self.format_type = format_type
         self.problems: list[tuple[int, str]] = []
         self.wrong = 0
         if format_type is not None:
-            check_mapping(format_type, self.mapping)
+            _check_mapping(format_type, self.mapping)
 
     def read(self, path: Path) -> list[Example]:
         examples = []
@@ -107,8 +138,8 @@ class _Reader:
 
     def _example(self, row: dict[str, Any], line: int) -> Example:
         if self.format_type is None:
-            self.format_type = guess_format(row, self.mapping)
-            check_mapping(self.format_type, self.mapping)
+            self.format_type = _told_format(row, self.mapping)
+            _check_mapping(self.format_type, self.mapping)
         return to_example(row, line, self.format_type, self.mapping)
 
     def _rows(self, lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:

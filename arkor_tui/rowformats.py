@@ -1,27 +1,30 @@
-"""Dataset rows to examples: the five formats, their columns, and what can be wrong with a row."""
+"""Dataset rows to examples: the five formats, their columns, and what can be wrong with a row.
+
+The embedded backend reads rows with it, and whoever sets a run up is told beforehand what it would
+say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
-from arkor_tui.local.spec import FormatType
-from arkor_tui.plain import plain
-
-from .errors import DatasetError
+FormatType = Literal["chatml", "sharegpt", "alpaca", "prompt_completion", "text"]
+FORMATS: tuple[FormatType, ...] = get_args(FormatType)
+"""In the order in which they are guessed."""
 
 Row = Mapping[str, Any]
 Message = dict[str, Any]
 
-COLUMNS: dict[str, tuple[str, ...]] = {
+COLUMNS: dict[FormatType, tuple[str, ...]] = {
     "chatml": ("messages",),
     "sharegpt": ("conversations",),
     "alpaca": ("instruction", "input", "output"),
     "prompt_completion": ("prompt", "completion"),
     "text": ("text",),
 }
-"""Columns of each format, in the order in which formats are guessed."""
+"""Columns of each format."""
 
 _OPTIONAL = frozenset({"input"})
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -48,42 +51,21 @@ class Example:
     text: str | None = None
 
 
-def guess_format(columns: Iterable[str], mapping: Mapping[str, str]) -> FormatType:
-    """The format whose required columns are all there, after ``mapping``.
-
-    Raises:
-        DatasetError: none fits.
-    """
+def guess_format(columns: Iterable[str], mapping: Mapping[str, str]) -> FormatType | None:
+    """The first format whose required columns are all there, after ``mapping``; None if none is."""
     present = set(columns)
-    for name, wanted in COLUMNS.items():
-        if all(mapping.get(c, c) in present for c in wanted if c not in _OPTIONAL):
-            return name  # type: ignore[return-value]
-    known = "; ".join(f"{name}: {', '.join(wanted)}" for name, wanted in COLUMNS.items())
-    there = plain(", ".join(sorted(present)[:50]), limit=500, newlines=False) or "none"
-    raise DatasetError(
-        f"Cannot tell the dataset's format from its columns ({there}). The formats and their "
-        f"columns are: {known}.",
-        hint="Set datasetFormat to a type, with a columnMapping if your columns have other names.",
-    )
+    for kind in FORMATS:
+        if all(mapping.get(c, c) in present for c in COLUMNS[kind] if c not in _OPTIONAL):
+            return kind
+    return None
 
 
-def check_mapping(format_type: str, mapping: Mapping[str, str]) -> None:
-    """Refuse a mapping of columns that the format does not have.
-
-    Raises:
-        DatasetError: it names one.
-    """
-    unknown = sorted(set(mapping) - set(COLUMNS[format_type]))
-    if unknown:
-        names = plain(", ".join(unknown), limit=500, newlines=False)
-        raise DatasetError(
-            f"columnMapping names {names}, which the format {format_type} does not "
-            f"have; it has {', '.join(COLUMNS[format_type])}.",
-            hint="Write the format's column on the left and your dataset's column on the right.",
-        )
+def known_formats() -> str:
+    """Every format with its columns, for people."""
+    return "; ".join(f"{kind}: {', '.join(COLUMNS[kind])}" for kind in FORMATS)
 
 
-def to_example(row: Row, line: int, format_type: str, mapping: Mapping[str, str]) -> Example:
+def to_example(row: Row, line: int, format_type: FormatType, mapping: Mapping[str, str]) -> Example:
     """Read one row.
 
     ``alpaca`` and ``prompt_completion`` become a conversation of one question and one answer, since
@@ -171,7 +153,7 @@ def _plain_text(columns: _Columns, line: int) -> Example:
     return Example(line, text=text)
 
 
-_READERS: dict[str, Callable[[_Columns, int], Example]] = {
+_READERS: dict[FormatType, Callable[[_Columns, int], Example]] = {
     "chatml": _chatml,
     "sharegpt": _sharegpt,
     "alpaca": _alpaca,
@@ -226,14 +208,15 @@ def _text(value: Any, where: str) -> str:
 
 
 def _valid_text_everywhere(value: Any, where: str) -> None:
-    if isinstance(value, str):
-        _text(value, where)
-    elif isinstance(value, list):
-        for item in value:
-            _valid_text_everywhere(item, where)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _valid_text_everywhere(item, where)
+    left = [value]  # no recursion: rows nest as deep as they like
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            _text(item, where)
+        elif isinstance(item, dict):
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
 
 
 def _type(value: Any) -> str:
