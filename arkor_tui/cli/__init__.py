@@ -11,7 +11,6 @@ from arkor_tui._version import __version__
 from arkor_tui.errors import ArkorTuiError
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_HUNG_UP = 129
 EXIT_INTERRUPTED = 130
 
@@ -27,18 +26,22 @@ COMMANDS: dict[str, str] = {
     "runs": "list, show, export, import or delete archived runs",
     "replay": "play a recorded run into the app",
     "notify": "show and test where messages about runs go",
-    "serve": "run the embedded backend in the foreground",
+    "serve": "run the embedded backend in the foreground, or stop it",
     "login": "sign in to Arkor's cloud",
     "logout": "forget the stored credentials",
     "whoami": "show who is signed in",
     "doctor": "check terminal, folders, credentials, backend and engine",
 }
+_ABOUT_US = frozenset({"-h", "--help", "--version"})
 HIDDEN = frozenset({"supervise"})
 """Commands that this program gives itself."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run a command and return its exit code.
+
+    0 done, 1 failed, 2 wrong use, 129 the terminal hung up (SIGHUP), 130 interrupted.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         # a terminal without UTF-8 must not turn a message into a crash
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     at = next((i for i, word in enumerate(arguments) if word in COMMANDS or word in HIDDEN), None)
     if at is None:
-        if {"-h", "--help", "--version"} & set(arguments) or not _only_options(arguments):
+        if not _only_options(arguments) or (arguments and set(arguments) <= _ABOUT_US):
             _overview().parse_args(arguments)
         name, rest = "app", arguments
     else:
@@ -93,18 +96,27 @@ def _overview() -> argparse.ArgumentParser:
         prog="arkor-tui",
         description="Fine-tune language models with LoRA: start a run, watch it, talk to its "
         "checkpoints, stop it.",
-        epilog="Without a command it opens the app (--run ID, --theme NAME, --backend NAME). "
-        "`arkor-tui COMMAND --help` shows the options of a command.",
+        epilog="Without a command it opens the app; its options are --run ID (open on this run), "
+        "--theme NAME, --config FILE (settings to use instead of your settings.toml) and "
+        "--backend local|cloud|URL. `arkor-tui COMMAND --help` shows the options of a command, and "
+        "`arkor-tui --backend local --help` those of the app.",
     )
-    parser.add_argument("--version", action="version", version=f"arkor-tui {__version__}")
+    _add_version(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text)
     return parser
 
 
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", action="version", version=f"arkor-tui {__version__}")
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="arkor-tui" if name == "app" else f"arkor-tui {name}")
+    if name == "app":
+        _add_version(parser)
+        parser.epilog = "`arkor-tui --help` lists the commands."
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a line, for scripts"
     )

@@ -9,6 +9,7 @@ from .interaction import note, tell_notice
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import JobDetail
+    from arkor_tui.history.records import RunRecord
     from arkor_tui.training.connection import Connection
 
 
@@ -38,7 +39,8 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="a job id, the beginning of one, a run's name (its newest job), or `latest`",
+        help="a job id, the beginning of one, a run's name (its newest job), or `latest`, the "
+        "newest run of this folder's project",
     )
 
 
@@ -62,6 +64,8 @@ async def find_job(connection: Connection, text: str) -> JobDetail:
         UsageError: none, or several.
         ApiError: the backend refused.
     """
+    import asyncio
+
     from arkor_tui.api.errors import ApiError
     from arkor_tui.errors import UsageError
 
@@ -82,9 +86,31 @@ async def find_job(connection: Connection, text: str) -> JobDetail:
             f"{len(found)} jobs begin with {text!r}: {', '.join(job.id for job in found[:5])}.",
             hint="Write more of the id.",
         )
+    from arkor_tui.history.records import recording_error
+
+    if recording := await asyncio.to_thread(_recording, text):
+        raise recording_error(recording)
     where = f"{connection.base_url} ({connection.scope.org_slug}/{connection.scope.project_slug})"
     known = ", ".join(f"{job.id} ({job.name}, {job.status})" for job in jobs[:5])
     raise UsageError(
         f"There is no run {text!r} at {where}.",
         hint=f"Newest runs there: {known}." if known else "This project has no runs there yet.",
     )
+
+
+def _recording(text: str) -> RunRecord | None:
+    """The imported recording that ``text`` names, where the archive knows nothing else of it."""
+    import sqlite3
+
+    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.history.schema import archive_path
+
+    try:
+        if not archive_path().exists():
+            return None
+        with Archive.open() as archive:
+            found = archive.find(text)
+    except (ArkorTuiError, sqlite3.Error, OSError):
+        return None  # the backend's answer is enough
+    return found[0] if found and all(run.is_imported for run in found) else None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .backend import add_backend_option
+from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "began to hold, or ceased to. One change is assumed, and put to the test at some further "
         "targets. Exit code: 0 found, 1 there is none or a target could not be asked, 2 wrong use."
     )
-    parser.add_argument("run", metavar="RUN", help="a job id, its beginning, a name, or latest")
+    add_run_argument(parser)
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="what is asked")
     parser.add_argument("--system", metavar="TEXT", help="a system prompt")
     parser.add_argument("--max-tokens", type=int, default=200, metavar="N")
@@ -69,20 +68,14 @@ def expect_from(args: argparse.Namespace) -> Any:
     from arkor_tui.errors import UsageError
     from arkor_tui.recipes.assertions import Expect, fields_from
 
-    schema = None
-    if args.schema is not None:
-        try:
-            schema = json.loads(args.schema.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{args.schema} is no JSON schema: {error}") from error
-        if not isinstance(schema, dict):
-            raise UsageError(f"{args.schema} is no JSON schema: it is no object.")
+    from .chatforms import read_schema
+
     expect = Expect(
         contains=args.contains,
         not_contains=args.not_contains,
         regex=args.regex,
         equals=fields_from(args.equals) or None,
-        schema=schema,
+        schema=read_schema(args.schema) if args.schema is not None else None,
     )
     if expect.is_empty:
         raise UsageError(

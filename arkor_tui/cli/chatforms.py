@@ -59,16 +59,10 @@ def form_from(args: argparse.Namespace) -> Form[Any] | None:
     Raises:
         UsageError: a file cannot be read, or the form cannot be sent.
     """
-    from arkor_tui.errors import UsageError
     from arkor_tui.training.typed import form_of
 
     if args.schema is not None:
-        schema = _read_json(args.schema)
-        if not isinstance(schema, dict):
-            raise UsageError(
-                f"{args.schema}: the schema is not a JSON object.", hint="Correct the file."
-            )
-        return form_of(schema=schema)
+        return form_of(schema=read_schema(args.schema))
     if args.model_type is not None:
         return form_of(_find_class(args.model_type))
     if args.regex is not None:
@@ -212,22 +206,38 @@ def _printing_to_stderr() -> Iterator[None]:
 
 def _read(path: Path) -> str:
     from arkor_tui.errors import UsageError
+    from arkor_tui.workspace.atomic import reason_of
 
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Cannot read {path}: {error}.", hint="Check the file.") from error
+    except OSError as error:
+        raise UsageError(
+            f"Cannot read {path}: {reason_of(error)}.", hint="Check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}, line {line}: it is not UTF-8 text.", hint="Save the file as UTF-8."
+        ) from error
 
 
-def _read_json(path: Path) -> Any:
+def read_schema(path: Path) -> dict[str, Any]:
+    """The JSON schema in a file.
+
+    Raises:
+        UsageError: it cannot be read, or holds no JSON object.
+    """
     from arkor_tui.errors import UsageError
 
     try:
-        return json.loads(_read(path))
+        schema = json.loads(_read(path))
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{path}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct the file."
         ) from error
+    if not isinstance(schema, dict):
+        raise UsageError(f"{path}: the schema is not a JSON object.", hint="Correct the file.")
+    return schema
 
 
 def _run_file(path: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -119,15 +120,32 @@ def _colours() -> Check:
 
 
 def _encoding() -> Check:
+    """Whether charts can be drawn with dots, by what the app looks at."""
+    from arkor_tui.terminal import Capabilities
+    from arkor_tui.workspace.settings import read_settings
+
+    name = "terminal.encoding"
     encoding = (sys.stdout.encoding or "unknown").lower()
-    if encoding.replace("-", "").replace("_", "") == "utf8":
-        return Check("terminal.encoding", "ok", "UTF-8")
-    return Check(
-        "terminal.encoding",
-        "warn",
-        encoding,
-        "Charts need UTF-8: set LANG=C.UTF-8 (or your language's UTF-8 locale).",
-    )
+    if encoding.replace("-", "").replace("_", "") != "utf8":
+        hint = "Charts need UTF-8: set LANG=C.UTF-8 (or your language's UTF-8 locale)."
+        return Check(name, "warn", encoding, hint)
+    wish = None
+    with suppress(ArkorTuiError):  # a wrong settings file is a finding of its own
+        wish = read_settings().app.symbols
+    if wish is not None:
+        return Check(name, "ok", f"UTF-8; charts are drawn with {wish} (settings)")
+    if Capabilities.detect(os.environ).braille:
+        return Check(name, "ok", "UTF-8")
+    by_hand = 'or write `symbols = "braille"` under [app] in the settings file to have dots anyway.'
+    if Capabilities.detect({**os.environ, "TERM": ""}).braille:
+        why = f"TERM is {plain(os.environ['TERM'], limit=50, newlines=False)}"
+        hint = f"Use the terminal of a desktop, {by_hand}"
+    else:
+        names = ("LC_ALL", "LC_CTYPE", "LANG")
+        decides = next(name for name in names if os.environ.get(name))
+        why = f"{decides} is {plain(os.environ[decides], limit=50, newlines=False)}"
+        hint = f"Set {decides} to a UTF-8 locale such as C.UTF-8, {by_hand}"
+    return Check(name, "warn", f"charts are drawn with ASCII, as {why}", hint)
 
 
 def _session() -> Check:

@@ -24,6 +24,7 @@ from .output import CallbackOutput
 from .present import Presenter, finding_line, presenter_for
 
 _QUESTION = "Leave it running [Enter], [c]ancel it on the backend, or [s]tay? "
+_ANSWERS = ("", "c", "cancel", "s", "stay")  # nothing, which leaves it, is also the end of input
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,9 @@ async def _decide(
         presenter.note("")
         presenter.note(f"{one_line(trainer.name)} is still going ({one_line(job_id)}).")
         answer = await _answer(_QUESTION, interrupts)
+        while answer not in _ANSWERS:
+            presenter.note("Please press Enter, or answer with c or s.")
+            answer = await _answer(_QUESTION, interrupts)
     if answer.startswith("s"):
         return None
     if answer.startswith("c"):

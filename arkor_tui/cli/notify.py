@@ -11,6 +11,12 @@ from .interaction import emit, say
 if TYPE_CHECKING:
     from arkor_tui.recipes.notify import Notifier
 
+_VARIABLES = {
+    "slack": "SLACK_WEBHOOK_URL",
+    "discord": "DISCORD_WEBHOOK_URL",
+    "webhook": "NOTIFY_WEBHOOK_URL",
+    "apprise": "APPRISE_URL",
+}
 SERVICES = ("slack", "discord", "webhook", "apprise", "bell")
 
 
@@ -49,6 +55,12 @@ def run(args: argparse.Namespace) -> int:
             hint="Name the service: arkor-tui notify --test slack --env NAME.",
         )
     notifiers = _found(wanted, args.env)
+    if not notifiers and args.env is not None:
+        raise UsageError(
+            f"The environment variable {args.env} is not set, or it is empty.",
+            hint=f"Set it to the address for {wanted}, or leave out --env to use "
+            f"{_VARIABLES[wanted]} or the settings file.",
+        )
     if not notifiers:
         raise UsageError(
             "No address is set to send messages to."
@@ -86,13 +98,7 @@ def _found(wanted: str, variable: str | None) -> list[Notifier]:
 def _how(wanted: str) -> str:
     from arkor_tui.workspace.settings import settings_path
 
-    names = {
-        "slack": "SLACK_WEBHOOK_URL",
-        "discord": "DISCORD_WEBHOOK_URL",
-        "webhook": "NOTIFY_WEBHOOK_URL",
-        "apprise": "APPRISE_URL",
-    }
-    variables = ", ".join(names.values()) if wanted == "all" else names[wanted]
+    variables = ", ".join(_VARIABLES.values()) if wanted == "all" else _VARIABLES[wanted]
     one = "slack" if wanted == "all" else wanted
     return (
         f'Set an environment variable ({variables}), or write `{one} = "…"` under [notify] into '

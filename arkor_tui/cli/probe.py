@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arkor_tui.plain import one_line
 
-from .backend import add_backend_option
+from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
+    from arkor_tui.history.archive import Archive
     from arkor_tui.history.records import RunRecord
     from arkor_tui.monitor.probing import Probed
     from arkor_tui.monitor.session import Session
@@ -27,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Ask the golden prompts of a file, and judge the answers. Exit code: 0 all passed, 1 some "
         "failed or could not be asked, 2 wrong use."
     )
-    parser.add_argument("run", metavar="RUN", help="a job id, its beginning, a name, or latest")
+    add_run_argument(parser)
     parser.add_argument(
         "--prompts", required=True, type=Path, metavar="FILE", help="a .toml or .jsonl file"
     )
@@ -92,18 +94,50 @@ async def find_run(session: Session, ref: str) -> RunRecord:
     """The archived run that is meant; asks the backend for its list where it is unknown.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or only a recording.
         ArkorTuiError: the backend cannot be asked.
     """
-    from arkor_tui.errors import UsageError
+    from arkor_tui.errors import ArkorTuiError, UsageError
+    from arkor_tui.history.records import recording_error
 
     from .runs import one_run
 
-    try:
-        return await session.archive.read(lambda a: one_run(a, ref))
-    except UsageError:
-        await session.refresh()
-        return await session.archive.read(lambda a: one_run(a, ref))
+    def look(archive: Archive) -> RunRecord:
+        return one_run(archive, ref, askable=True)
+
+    if ref == "latest":
+        return await _newest_here(session)
+    record: RunRecord | None = None
+    with suppress(UsageError):
+        record = await session.archive.read(look)
+    if record is None or record.is_imported:
+        try:
+            await session.refresh()
+        except ArkorTuiError:
+            if record is None:
+                raise
+        record = await session.archive.read(look)
+    if record.is_imported:
+        raise recording_error(record)
+    return record
+
+
+async def _newest_here(session: Session) -> RunRecord:
+    """What ``latest`` means to every command that asks a backend."""
+    from arkor_tui.errors import UsageError
+    from arkor_tui.history.records import RunQuery
+
+    connection = await session.connect(may_create=False)
+    await session.refresh()
+    query = session.scoped(RunQuery(live_first=False))
+    found = await session.archive.read(lambda a: a.runs(query, limit=1))
+    if not found:
+        project = f"{connection.scope.org_slug}/{connection.scope.project_slug}"
+        raise UsageError(
+            f"This folder's project has no runs at {connection.base_url} ({project}).",
+            hint="`arkor-tui runs` lists those of all projects; name one by its job id.",
+        )
+    return found[0]
 
 
 async def all_targets(session: Session, record: RunRecord) -> list[Target]:

@@ -27,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the archive. It is marked as a replay; nothing is sent anywhere."
     )
     parser.add_argument(
-        "run", metavar="FILE|RUN", help="a recording (.jsonl), a job id, its beginning, or a name"
+        "run",
+        metavar="FILE|RUN",
+        help="a recording (.jsonl), a job id, its beginning, a name, or `latest`, the newest run "
+        "of all projects",
     )
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="X", help="how many times as fast (default 1)"

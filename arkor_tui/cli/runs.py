@@ -24,18 +24,24 @@ if TYPE_CHECKING:
     from arkor_tui.history.records import RunRecord
 
 ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
+_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 _SORTS = ("created", "name", "status", "loss", "eval_loss", "duration", "steps")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
-        "The archive: every run that was seen. RUN is a job id, the beginning of one, a name (its "
-        "newest run), or `latest`."
+        "The archive: every run that was seen, of all projects. RUN is a job id, the beginning of "
+        "one, a name (its newest run), or `latest`, the newest run of all projects."
     )
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="default: list")
-    parser.add_argument("run", nargs="*", metavar="RUN|FILE", help="what to act on")
-    parser.add_argument("--status", help="list: only with this status")
+    parser.add_argument(
+        "run",
+        nargs="*",
+        metavar="RUN|FILE",
+        help="what to act on; `latest` is the newest run of all projects",
+    )
+    parser.add_argument("--status", choices=_STATUSES, help="list: only with this status")
     parser.add_argument("--tag", help="list: only with this tag")
     parser.add_argument("--text", default="", help="list: only with these words")
     parser.add_argument("--sort", choices=_SORTS, default="created", help="list: the order")
@@ -65,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "list":
             return _list(archive, args)
         if args.action == "import":
-            return _import(archive, _given(args, "the recording to import"))
+            return _import(archive, _given(args, "the recording to import"), args)
         refs = _given(args, "the run")
         if args.action == "show":
             return _show(archive, refs, args)
@@ -74,8 +80,13 @@ def run(args: argparse.Namespace) -> int:
         return (_delete if args.action == "delete" else _undelete)(archive, refs, args)
 
 
-def one_run(archive: Archive, ref: str) -> RunRecord:
-    """The run that is meant.
+def one_run(
+    archive: Archive, ref: str, *, askable: bool = False, recording_first: bool = False
+) -> RunRecord:
+    """The run that is meant; one of a backend goes before an imported recording of it.
+
+    With ``askable`` it goes before any recording, as no backend can be asked about these; with
+    ``recording_first`` the recording goes before its run.
 
     Raises:
         UsageError: there is none, or the beginning of an id fits several.
@@ -83,9 +94,12 @@ def one_run(archive: Archive, ref: str) -> RunRecord:
     if ref == "latest":
         from arkor_tui.history.records import RunQuery
 
-        found = archive.runs(RunQuery(live_first=False), limit=1)
+        found = archive.runs(RunQuery(live_first=False), limit=2)  # a recording is as old
+        found = [run for run in found if run.identity.job_id == found[0].identity.job_id]
     else:
         found = archive.find(ref)
+    if askable:
+        found = [run for run in found if not run.is_imported] or found
     if not found:
         raise UsageError(
             f"There is no run {ref!r} in the archive.", hint="`arkor-tui runs` lists them."
@@ -95,7 +109,8 @@ def one_run(archive: Archive, ref: str) -> RunRecord:
         raise UsageError(
             f"{ref!r} is the beginning of {len(ids)} runs.", hint="Give more of the id."
         )
-    return found[0]
+    same = [run for run in found if run.identity.job_id == found[0].identity.job_id]
+    return next((run for run in same if run.is_imported == recording_first), found[0])
 
 
 def _given(args: argparse.Namespace, what: str) -> list[str]:
@@ -277,18 +292,21 @@ def _output(args: argparse.Namespace) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _import(archive: Archive, files: list[str]) -> int:
+def _import(archive: Archive, files: list[str], args: argparse.Namespace) -> int:
     from arkor_tui.history.export import import_run
 
     for file in files:
         record = archive.run(import_run(archive, Path(file).expanduser()))
         assert record is not None
-        note(f"Imported {one_line(record.name)} ({record.events} events).")
+        if args.json:
+            _emit_done(args, record)
+        else:
+            note(f"Imported {one_line(record.name)} ({record.events} events).")
     return 0
 
 
 def _delete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
-    records = [one_run(archive, ref) for ref in refs]
+    records = [one_run(archive, ref, recording_first=True) for ref in refs]
     names = ", ".join(
         f"{one_line(record.name)} ({one_line(record.identity.job_id)})" for record in records
     )
@@ -298,16 +316,29 @@ def _delete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
         if not confirm(f"Delete {names} from the archive? Nothing is deleted on a backend."):
             return 1
     archive.delete([record.key for record in records])
+    if args.json:
+        for record in records:
+            _emit_done(args, record)
+        return 0
     again = " ".join(one_line(record.identity.job_id) for record in records)
     note(f"Deleted. Within seven days `arkor-tui runs undelete {again}` brings back.")
     return 0
 
 
 def _undelete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
-    del args
     keys = [key for ref in refs for key in archive.deleted(ref)]
-    if not keys:
-        raise UsageError("None of these was deleted lately.", hint="Give the whole job id.")
     archive.undelete(keys)
-    note(f"Brought back {len(keys)} run{'' if len(keys) == 1 else 's'}.")
+    # some may have been emptied meanwhile
+    records = [record for key in keys if (record := archive.run(key)) is not None]
+    if not records:
+        raise UsageError("None of these was deleted lately.", hint="Give the whole job id.")
+    if args.json:
+        for record in records:
+            _emit_done(args, record)
+    else:
+        note(f"Brought back {len(records)} run{'' if len(records) == 1 else 's'}.")
     return 0
+
+
+def _emit_done(args: argparse.Namespace, record: RunRecord) -> None:
+    emit("run", {**as_json(record), "action": args.action})

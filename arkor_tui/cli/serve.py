@@ -1,4 +1,4 @@
-"""``arkor-tui serve``: the embedded backend in the foreground."""
+"""``arkor-tui serve``: the embedded backend in the foreground, and its end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from arkor_tui.local.server import ServingInfo
 
 
+_HOST = "127.0.0.1"
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
@@ -22,8 +25,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "token file may use it."
     )
     parser.add_argument(
+        "--stop",
+        action="store_true",
+        help="stop the embedded backend of the data folder instead, whoever started it; its jobs "
+        "go on when it starts again",
+    )
+    parser.add_argument(
         "--host",
-        default="127.0.0.1",
+        default=_HOST,
         help="address to listen on (default: %(default)s); any other lets other machines try, "
         "without encryption",
     )
@@ -57,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM or Ctrl-C, or stop who serves.
 
     Raises:
         UsageError: an option does not fit.
@@ -66,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     from arkor_tui.errors import ArkorTuiError, UsageError
     from arkor_tui.workspace.folders import local_backend_dir
 
+    if args.stop:
+        return _stop(args)
     models = _pairs(args.map_model, "--map-model")
     datasets = {
         name: Path(path).expanduser().absolute()
@@ -91,6 +102,21 @@ def run(args: argparse.Namespace) -> int:
         map_datasets=datasets,
     )
     return serve(options, on_ready=lambda info: _ready(info, args))
+
+
+def _stop(args: argparse.Namespace) -> int:
+    from arkor_tui.errors import UsageError
+
+    from .stopping import stop
+
+    others = (args.port, args.data_dir, args.allow_anonymous, args.map_model, args.map_dataset)
+    if any(others) or args.host != _HOST or args.jobs != 1:
+        raise UsageError(
+            "--stop ends the backend of your data folder, and goes with no other option of serve.",
+            hint="One that serves a --data-dir ends with Ctrl-C where it runs; backend.json in "
+            "that folder names its process.",
+        )
+    return stop(args)
 
 
 def _pairs(values: list[str], option: str) -> dict[str, str]:

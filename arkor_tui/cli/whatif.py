@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .interaction import emit, say
 
 if TYPE_CHECKING:
+    from arkor_tui.history.archive import Archive
+    from arkor_tui.history.records import RunRecord
     from arkor_tui.recipes.whatif import WhatIf
 
 
@@ -17,7 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Try settings of EarlyStopping on what an archived run logged: where it would have "
         "stopped, why, and how many steps that would have saved."
     )
-    parser.add_argument("run", metavar="RUN", help="a job id, its beginning, a name, or latest")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="a job id, its beginning, a name, or `latest`, the newest run of this folder's "
+        "project that the archive knows",
+    )
     parser.add_argument("--ceiling", type=float, metavar="LOSS", help="stop above this loss")
     parser.add_argument(
         "--window", type=int, metavar="N", help="judge the ceiling by the mean of N losses"
@@ -58,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         metric=args.metric,
     )
     with Archive.open() as archive:
-        record = one_run(archive, args.run)
+        record = _newest_here(archive) if args.run == "latest" else one_run(archive, args.run)
         found = what_if(observations(archive, record.key), settings)
     if args.json:
         emit("what-if", as_json(record.identity.job_id, found))
@@ -68,6 +76,28 @@ def run(args: argparse.Namespace) -> int:
         if args.ceiling is None and args.patience is None and settings.non_finite:
             say("(Only losses that are no number were looked for: give --ceiling or --patience.)")
     return 0
+
+
+def _newest_here(archive: Archive) -> RunRecord:
+    """The newest run of this folder's project, on whichever backend: none is asked."""
+    from arkor_tui.errors import UsageError
+    from arkor_tui.history.records import RunQuery
+    from arkor_tui.training.connection import LOCAL_ORG
+    from arkor_tui.workspace.slugs import project_slug
+    from arkor_tui.workspace.state import read_state
+
+    here = Path.cwd().resolve()
+    projects = [(LOCAL_ORG, project_slug(here.name))]
+    if (state := read_state(here)) is not None:
+        projects.append((state.org_slug, state.project_slug))
+    queries = [RunQuery(org=org, project=name, live_first=False) for org, name in projects]
+    found = [run for query in queries for run in archive.runs(query, limit=2)]
+    if not found:
+        raise UsageError(
+            f"The archive holds no run of the project in {here}.",
+            hint="`arkor-tui runs` lists those of all projects; name one by its job id.",
+        )
+    return max(found, key=lambda run: (run.created_at, not run.is_imported, run.key))
 
 
 def as_json(job_id: str, found: WhatIf) -> dict[str, Any]:

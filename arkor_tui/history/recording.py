@@ -23,12 +23,10 @@ from arkor_tui.plain import plain
 from arkor_tui.workspace.atomic import reason_of
 
 from .archive import Archive
-from .records import Exchange, NewEvent, RunIdentity, RunRecord, Sample
+from .records import IMPORTED, Exchange, NewEvent, RunIdentity, RunRecord, Sample
 
 RECORDING = "arkor-tui.run"
 VERSION = 1
-IMPORTED = "import"
-"""The backend of an imported run: there is none that could be asked about it."""
 _LONGEST_LINE = 8 * 2**20  # characters
 _BATCH = 500
 _CUT_OFF = "recorded before the run had ended"

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from arkor_tui.api.statuses import TERMINAL_STATUSES
+from arkor_tui.errors import UsageError
 
 Sort = Literal["created", "name", "status", "loss", "eval_loss", "duration", "steps"]
 LIVE_STATUSES = frozenset({"queued", "running"})
+IMPORTED = "import"
+"""The backend of an imported run: there is none that could be asked about it."""
 
 
 def now() -> str:
@@ -91,6 +94,11 @@ class RunRecord:
     def is_terminal(self) -> bool:
         """Whether it has ended."""
         return self.status in TERMINAL_STATUSES
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a recording that was taken in."""
+        return self.identity.backend == IMPORTED
 
     @property
     def duration(self) -> float | None:
@@ -233,3 +241,13 @@ class FindingRow:
     data: dict[str, Any]
     created_at: str
     id: int
+
+
+def recording_error(record: RunRecord) -> UsageError:
+    """What to say where a backend would have to be asked about an imported recording."""
+    job_id = record.identity.job_id
+    return UsageError(
+        f"{record.name} ({job_id}) is an imported recording, and no backend can be asked about it.",
+        hint=f"`arkor-tui runs show {job_id}` shows what it holds, `arkor-tui replay {job_id}` "
+        "plays it.",
+    )

@@ -133,6 +133,8 @@ class JobRunner:
     async def _work(self) -> None:
         while True:
             job_id = await self._queue.get()
+            if self._stopping:
+                continue  # it stays queued, and begins at the next start
             try:
                 job = await self._stored(job_id, partial(self._store.job, job_id))
                 if job is not None and not job.is_terminal:  # else cancelled while it waited
@@ -205,7 +207,7 @@ class JobRunner:
         try:
             # it may have been cancelled while its process came up
             latest = await self._store.job(job.id)
-            if latest is None or latest.is_terminal:
+            if latest is None or latest.is_terminal or self._stopping:
                 return
             await active.tell(
                 {

@@ -296,7 +296,8 @@ def _locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise BackendTakenError(
                 f"An embedded backend already serves {folder}{_whose(folder)}.",
-                hint="Use that one (it is found by itself), stop it, or choose another --data-dir.",
+                hint="Use that one (it is found by itself), stop it (`arkor-tui serve --stop`), or "
+                "choose another --data-dir.",
             ) from None
         yield
     finally:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from arkor_tui.api.wire import mistakes
 from arkor_tui.errors import UsageError
 from arkor_tui.training.infer import InferOptions
 from arkor_tui.training.patterns import PatternError, matches
@@ -198,6 +197,8 @@ def _lines(file: Path) -> list[tuple[str, Any]]:
 
 
 def _entry(file: Path, where: str, raw: Any) -> Golden:
+    if not isinstance(raw, dict):
+        raise PromptFileError(f"{file}, {where}: it is no object with a text.", hint=_fields())
     try:
         entry = _Entry.model_validate(raw)
         expect = Expect(
@@ -209,10 +210,28 @@ def _entry(file: Path, where: str, raw: Any) -> Golden:
             valid_json=entry.expect.valid_json,
         )
     except ValidationError as error:
-        raise PromptFileError(f"{file}, {where}: {mistakes(error)}") from error
+        raise PromptFileError(f"{file}, {where}: {_wrong(error)}.", hint=_fields()) from error
     except UsageError as error:
         raise PromptFileError(f"{file}, {where}: {error.message}") from error
     return Golden(
         entry.text, entry.system, expect, entry.json_schema, entry.choice, entry.regex,
         entry.temperature, entry.max_tokens, entry.seed, entry.name,
     )  # fmt: skip
+
+
+_IN_WORDS = {"missing": "it is missing", "extra_forbidden": "there is no such field"}
+
+
+def _wrong(error: ValidationError) -> str:
+    """What is wrong with which field, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc']))}: {_IN_WORDS.get(item['type'], item['msg'])}"
+        for item in error.errors(include_url=False, include_input=False)
+    )
+
+
+def _fields() -> str:
+    def names(model: type[BaseModel]) -> str:
+        return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+    return f"Fields of a golden prompt: {names(_Entry)}. Of its expect: {names(_Expect)}."

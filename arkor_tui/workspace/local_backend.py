@@ -24,7 +24,9 @@ from .strict_json import NotJsonError, read_object, write_object
 CHALLENGE_HEADER, PROOF_HEADER = "X-Arkor-Tui-Challenge", "X-Arkor-Tui-Proof"
 """A question to ``GET /``, and the embedded backend's answer to it: see :func:`proof_of`."""
 
-_START_AGAIN = "Stop the embedded backend and start it again with `arkor-tui serve`."
+_START_AGAIN = (
+    "Stop the embedded backend (`arkor-tui serve --stop`); it is started again when it is needed."
+)
 _TOKEN_LIMIT = 4_096  # bytes; a token is a line
 
 

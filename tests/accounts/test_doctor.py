@@ -14,6 +14,8 @@ import pytest
 
 from arkor_tui._version import __version__
 from arkor_tui.cli import checks, doctor
+from arkor_tui.terminal import Capabilities
+from arkor_tui.tui.terminalapp import chosen_symbols
 from arkor_tui.workspace.credentials import (
     AnonymousCredentials,
     OAuthCredentials,
@@ -301,6 +303,42 @@ def test_terminal(
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     assert run(capsys)[1][name]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("environment", "symbols", "status", "told"),
+    [
+        ({}, None, "ok", "UTF-8"),
+        ({"LANG": "C.UTF-8"}, None, "ok", "UTF-8"),
+        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, None, "warn", "drawn with ASCII, as LC_ALL is C"),
+        ({"LC_CTYPE": "de_DE"}, None, "warn", "as LC_CTYPE is de_DE"),
+        ({"LANG": "C.UTF-8", "TERM": "linux"}, None, "warn", "as TERM is linux"),
+        ({"LC_ALL": "C"}, "braille", "ok", "drawn with braille (settings)"),
+        ({"LANG": "C.UTF-8"}, "ascii", "ok", "drawn with ascii (settings)"),
+    ],
+)
+def test_the_encoding_is_judged_as_the_app_does(
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    symbols: str | None,
+    status: str,
+    told: str,
+) -> None:
+    for variable in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    if symbols is not None:
+        settings_path().parent.mkdir(mode=0o700)
+        settings_path().write_text(f'[app]\nsymbols = "{symbols}"\n')
+    found = run(capsys)[1]["terminal.encoding"]
+    assert found["status"] == status
+    assert told in found["detail"]
+    braille = Capabilities.detect(os.environ).braille
+    drawn = chosen_symbols(symbols, braille=braille)
+    assert (symbols is None and drawn == "ascii") == (status == "warn")
 
 
 def test_a_small_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

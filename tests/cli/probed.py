@@ -49,7 +49,7 @@ class Talker(Server):
             message = {"role": "assistant", "content": self.says.get(who, f"{who}")}
             choice = {"index": 0, "finish_reason": "stop", "message": message}
             return Answer(200, {"choices": [choice]})
-        if (request.method, request.path) == ("GET", f"/v1/jobs/{JOB_ID}"):
+        if (request.method, request.path) == ("GET", f"/v1/jobs/{self.job['id']}"):
             events = [{"type": "checkpoint.saved", "step": step} for step in STEPS]
             return Answer(200, {"job": self.job, "events": events})
         return await super().reply_to(request)

@@ -129,14 +129,19 @@ async def test_system_and_base(server: Talker) -> None:
         (["--equals", "category"], "not of the form FIELD=VALUE"),
         (["--equals", "=1"], "not of the form FIELD=VALUE"),
         (["--regex", "("], "is wrong"),
-        (["--schema", "gone.json"], "no JSON schema"),
+        (["--schema", "gone.json"], "Cannot read gone.json: No such file or directory."),
+        (["--schema", "list.json"], "list.json: the schema is not a JSON object"),
+        (["--schema", "cut.json"], "cut.json, line 1: not JSON"),
         (["--contains", "a", "--max-tokens", "0"], "at least 1"),
         (["--contains", "a", "--checks", "-1"], "at least 0"),
     ],
 )
 async def test_wrong_use_asks_nobody(
-    server: Talker, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    server: Talker, project: Path, options: list[str], said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (project / "list.json").write_text("[]")
+    (project / "cut.json").write_text("{")
     assert await bisect(*options) == 2
     assert said in capsys.readouterr().err
     assert server.targets == []

@@ -97,10 +97,11 @@ def test_a_class_of_a_file_or_a_module_of_this_folder(
         (["--model-type", "gone.py:Answer"], "There is no file"),
         (["--model-type", "no_such_module_here:Answer"], "cannot be imported"),
         (["--model-type", "broken.py:Answer"], "line 1"),
-        (["--schema", "gone.json"], "Cannot read"),
+        (["--schema", "gone.json"], "^Cannot read gone.json: No such file or directory.$"),
+        (["--schema", "latin.json"], "latin.json, line 2: it is not UTF-8 text"),
         (["--schema", "list.json"], "not a JSON object"),
         (["--schema", "broken.py"], "line 1: not JSON"),
-        (["--grammar", "gone.lark"], "Cannot read"),
+        (["--grammar", "gone.lark"], "^Cannot read gone.lark: No such file or directory.$"),
         (["--choice", " "], "none may be blank"),
         (["--tools", "gone.py"], "There is no file"),
         (["--tools", "answers.py"], "marks no function"),
@@ -112,6 +113,7 @@ def test_what_cannot_be_used_is_told(project: Path, options: list[str], said: st
     (project / "answers.py").write_text(MODEL)
     (project / "broken.py").write_text("raise RuntimeError('x')")
     (project / "list.json").write_text("[]")
+    (project / "latin.json").write_bytes(b'{\n"\xe9": 1}')
     args = parse(*options)
     with pytest.raises(UsageError, match=said):
         form_from(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui import __version__
-from arkor_tui.cli import COMMANDS, main
+from arkor_tui.cli import COMMANDS, app, main
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +36,44 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == f"arkor-tui {__version__}"
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["start", "--nonsense"], ["chat"]])
+@pytest.mark.parametrize("before", [["--config", "x"], ["--theme", "y", "--debug"]])
+def test_options_of_the_app_explain_themselves(
+    before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*before, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "settings to use instead" in out
+    with pytest.raises(SystemExit) as ended:
+        main([*before, "--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == f"arkor-tui {__version__}"
+
+
+def test_the_overview_names_the_options_of_the_app(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    app.configure(parser)
+    options = {word for action in parser._actions for word in action.option_strings} - {"-h"}
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    out = capsys.readouterr().out
+    assert {option for option in options if option not in out} == set()
+
+
+@pytest.mark.parametrize("command", ["chat", "attach", "cancel", "probe", "bisect", "what-if"])
+def test_latest_is_said_to_be_of_this_project(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, what in ((command, "of this folder's project"), ("runs", "of all projects")):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert f"newest run {what}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["nonsense", "--help"], ["start", "--nonsense"], ["chat"]]
+)
 def test_wrong_use_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

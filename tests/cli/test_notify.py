@@ -89,6 +89,19 @@ def test_without_an_address_it_explains_how_to_set_one(
     assert "chmod 600" in err
 
 
+@pytest.mark.parametrize("value", [None, " "])
+def test_a_variable_without_an_address_is_named(
+    value: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NOTIFY_WEBHOOK_URL", "http://127.0.0.1:9/usual")
+    if value is not None:
+        monkeypatch.setenv("NOPE", value)
+    assert main(["notify", "--test", "webhook", "--env", "NOPE"]) == 2
+    told = capsys.readouterr().err
+    assert "error: The environment variable NOPE is not set, or it is empty." in told
+    assert "leave out --env" in told
+
+
 def test_env_needs_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["notify", "--test", "--env", "MINE"]) == 2
     assert "--test slack --env NAME" in capsys.readouterr().err

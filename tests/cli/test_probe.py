@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from arkor_tui.api.jobs import Job
+from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import RunIdentity
+from tests.training.scripted import JOB, Answer
+
 from .probed import JOB_ID, STEPS, Talker, archived, command, talking, the_run
 
 PROMPTS = """
@@ -20,6 +25,7 @@ name = "login"
 [prompt.expect]
 contains = "auth"
 """
+HERE = "demo-project"
 HOSTILE = "\x1b[31m</system-out>&\x00\ufffe\u202e]]>auth\r\nend"
 
 
@@ -172,6 +178,65 @@ async def test_wrong_use_asks_nobody(
 async def test_a_file_with_a_mistake_is_wrong_use(
     server: Talker, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (project / "prompts.toml").write_text("[[prompt]]\ntxt = 1\n")
+    (project / "prompts.toml").write_text("[[prompt]]\ntxt = 1\n[prompt.expect]\ncontain = 1\n")
     assert await probe() == 2
-    assert "prompts.toml, prompt 1: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "prompts.toml, prompt 1: text: it is missing; " in told
+    assert "txt: there is no such field" in told
+    assert "expect.contain: there is no such field" in told
+    assert "Fields of a golden prompt: text, system, name, expect, schema, choice, " in told
+    assert "Of its expect: contains, not_contains, " in told
+
+
+async def test_latest_is_the_newest_of_this_project(
+    server: Talker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = {**JOB, "id": "job-2", "createdAt": "2026-08-08T10:00:00.000Z"}
+    with Archive.open() as archive:
+        archive.register(
+            RunIdentity(server.url, "local", "elsewhere", "job-2"), Job.model_validate(later)
+        )
+    options = ["latest", "--prompts", "prompts.toml", "--backend", server.url, "--step", "20"]
+    for jobs, code in (([server.job], 1), ([], 2)):
+        with Archive.open() as archive:
+            archive.delete([run.key for run in archive.runs() if run.identity.project == HERE])
+        server.answers["GET /v1/jobs"] = Answer(200, {"jobs": jobs})
+        assert await command("probe", *options) == code, capsys.readouterr().err
+        (asked,) = server.asked("GET", "/v1/jobs")
+        assert asked.query == {"orgSlug": "local", "projectSlug": HERE}
+        server.requests.clear()
+    told = capsys.readouterr().err
+    assert "This folder's project has no runs at" in told
+    assert "`arkor-tui runs` lists those of all projects" in told
+
+
+async def test_a_run_is_asked_although_a_recording_of_it_was_imported(
+    server: Talker, project: Path
+) -> None:
+    assert await command("runs", "export", JOB_ID, "-o", "r.jsonl") == 0
+    assert await command("runs", "import", "r.jsonl") == 0
+    for ref in (JOB_ID, JOB_ID[:4], "triage-run"):
+        assert await command("probe", ref, "--prompts", "prompts.toml", "--step", "10") == 1
+    assert server.targets == [10, 10, 10]
+
+
+@pytest.mark.parametrize("words", [["probe", "--prompts", "prompts.toml"], ["chat", "hello"]])
+async def test_a_recording_alone_cannot_be_asked_and_that_is_said(
+    server: Talker, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    await command("runs", "export", JOB_ID, "-o", "r.jsonl")
+    await command("runs", "import", "r.jsonl")
+    with Archive.open() as archive:
+        archive.delete([run.key for run in archive.find(JOB_ID) if not run.is_imported])
+    server.job = {**JOB, "id": "another"}
+    server.answers["GET /v1/jobs"] = Answer(200, {"jobs": []})
+    server.answers[f"GET /v1/jobs/{JOB_ID}"] = Answer(404, {"error": "no such job"})
+    capsys.readouterr()
+    name, *options = words
+    if name == "chat":  # that there is none there is the backend's to say
+        options += ["--backend", server.url]
+    assert await command(name, JOB_ID, *options) == 2
+    told = capsys.readouterr().err
+    assert f"triage-run ({JOB_ID}) is an imported recording" in told
+    assert f"`arkor-tui replay {JOB_ID}` plays it" in told
+    assert "Unknown backend" not in told

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from arkor_tui.api.jobs import JobStatus
 from arkor_tui.cli import main
 from arkor_tui.cli.checks import check_callbacks
 from arkor_tui.history.archive import Archive
@@ -48,6 +50,16 @@ def test_list_is_narrowed_and_sorted(capsys: Capture) -> None:
     assert found[0]["type"] == "run"
     assert main(["runs", "--sort", "name", "--json", "--text", "run"]) == 0
     assert [json.loads(line)["name"] for line in lines(capsys)] == ["other-run", "triage-run"]
+
+
+def test_an_unknown_status_is_refused_and_the_known_ones_named(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["runs", "list", "--status", "done"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert all(status in told for status in get_args(JobStatus))
+    for status in get_args(JobStatus):
+        assert main(["runs", "--status", status, "--json"]) == 0
 
 
 def test_show_gives_settings_and_checkpoints(capsys: Capture) -> None:
@@ -161,6 +173,57 @@ def test_delete_asks_and_undelete_brings_back(capsys: Capture) -> None:
     assert main(["runs", "undelete", "job_triage-run"]) == 0
     main(["runs", "--json"])
     assert "triage-run" in {json.loads(line)["name"] for line in lines(capsys)}
+
+
+def test_what_is_done_to_runs_is_told_as_json(capsys: Capture, project: Path) -> None:
+    for name in ("triage-run", "other-run"):
+        main(["runs", "export", name, "-o", f"{name}.jsonl"])
+    done = {
+        "delete": ["triage-run", "other-run", "--yes"],
+        "undelete": ["job_triage-run", "job_other-run"],
+        "import": ["triage-run.jsonl", "other-run.jsonl"],
+    }
+    capsys.readouterr()
+    for action, words in done.items():
+        assert main(["runs", action, *words, "--json"]) == 0
+        out, err = capsys.readouterr()
+        found = [json.loads(line) for line in out.splitlines()]
+        assert [(one["type"], one["action"], one["jobId"]) for one in found] == [
+            ("run", action, "job_triage-run"), ("run", action, "job_other-run")
+        ]  # fmt: skip
+        assert err == ""
+        assert {one["backend"] == "import" for one in found} == {action == "import"}
+    main(["runs", "--json"])
+    listed = [json.loads(line) for line in lines(capsys)]
+    for one in found:
+        one.pop("action")
+        assert one in listed
+
+
+def test_a_run_goes_before_its_recording_unless_it_is_deleted(
+    capsys: Capture, project: Path
+) -> None:
+    main(["runs", "export", "other-run", "-o", "run.jsonl"])
+    main(["runs", "import", "run.jsonl"])
+    capsys.readouterr()
+
+    def backend(*words: str) -> str:
+        assert main(["runs", *words, "--json"]) == 0
+        return str(json.loads(lines(capsys)[0])["backend"])
+
+    for ref in ("job_other-run", "other-run", "latest"):
+        assert backend("show", ref) != "import"
+    assert backend("delete", "job_other-run", "--yes") == "import"
+    assert backend("delete", "job_other-run", "--yes") != "import"
+
+
+def test_what_was_emptied_is_not_said_to_be_back(capsys: Capture, keys: dict[str, int]) -> None:
+    main(["runs", "delete", "triage-run", "--yes"])
+    with Archive.open() as archive:
+        archive.db.execute("UPDATE runs SET deleted_at = 1 WHERE key = ?", (keys["good"],))
+    capsys.readouterr()
+    assert main(["runs", "undelete", "job_triage-run"]) == 2
+    assert "None of these was deleted lately" in capsys.readouterr().err
 
 
 def test_a_recording_goes_out_and_comes_in(capsys: Capture, project: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +12,23 @@ import pytest
 from arkor_tui.cli import main
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import RunIdentity
+from arkor_tui.workspace.state import ProjectState, write_state
 from tests.history.material import event, job
 
 Capture = pytest.CaptureFixture[str]
+HERE = ("local", "demo-project")
 EVALS = (2.0, 1.0, 1.5, 1.6, 1.7)
 
 
-def archived(job_id: str, fields: Sequence[dict[str, Any]]) -> None:
+def archived(
+    job_id: str, fields: Sequence[dict[str, Any]], where: tuple[str, str] = HERE, **more: Any
+) -> None:
     events = [
         event(step, "training.log", step=step, time=f"2026-08-07T10:00:{step:02d}.000Z", **row)
         for step, row in enumerate(fields, 1)
     ]
     with Archive.open() as archive:
-        key = archive.register(RunIdentity("local", "o", "p", job_id), job(job_id))
+        key = archive.register(RunIdentity("local", *where, job_id), job(job_id, **more))
         archive.append(key, events)
 
 
@@ -64,6 +69,29 @@ def test_patience_and_what_counts_as_better(capsys: Capture) -> None:
     assert told(capsys, "job-8", "--patience", "3")["step"] is None
     found = told(capsys, "job-8", "--patience", "3", "--min-delta", "0.1")
     assert (found["step"], found["guard"]) == (4, "patience")
+
+
+def test_latest_is_the_newest_of_this_project_on_any_backend(
+    capsys: Capture, project: Path
+) -> None:
+    archived("elsewhere", [{"loss": 1.0}], ("local", "other"), createdAt="2027-01-02T00:00:00Z")
+    archived("on-cloud", [{"loss": 1.0}], ("org", "bot"), createdAt="2027-01-01T00:00:00Z")
+    assert told(capsys, "latest", "--ceiling", "5")["jobId"] == "job-7"
+    write_state(ProjectState("org", "bot", "prj"))
+    assert told(capsys, "latest", "--ceiling", "5")["jobId"] == "on-cloud"
+    main(["runs", "export", "job-7", "-o", "r.jsonl"])
+    main(["runs", "import", "r.jsonl"])
+    assert told(capsys, "job-7", "--ceiling", "5")["step"] == 7
+
+
+def test_latest_where_this_project_has_no_run(
+    capsys: Capture, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    assert main(["what-if", "latest", "--ceiling", "5"]) == 2
+    err = capsys.readouterr().err
+    assert f"The archive holds no run of the project in {home}" in err
+    assert "`arkor-tui runs`" in err
 
 
 def test_the_eval_loss(capsys: Capture) -> None:

@@ -43,6 +43,25 @@ async def test_after_a_kill_a_job_resumes_from_its_last_checkpoint(
         assert (await everything(client, waiting))[-2].event == "training.completed"
 
 
+async def test_a_job_that_waits_when_the_server_ends_begins_at_the_next_start(
+    server: Server, script: Any, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    request = script("started", "log 1", "checkpoint 1", f"wait {go}", "log 2", "complete")
+    async with open_client(server) as client:
+        running = await submit(client, request)
+        waiting = await submit(client, script("started", "log 1", "complete"))
+        await until(client, running, "checkpoint.saved")
+    code, _ = server.stop()
+    assert code == 0
+    assert not (server.data_dir / "jobs" / waiting).exists(), "it has not begun in the end"
+    go.touch()
+    server.start()
+    async with open_client(server) as client:
+        for job_id in (running, waiting):
+            assert (await everything(client, job_id))[-2].event == "training.completed"
+
+
 async def first(client: httpx.AsyncClient, job_id: str, count: int) -> list[ServerSentEvent]:
     seen: list[ServerSentEvent] = []
     async for frame in frames(client, job_id):
