@@ -132,8 +132,9 @@ def _write_metrics(archive: Archive, run: RunRecord, out: TextIO) -> None:
         if not values:
             continue
         found = summary(values)
-        numbers = (values[-1], min(values), found.mean, found.half_width_95, found.deviation)
-        rows.append((title, str(found.n), *(f"{number:.4f}" for number in numbers)))
+        numbers = [f"{number:.4f}" for number in (values[-1], min(values), found.mean)]
+        spreads = [found.spread(number) for number in (found.half_width_95, found.deviation)]
+        rows.append((title, str(found.n), *numbers, *spreads))
     if rows:
         out.write("\n## Losses\n\n")
         header = ("", "points", "final", "best", "mean", "± 95 %", "standard deviation")

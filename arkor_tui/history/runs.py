@@ -157,6 +157,16 @@ class RunStore:
         sql = f"SELECT count(*) FROM runs WHERE {where}"  # noqa: S608
         return int(self.db.execute(sql, values).fetchone()[0])
 
+    def among(self, keys: Sequence[int], query: RunQuery) -> list[int]:
+        """Those of some runs that match, ascending."""
+        where, values = _where(query)
+        rows = self.db.execute(
+            f"SELECT key FROM runs WHERE {where} AND key IN"  # noqa: S608
+            " (SELECT value FROM json_each(?)) ORDER BY key",
+            (*values, to_json(list(keys))),
+        )
+        return [row[0] for row in rows]
+
     def find(self, ref: str) -> list[RunRecord]:
         """Runs with that job id; else whose job id begins so; else with that name; newest first."""
         for where, value in (

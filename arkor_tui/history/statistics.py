@@ -21,7 +21,7 @@ class Statistics:
 
     The mean lies within ``mean ± half_width_95`` with 95 % confidence (Student's t; the normal
     distribution beyond 30 degrees of freedom). ``variance`` is divided by n - 1, ``deviation`` is
-    its root; both, and the half-width, are 0 for one value.
+    its root; both, and the half-width, are 0 for one value, which says nothing of them.
     """
 
     n: int
@@ -31,6 +31,10 @@ class Statistics:
     deviation: float
     p90: float
     p95: float
+
+    def spread(self, value: float) -> str:
+        """How a half-width, a variance or a deviation reads: a dash where there is none yet."""
+        return f"{value:.4f}" if self.n > 1 else "–"
 
 
 def summary(values: Sequence[float]) -> Statistics:

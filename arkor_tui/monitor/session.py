@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.history.records import RunQuery, RunRecord
+from arkor_tui.history.records import RunQuery, RunRecord, recording_error
 
 from .monitors import Monitors
 from .updates import Problem, Target
@@ -200,6 +200,12 @@ class Session:
         """What the archive knows of a run."""
         return await self.monitors.view(record)
 
+    async def system_prompt(self, record: RunRecord) -> str:
+        """What the model of a run was told first in training; empty where that is not known."""
+        from .trained import system_prompt
+
+        return await system_prompt(self.archive, record)
+
     async def follow(self, monitor: RunMonitor) -> None:
         """Follow a run to its end, filling what is missing.
 
@@ -243,6 +249,8 @@ class Session:
         from arkor_tui.api.scope import Scope
         from arkor_tui.training.connection import chosen_backend, connect
 
+        if record.is_imported:
+            raise recording_error(record)
         identity = record.identity
         async with self._connecting:
             current = self.connection

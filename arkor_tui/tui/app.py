@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from arkor_tui.training.trainer import Trainer
 
 
+_OFFER = "is ready: press i to talk to it."
 _OFFER_SECONDS = 6.0
 
 VIEWS = ("runs", "setup", "live", "console")
@@ -189,6 +190,8 @@ class ArkorApp(KeysInOrder, TerminalApp):
         if len(self.screen_stack) > 1 or name == self._view:
             return
         self._last_view, self._view = self._view, name
+        if name == "console":
+            self.withdraw(_OFFER)
         self.switch_mode(name)
 
     def action_last_view(self) -> None:
@@ -390,7 +393,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
         if self._view == "console" or not self.session.can_talk:
             return
         self.notify(
-            f"Checkpoint {step} is ready: press i to talk to it.",
+            f"Checkpoint {step} {_OFFER}",
             title=plain(record.name, limit=60, newlines=False),
             markup=False,
             timeout=_OFFER_SECONDS,
@@ -433,12 +436,14 @@ class ArkorApp(KeysInOrder, TerminalApp):
         connection = session.connection
         live = session.monitors.live
         monitor = self.current if self.current in live else (live[0] if live else None)
-        stream, mood, running = "", "", ""
+        stream, mood, name, running = "", "", "", ""
         if monitor is not None and monitor.record is not None:
             from .widgets.progress import stream_text  # the first screen comes without it
 
             if self._view != "live" or monitor is not self.current:  # Live says it itself
                 stream, mood = stream_text(monitor, time.monotonic())
+                name = MARKS.get(monitor.record.status, "")
+                name += f" {plain(monitor.record.name, limit=200, newlines=False)}"
                 running = _running_text(monitor.record)
         elif session.problem is not None:
             local = session.backend_name == "local"
@@ -451,6 +456,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
             identity=connection.identity if connection else "",
             stream=stream,
             mood=mood,
+            name=name,
             running=running,
             more=max(len(live) - 1, 0),
         )
@@ -466,9 +472,8 @@ class ArkorApp(KeysInOrder, TerminalApp):
 def _running_text(record: RunRecord) -> str:
     from .widgets.progress import eta_seconds  # the first screen comes without it
 
-    name = plain(record.name, limit=24, newlines=False)
     steps = f"{record.last_step or 0}" + (f"/{record.max_steps}" if record.max_steps else "")
-    text = f"{MARKS.get(record.status, '')} {name} {steps} loss {number(record.last_loss)}"
+    text = f"{steps} loss {number(record.last_loss)}"
     eta = eta_seconds(record)
     return text + (f" eta {duration(eta)}" if eta is not None else "")
 

@@ -110,6 +110,11 @@ class TerminalApp(App[None]):
             markup=False,
         )
 
+    def withdraw(self, ending: str) -> None:
+        """Take back what was told and ends so: nobody needs it any more."""
+        for told in [one for one in self._notifications if one.message.endswith(ending)]:
+            self._unnotify(told)
+
     def tell_problem(self, error: ArkorTuiError) -> None:
         """A failure where the user looks: what happened, and what to do."""
         text = plain(error.message, limit=500)

@@ -296,3 +296,10 @@ def test_any_damage_at_all_is_a_recording_error_or_none(
     except RecordingError:
         return
     assert archive.run(key) is not None
+
+
+def test_the_spread_of_one_value_is_a_dash(archive: Archive, key: int) -> None:
+    archive.append(key, [log("1", 1, loss=1.5)])
+    assert "| Training loss | 1 | 1.5000 | 1.5000 | 1.5000 | – | – |" in exported(
+        archive, key, "markdown"
+    )

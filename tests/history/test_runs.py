@@ -232,6 +232,16 @@ def test_filters(archive: Archive, several: dict[str, int]) -> None:
     assert archive.tags() == ["lr-2e-4", "night"]
 
 
+def test_which_of_some_runs_match(archive: Archive, several: dict[str, int]) -> None:
+    keys = sorted(several.values())
+    assert archive.among(keys[::-1], RunQuery()) == keys
+    assert archive.among(keys[:2], RunQuery()) == keys[:2]
+    assert archive.among([*keys, 999], RunQuery(text="zzzz")) == []
+    assert archive.among([], RunQuery()) == []
+    archive.delete(keys[:1])
+    assert archive.among(keys, RunQuery()) == keys[1:]
+
+
 def test_pages_of_runs(archive: Archive, several: dict[str, int]) -> None:
     assert [run.identity.job_id for run in archive.runs(limit=2)] == ["b2", "a2"]
     assert [run.identity.job_id for run in archive.runs(limit=2, offset=3)] == ["a1"]

@@ -14,7 +14,7 @@ from arkor_tui.api.errors import ApiError, ConnectionFailedError
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.scope import Scope
 from arkor_tui.errors import UsageError
-from arkor_tui.history.records import RunIdentity, RunRecord
+from arkor_tui.history.records import IMPORTED, RunIdentity, RunRecord
 from arkor_tui.monitor import supervisor
 from arkor_tui.monitor.session import Session
 from arkor_tui.monitor.supervisor import Supervisor, SupervisorError
@@ -110,6 +110,12 @@ async def test_a_run_of_a_backend_that_was_not_used_yet_gets_a_connection_beside
     assert scoped.scope == Scope("my-org", "mine")
     assert scoped.client is chosen.client
     assert await session.connection_for(elsewhere) is chosen
+
+
+async def test_nobody_is_asked_about_an_imported_recording(session: Session) -> None:
+    record = await registered(session, IMPORTED)
+    with pytest.raises(UsageError, match="is an imported recording, and no backend"):
+        await session.connection_for(record)
 
 
 async def test_what_keeps_it_from_a_backend_is_kept_until_it_works(

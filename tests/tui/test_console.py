@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from arkor_tui.history.archive import Archive
+from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.console import ConsoleScreen
 from arkor_tui.tui.screens.timemachine import around
 from arkor_tui.tui.widgets.asksettings import AskSettingsScreen
@@ -16,8 +18,8 @@ from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import AnswerView, PromptArea, TalkPane
 from arkor_tui.tui.widgets.targets import TargetList
 
-from .recorded import press, screen_text, wait_for
-from .test_differences import console
+from .recorded import add_run, app_on, press, screen_text, triage_events, wait_for
+from .test_differences import Talker, console
 
 
 @pytest.fixture
@@ -215,3 +217,97 @@ async def test_the_time_machine_is_one_row_of_targets(path: Path) -> None:
         assert "‹" in rows[0] or "● base" in rows[0]
         await press(app, pilot, "home")
         assert any("● base" in row for row in screen_text(app).splitlines())
+
+
+def rows(path: Path, *systems: str, layout: str = "chatml") -> dict[str, object]:
+    """A file with a conversation for each system prompt, empty for none; as a run's dataset."""
+    column, who, what, person, model = {
+        "chatml": ("messages", "role", "content", "user", "assistant"),
+        "sharegpt": ("conversations", "from", "value", "human", "gpt"),
+    }[layout]
+    with path.open("w", encoding="utf-8") as file:
+        for system in systems:
+            said = [("system", system)] if system else []
+            turns = [*said, (person, "hi"), (model, "yes")]
+            file.write(json.dumps({column: [{who: a, what: b} for a, b in turns]}) + "\n")
+    return {"datasetSource": {"type": "file", "path": str(path)}, "datasetFormat": {"type": layout}}
+
+
+def told(app: ArkorApp) -> str:
+    """The system prompt in the head; empty where there is none."""
+    head = str(app.screen.query_one("#console-head", Static).render())
+    return head.partition("\n system: ")[2]
+
+
+async def test_a_run_is_told_what_its_rows_begin_with(path: Path, tmp_path: Path) -> None:
+    """Whichever run was talked to before: the app may have been started again meanwhile."""
+    datasets = {
+        "bot": rows(tmp_path / "bot.jsonl", "You are a bot.", "You are a bot."),
+        "several": rows(tmp_path / "several.jsonl", "You are a bot.", "You are a cat."),
+        "triage-own": rows(tmp_path / "none.jsonl", "", ""),
+        "shared": rows(tmp_path / "shared.jsonl", "You are a fox.", layout="sharegpt"),
+        "lost": {"datasetSource": {"type": "file", "path": str(tmp_path / "gone.jsonl")}},
+        "triage-gone": {"datasetSource": {"type": "file", "path": str(tmp_path / "gone.jsonl")}},
+    }
+    elsewhere = rows(tmp_path / "elsewhere.jsonl", "You are mine.")
+    with Archive.open(path) as archive:
+        for name, dataset in datasets.items():
+            add_run(archive, name, triage_events(), **dataset)
+        add_run(archive, "elsewhere", triage_events(), backend="https://x.example", **elsewhere)
+    found = {}
+    async with app_on(path) as (app, pilot):
+        for name in (*datasets, "bot", "triage-gone", "elsewhere"):
+            await press(app, pilot, "escape", "1", "escape", "slash", *name, "enter", "enter", "4")
+            assert name in screen_text(app).splitlines()[0]
+            found[name] = told(app)
+    assert found == {
+        "bot": "You are a bot.",
+        "several": "",
+        "elsewhere": "",
+        "triage-own": "",
+        "shared": "You are a fox.",
+        "lost": "",
+        "triage-gone": "You triage support tickets.",
+    }
+
+
+async def test_a_run_without_its_rows_is_told_what_it_was_told_last(
+    path: Path, tmp_path: Path
+) -> None:
+    dataset = rows(tmp_path / "bot.jsonl", "You are a bot.")
+    with Archive.open(path) as archive:
+        add_run(archive, "bot", triage_events(), **dataset)
+    async with app_on(path) as (app, pilot):
+        app.session.infer = Talker  # type: ignore[method-assign, assignment]
+        await press(app, pilot, "i", *"hi", "enter")
+        await wait_for(app, pilot, "auth, says")
+    (tmp_path / "bot.jsonl").unlink()
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "enter", "4")
+        assert told(app) == "You are a bot."
+
+
+async def test_a_prompt_that_was_typed_goes_on_to_a_run_that_has_none(
+    path: Path, tmp_path: Path
+) -> None:
+    dataset = rows(tmp_path / "bot.jsonl", "You are a bot.")
+    with Archive.open(path) as archive:
+        add_run(archive, "a run", triage_events())
+        add_run(archive, "other", triage_events())
+        add_run(archive, "bot", triage_events(), **dataset)
+    async with app_on(path) as (app, pilot):
+        seen = []
+        for name in ("bot", "a run", "other", "bot"):
+            await press(app, pilot, "escape", "1", "escape", "slash", *name, "enter", "enter", "4")
+            if name == "a run":
+                await press(app, pilot, "ctrl+o", *"Typed.", "ctrl+s")
+            seen.append(told(app))
+        assert seen == ["You are a bot.", "Typed.", "Typed.", "You are a bot."]
+
+
+async def test_the_keys_of_the_settings_are_in_view(path: Path) -> None:
+    async with console(path, size=(80, 24)) as (app, pilot):
+        for down in (0, 11):
+            await press(app, pilot, "ctrl+o", *("tab",) * down)
+            assert "ctrl+s keeps, Esc discards" in screen_text(app)
+            await press(app, pilot, "escape")

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Static
 
+from arkor_tui.api.reconnect import StreamState
 from arkor_tui.history.archive import Archive
+from arkor_tui.history.records import RunRecord
+from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.screens.console import ConsoleScreen
 from arkor_tui.tui.widgets.checkpoints import CheckpointList
 from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.logpane import LogPane
 from arkor_tui.tui.widgets.paged import marked
+from arkor_tui.tui.widgets.status import StatusInfo, StatusLine
+from tests.training.frames import checkpoint
 
-from .recorded import add_run, app_on, event, fill, press, screen_text, settled, wait_for
+from .recorded import (
+    add_run,
+    app_on,
+    event,
+    fill,
+    press,
+    resize,
+    screen_text,
+    settled,
+    triage_events,
+    wait_for,
+)
+from .scripted_app import live_app, until
 from .views import opened
 
 
@@ -149,3 +170,121 @@ async def test_a_theme_is_chosen_in_the_palette(path: Path) -> None:
         await wait_for(app, pilot, "colour-blind")
         await press(app, pilot, "enter")
         assert (app.theme, len(app.screen_stack)) == ("colour-blind", 1)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+async def test_a_run_that_failed_says_what_can_be_done_with_it(path: Path, saved: bool) -> None:
+    events = triage_events()[: 7 if saved else 2]
+    with Archive.open(path) as archive:
+        add_run(archive, "bad", [*events, event("training.failed", 31, error="boom")],
+                status="failed")  # fmt: skip
+    async with app_on(path, size=(80, 24)) as (app, pilot):
+        await press(app, pilot, "enter")
+        text = screen_text(app)
+        assert "The run failed: boom" in text
+        assert ("can still be talked to: press i" in text) is saved
+        assert ("saved no checkpoint" in text) is not saved
+        if not saved:  # what is said is so
+            await press(app, pilot, "1", "e")
+            assert "from run bad" in screen_text(app)
+
+
+async def under_way(
+    app: ArkorApp, pilot: Pilot[None], state: StreamState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open a run that trains, as far as the app can tell, with its stream in a state."""
+
+    async def follow(monitor: RunMonitor) -> None:
+        monitor.following, monitor.state = True, state
+        monitor.state_since = time.monotonic()
+
+    monkeypatch.setattr(app.session, "follow", follow)
+    await press(app, pilot, "enter")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (StreamState("reconnecting", 12, delay=90.0), "reconnecting 12, in 90 s"),
+        (StreamState("live"), "live"),
+        (StreamState("connecting"), "connecting"),
+    ],
+)
+async def test_how_the_stream_is_wins_over_the_numbers(
+    path: Path, monkeypatch: pytest.MonkeyPatch, state: StreamState, said: str
+) -> None:
+    with Archive.open(path) as archive:
+        add_run(archive, "bot", triage_events()[:16], status="running", maxSteps=20_000)
+    monkeypatch.setattr(RunRecord, "duration", property(lambda _: 50_000.0))
+    async with app_on(path, size=(80, 24)) as (app, pilot):
+        await under_way(app, pilot, state, monkeypatch)
+        row = screen_text(app).splitlines()[1]
+        assert row.rstrip().endswith(said)
+        assert "step 65/20000 0%  loss " in row
+        await resize(app, pilot, 120, 36)
+        row = screen_text(app).splitlines()[1]
+        assert row.rstrip().endswith(said)
+        assert "eval 0.1000  13:53:20  eta" in row
+
+
+LONG = "a-run-whose-name-says-all-of-its-settings-" + "x" * 29
+
+
+async def test_a_long_name_leaves_room_for_the_status_and_the_model(path: Path) -> None:
+    with Archive.open(path) as archive:
+        add_run(archive, LONG, triage_events())
+    async with app_on(path, size=(80, 24)) as (app, pilot):
+        await press(app, pilot, "enter")
+        row = screen_text(app).splitlines()[0]
+        assert row.startswith(" a-run-whose-name-says")
+        assert "…  ✓ completed  arkor-tui/tiny · arkorlab/triage-demo" in row
+        await resize(app, pilot, 140, 30)
+        await wait_for(app, pilot, f"{LONG}  ✓ completed  arkor-tui/tiny · arkorlab/triage-demo")
+        await press(app, pilot, "4")
+        assert "settin… · final · temperature 0 · max" in screen_text(app).splitlines()[0]
+        await resize(app, pilot, 80, 24)
+        await wait_for(app, pilot, "… · final · temperature 0 · max 200 tokens")
+
+
+@pytest.mark.parametrize("name", [LONG, "名前" * 20, "short"], ids=["long", "wide", "short"])
+async def test_a_long_name_leaves_room_in_the_status_line(path: Path, name: str) -> None:
+    fill(path)
+    async with app_on(path, size=(80, 24)) as (app, pilot):
+        line = app.screen.query_one(StatusLine)
+        for width, stream in ((80, "idle for 12 s"), (120, "reconnecting 12, in 30 s")):
+            await resize(app, pilot, width, 24)
+            line.show(
+                StatusInfo(4, "local", "demo", "me", stream, "warn", f"● {name}",
+                           "10/100 loss 1.5000 eta 0:10", 1)
+            )  # fmt: skip
+            text = line.render_line(0).text
+            assert f" {stream} " in text
+            assert text.rstrip().endswith("10/100 loss 1.5000 eta 0:10  +1 more")
+            assert f"● {name[:2]}" in text
+            assert ("…" in text) is (name != "short")
+
+
+async def test_the_spread_of_one_value_is_not_known(path: Path) -> None:
+    with Archive.open(path) as archive:
+        add_run(archive, "young", triage_events()[:2], status="cancelled")
+        add_run(archive, "older", triage_events()[:3], status="cancelled")
+    async with app_on(path) as (app, pilot):
+        await opened("young")(app, pilot)
+        text = screen_text(app)
+        assert "n 1   mean 4.5000 ± – (95 %)" in text
+        assert "variance –   std –" in text
+        await opened("older")(app, pilot)
+        assert "variance 2.5312   std 1.5910" in screen_text(app)
+
+
+async def test_the_offer_of_a_checkpoint_goes_once_it_is_taken(path: Path) -> None:
+    async with live_app(path, checkpoint(1), asyncio.Event()) as live:
+        await live.press("3")
+        live.gate.set()
+        await until(live.monitor, lambda: "is ready: press i" in live.told)
+        live.app.notify("Something else.", timeout=60)
+        await live.press("i")
+        await settled(live.app, live.pilot)
+        assert isinstance(live.app.screen, ConsoleScreen)
+        assert "is ready" not in live.told
+        assert "Something else." in live.told

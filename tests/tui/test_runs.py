@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.history.archive import Archive
-from arkor_tui.tui.screens.runs import RunsScreen
+from arkor_tui.tui.app import ArkorApp
+from arkor_tui.tui.screens.compare import CompareScreen
+from arkor_tui.tui.screens.runs import RunsScreen, RunTable
 from arkor_tui.tui.screens.welcome import WelcomeScreen
 from arkor_tui.tui.widgets.help import HelpScreen
 
@@ -55,3 +57,50 @@ async def test_help_works_on_the_welcome_too(path: Path) -> None:
         assert "look around" in screen_text(app)
         await press(app, pilot, "escape", "escape")
         assert isinstance(app.screen, RunsScreen)
+
+
+def last_told(app: ArkorApp) -> str:
+    return [n.message for n in app._notifications][-1]
+
+
+async def test_what_a_filter_hides_is_not_deleted(path: Path) -> None:
+    fill(path)
+    async with app_on(path, toasts=True) as (app, pilot):
+        await press(app, pilot, "space", "slash", *"zzzz", "enter", "d")
+        assert not app._notifications
+        await press(app, pilot, "escape")
+        table = app.screen.query_one(RunTable)
+        assert table.count == 3
+        assert len(table.chosen) == 1  # it is marked still, and acted on where it is listed
+        # another one is listed: it is under the cursor, and so the one that goes
+        await press(app, pilot, "slash", *"triage-run", "enter", "d")
+        assert table.count == 0
+        await press(app, pilot, "escape")
+        assert table.count == 2
+        assert len(table.chosen) == 1
+        await press(app, pilot, "d")
+        assert table.count == 1
+        assert not table.chosen
+
+
+async def test_what_a_filter_hides_is_not_compared(path: Path) -> None:
+    fill(path)
+    async with app_on(path, toasts=True) as (app, pilot):
+        await press(app, pilot, "space", "space", "slash", *"triage-run", "enter", "c")
+        assert "Mark two to four runs" in last_told(app)
+        await press(app, pilot, "escape", "c")
+        assert isinstance(app.screen, CompareScreen)
+
+
+async def test_what_came_back_is_told(path: Path) -> None:
+    fill(path)
+    async with app_on(path, toasts=True) as (app, pilot):
+        await press(app, pilot, "u")
+        assert "nothing to bring back" in last_told(app)
+        await press(app, pilot, "slash", *"triage-run", "enter", "d", "u")
+        assert last_told(app) == "Brought back triage-run."
+        await press(app, pilot, "escape", "space", "space", "d")
+        await press(app, pilot, "slash", *"triage-run", "enter", "u")
+        assert last_told(app).startswith("Brought back 2 runs. The filter hides ")
+        await press(app, pilot, "escape")
+        assert app.screen.query_one(RunTable).count == 3

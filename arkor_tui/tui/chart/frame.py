@@ -181,7 +181,10 @@ def _note(spec: ChartSpec, lo: float, hi: float) -> str:
 
 
 def _bounds(spec: ChartSpec, lo: float, hi: float) -> Range | None:
-    shown = [line.series.positive() if spec.log_y else line.series for line in spec.lines]
+    drawn = [line.series for line in spec.lines]
+    # a smoothed line lags: where only a part is in view, it may be far from every value there
+    drawn += [line.series.smoothed(line.smoothing) for line in spec.lines if line.smoothing]
+    shown = [series.positive() if spec.log_y else series for series in drawn]
     found = [bounds for series in shown if (bounds := series.bounds(lo, hi)) is not None]
     if not found:
         return None

@@ -88,6 +88,7 @@ class ConsoleScreen(BaseScreen):
         super().__init__()
         self.run: RunRecord | None = None
         self._texts = dict(DEFAULTS)
+        self._suited = ""  # the system prompt that came with the run, and was not typed
         self._settings = AskSettings()
         self._messages: list[dict[str, Any]] = []
         self._remembered = False  # whether the last exchange is among them
@@ -112,6 +113,11 @@ class ConsoleScreen(BaseScreen):
 
     AUTO_FOCUS = "#prompt"
 
+    def on_resize(self) -> None:
+        """Another width has room for more of a long name."""
+        if self.run is not None:
+            self._show_head()
+
     def on_screen_resume(self) -> None:
         """Another run or checkpoint may be wanted."""
         super().on_screen_resume()
@@ -119,12 +125,13 @@ class ConsoleScreen(BaseScreen):
 
     @work(group="targets", exclusive=True)
     async def _take_up(self) -> None:
-        wanted, self.arkor.target = self.arkor.target, None
+        # both stay as they are until all is done: what is new of a run begins this once more
+        wanted = self.arkor.target
         current = self.arkor.current
         run = wanted.run if wanted is not None else (current.record if current else None)
         if run is not None and (self.run is None or run.key != self.run.key):
+            self._suit(run, await self.session.system_prompt(run))
             self._forget()
-            self._suit(run)
         self.run = run or self.run
         await self._load_targets()
         targets = self.query_one(TargetList)
@@ -134,6 +141,8 @@ class ConsoleScreen(BaseScreen):
             else:
                 targets.select(wanted.kind, wanted.step)
             self.query_one(PromptArea).focus()
+        if self.arkor.target is wanted:
+            self.arkor.target = None
         self._show_head()
 
     async def _load_targets(self) -> None:
@@ -154,16 +163,17 @@ class ConsoleScreen(BaseScreen):
         losses = {row.step: row.eval_loss if held_out else row.loss for row in rows}
         self.query_one(TargetList).show_targets(targets, losses)
 
-    def _suit(self, run: RunRecord) -> None:
-        """A starter's runs begin with the system prompt that they were trained with."""
-        for starter in STARTERS.values():
-            if run.name.startswith(starter.id):
-                self._texts["system"] = starter.system_prompt
-                self._keep_settings(self._texts)
-                prompt = self.query_one(PromptArea)
-                if not prompt.text:
-                    prompt.load_text(starter.example_prompt)
-                    prompt.move_cursor(prompt.document.end)
+    def _suit(self, run: RunRecord, system: str) -> None:
+        """Begin with the system prompt that the run was trained with. One that was typed stays
+        where the run has none; that of another run does not."""
+        if system or self._texts["system"] == self._suited:
+            self._suited = plain(system)
+            self._keep_settings({**self._texts, "system": self._suited})
+        prompt = self.query_one(PromptArea)
+        for starter in () if prompt.text else STARTERS.values():
+            if run.name.startswith(starter.id) and system == starter.system_prompt:
+                prompt.load_text(starter.example_prompt)
+                prompt.move_cursor(prompt.document.end)
 
     def _forget(self) -> None:
         self._messages.clear()
@@ -178,16 +188,10 @@ class ConsoleScreen(BaseScreen):
         record = monitor.record
         ours = record is not None and self.run is not None and record.key == self.run.key
         if ours and (update.checkpoints or update.ended):
-            self._refresh_targets()
-
-    @work(group="targets", exclusive=True)
-    async def _refresh_targets(self) -> None:
-        await self._load_targets()
-        self._show_head()
+            self._take_up()
 
     def _show_head(self) -> None:
         asked = self.query_one(TargetList).asked()
-        name = plain(self.run.name, limit=40, newlines=False) if self.run else "no run"
         who = " + ".join(target.label for target in asked) or "—"
         facts = [f"temperature {self._texts['temperature'] or 'default'}"]
         facts.append(f"max {self._texts['max_tokens'] or 'default'} tokens")
@@ -195,10 +199,11 @@ class ConsoleScreen(BaseScreen):
             if self._texts[key]:
                 facts.append(f"{label} {plain(self._texts[key], limit=20, newlines=False)}")
         system = plain(self._texts["system"], limit=60, newlines=False)
-        text = Content.assemble(
-            (" Console", "bold"), f" · {name} · ", (who, "bold $accent"),
-            (f" · {' · '.join(facts)}", "$muted"),
-        )  # fmt: skip
+        rest = Content.assemble((who, "bold $accent"), (f" · {' · '.join(facts)}", "$muted"))
+        name = Content(plain(self.run.name, limit=200, newlines=False) if self.run else "no run")
+        room = self.app.size.width - len(" Console ·  · ")
+        name = name.truncate(max(min(room - rest.cell_length, 40), room // 4), ellipsis=True)
+        text = Content.assemble((" Console", "bold"), " · ", name, " · ", rest)
         if system:
             text = text + Content.styled(f"\n system: {system}", "$muted")
         head = self.query_one("#console-head", Static)
@@ -492,7 +497,3 @@ class ConsoleScreen(BaseScreen):
         """Begin a new conversation; the old one stays archived."""
         self._forget()
         self._show_head()
-
-
-def _not_empty(text: str) -> str | None:
-    return None if text.strip() else "It must not be empty."

@@ -33,7 +33,6 @@ from arkor_tui.tui.widgets.stats import StatisticsPanel
 
 from .base import BaseScreen
 
-SIDES = ("checkpoints", "statistics")
 _CHARTED = ("loss", "evalLoss")
 STATISTICS_SECONDS = 5.0
 HEADER_SECONDS = 0.9
@@ -227,7 +226,9 @@ class LiveScreen(BaseScreen):
         if record.status == "failed":
             return Problem(
                 f"The run failed: {record.error or 'the backend gave no reason.'}",
-                "The checkpoints that were saved can still be talked to: press i.",
+                "The checkpoints that were saved can still be talked to: press i."
+                if record.checkpoints
+                else "It saved no checkpoint. To correct and re-run it: 1, then e on this run.",
             )
         if monitor.problems:
             return monitor.problems[-1]

@@ -358,10 +358,16 @@ class RunsScreen(BaseScreen):
             table.refresh()
             table.action_move(1)
 
+    async def _marked(self) -> list[int]:
+        """The marked runs that are listed: what a filter hides is not acted on."""
+        keys = sorted(self.query_one(RunTable).chosen)
+        query = self._shown[0] if self._shown is not None else self._scoped()
+        return await self.session.archive.read(lambda a: a.among(keys, query)) if keys else []
+
     @work(group="compare", exclusive=True)
     async def action_compare(self) -> None:
         """Curves over each other, settings side by side."""
-        keys = sorted(self.query_one(RunTable).chosen)[:4]
+        keys = (await self._marked())[:4]
         if len(keys) < 2:
             self.notify("Mark two to four runs with space first.", timeout=3)
             return
@@ -429,7 +435,8 @@ class RunsScreen(BaseScreen):
     async def action_delete(self) -> None:
         """Delete the marked runs, or this one, from the archive; undone by u."""
         table = self.query_one(RunTable)
-        keys = sorted(table.chosen) or ([table.current.key] if table.current else [])
+        current = table.current
+        keys = await self._marked() or ([current.key] if current else [])
         live = {monitor.key for monitor in self.session.monitors.live}
         if live & set(keys):
             self.notify("A run that is live cannot be deleted. Cancel it first.", timeout=4)
@@ -437,7 +444,7 @@ class RunsScreen(BaseScreen):
         if keys:
             await self.session.archive.write(lambda a: a.delete(keys))
             self._deleted = keys
-            table.chosen.clear()
+            table.chosen.difference_update(keys)
             many = f"{len(keys)} runs" if len(keys) > 1 else "1 run"
             self.notify(f"Deleted {many} from the archive; u brings back.", timeout=5)
             self.load()
@@ -446,9 +453,20 @@ class RunsScreen(BaseScreen):
     async def action_undo(self) -> None:
         """Bring back what was deleted last."""
         keys, self._deleted = self._deleted, []
-        if keys:
-            await self.session.archive.write(lambda a: a.undelete(keys))
-            self.load()
+        if not keys:
+            self.notify("There is nothing to bring back.", timeout=4)
+            return
+        await self.session.archive.write(lambda a: a.undelete(keys))
+        query = self._scoped()
+        back, listed = await self.session.archive.read(
+            lambda a: ([run for key in keys if (run := a.run(key))], a.among(keys, query))
+        )
+        one = len(back) == 1
+        what = plain(back[0].name, limit=60, newlines=False) if one else f"{len(back)} runs"
+        left = len(back) - len(listed)
+        hidden = f" The filter hides {'it' if one else f'{left} of them'}." if left else ""
+        self.notify(f"Brought back {what}.{hidden}", timeout=5, markup=False)
+        self.load()
 
     def action_export(self) -> None:
         """Write this run into a file."""

@@ -61,8 +61,9 @@ class AskSettingsScreen(Dialog[dict[str, str] | None]):
 
     def compose(self) -> ComposeResult:
         """Fields, and two texts of several lines."""
-        with VerticalScroll(can_focus=False):
-            yield Static("Settings of the next prompt · ctrl+s keeps, Esc discards", classes="head")
+        with VerticalScroll(can_focus=False) as box:
+            # in the frame: what is in it scrolls
+            box.border_title = "Settings of the next prompt · ctrl+s keeps, Esc discards"
             yield Static("system prompt", classes="head")
             area = TextArea(self._texts["system"], id="ask-system", compact=True)
             area.cursor_blink = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from arkor_tui.monitor.run import RunMonitor
 
 IDLE_SECONDS = 10.0
+_LEAST_FIRST = ("elapsed", "eval", "eta", "loss")
+"""Numbers that are left out one after the other where there is little room."""
 _COLOURS = {
     "running": "$status-running",
     "queued": "$status-queued",
@@ -79,6 +82,10 @@ def bar(share: float, width: int) -> tuple[str, str]:
     return "━" * full, "─" * (width - full)
 
 
+def _joined(parts: dict[str, str]) -> str:
+    return "  ".join(part for part in parts.values() if part)
+
+
 class RunHeader(Vertical):
     """Two rows: name and status; progress and numbers. A row is drawn only when it differs."""
 
@@ -91,6 +98,7 @@ class RunHeader(Vertical):
         super().__init__(id=id)
         self._rows = [Static(markup=False), Static(markup=False)]
         self._shown: list[Content | None] = [None, None]
+        self._monitor: RunMonitor | None = None
 
     def compose(self) -> ComposeResult:
         """The two rows."""
@@ -98,12 +106,18 @@ class RunHeader(Vertical):
 
     def show_text(self, text: str) -> None:
         """Where there is no run."""
+        self._monitor = None
         self._set(0, Content(text))
         self._set(1, Content(""))
 
+    def on_resize(self) -> None:
+        """Another width has room for other things."""
+        if self._monitor is not None:
+            self.show(self._monitor, time.monotonic())
+
     def show(self, monitor: RunMonitor, now: float) -> None:
         """How the run is at this moment."""
-        record = monitor.record
+        self._monitor, record = monitor, monitor.record
         if record is None:
             return
         width = max(self.size.width - 2, 40)
@@ -117,24 +131,37 @@ class RunHeader(Vertical):
             facts.insert(0, plain(record.reason, limit=80, newlines=False))
         if record.config.get("dryRun") is True:
             facts.insert(0, "dry run")
-        first = Content.assemble((name, "bold"), "  ", status, "  ")
-        room = width - first.cell_length
-        text = " · ".join(facts)
-        self._set(0, first + Content.styled(text[: max(room, 0)], "$muted"))
+        text = Content.styled(" · ".join(facts), "$muted")
+        # a long name gives way to the status and to what follows, but for its beginning
+        room = width - status.cell_length - 4
+        shown = Content.styled(name, "bold")
+        shown = shown.truncate(max(room - text.cell_length, room // 3), ellipsis=True)
+        first = Content.assemble(shown, "  ", status, "  ")
+        rest = text.truncate(max(width - first.cell_length, 0), ellipsis=True)
+        self._set(0, first + rest)
         self._set(1, self._numbers(record, monitor, now, width))
 
     def _numbers(self, record: RunRecord, monitor: RunMonitor, now: float, width: int) -> Content:
         step, most = record.last_step or 0, record.max_steps
         stream, mood = stream_text(monitor, now)
-        parts = [f"step {step}/{most} {percent(step, most)}%" if most else f"step {step}"]
-        parts.append(f"loss {number(record.last_loss)}")
+        parts = {
+            "step": f"step {step}/{most} {percent(step, most)}%" if most else f"step {step}",
+            "loss": f"loss {number(record.last_loss)}",
+            "eval": "",
+            "elapsed": duration(record.duration),
+            "eta": "",
+        }
         if record.last_eval_loss is not None:
-            parts.append(f"eval {number(record.last_eval_loss)}")
-        parts.append(duration(record.duration))
+            parts["eval"] = f"eval {number(record.last_eval_loss)}"
         eta = eta_seconds(record)
         if eta is not None:
-            parts.append(f"eta {duration(eta)}")
-        text = "  ".join(parts)
+            parts["eta"] = f"eta {duration(eta)}"
+        text = _joined(parts)
+        for less in _LEAST_FIRST:  # how the stream is must be seen whatever else is not
+            if len(text) + 2 + len(stream) <= width:
+                break
+            parts[less] = ""
+            text = _joined(parts)
         room = width - len(text) - len(stream) - 6
         done, rest = bar(step / most, min(room, 40)) if most and room >= 8 else ("", "")
         colour = {"good": "$success", "warn": "$warning", "bad": "$error"}.get(mood, "$muted")

@@ -40,11 +40,13 @@ class StatisticsPanel(Static):
             if not found.n:
                 lines.append(Content("  no data yet"))
                 continue
+            half, variance, deviation = (
+                found.spread(value)
+                for value in (found.half_width_95, found.variance, found.deviation)
+            )
             lines += [
-                Content(
-                    f"  n {found.n}   mean {found.mean:.4f} ± {found.half_width_95:.4f} (95 %)"
-                ),
-                Content(f"  variance {found.variance:.4f}   std {found.deviation:.4f}"),
+                Content(f"  n {found.n}   mean {found.mean:.4f} ± {half} (95 %)"),
+                Content(f"  variance {variance}   std {deviation}"),
                 Content(f"  p90 {found.p90:.4f}   p95 {found.p95:.4f}"),
             ]
         lines.append(Content.styled(f"stream · {archived:,} events archived", "bold"))

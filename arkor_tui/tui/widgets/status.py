@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
 VIEW_NAMES = ("Runs", "Setup", "Live", "Console")
+_NAME, _SHORT = 26, 8
+"""Cells of a run's name at most, and where there is little room."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusInfo:
     """What the line says; every text is sanitised already.
 
-    ``view`` is the number of the screen. ``stream`` is that of the run in ``running``; ``mood``
-    colours it: ``good``, ``warn``, ``bad`` or empty.
+    ``view`` is the number of the screen. ``stream`` is that of the run ``name``, which is where
+    ``running`` says; ``mood`` colours it: ``good``, ``warn``, ``bad`` or empty.
     """
 
     view: int = 0
@@ -27,6 +31,7 @@ class StatusInfo:
     identity: str = ""
     stream: str = ""
     mood: str = ""
+    name: str = ""
     running: str = ""
     more: int = 0
 
@@ -59,18 +64,21 @@ class StatusLine(Widget):
         """Left where one is, in the middle the stream, right what runs."""
         del y
         width, base, info = self.size.width, self.rich_style, self.info
-        right = info.running + (f"  +{info.more} more" if info.more else "")
         left = " · ".join(part for part in (info.backend, info.scope, info.identity) if part)
         views = self._views(width, base)
         taken = sum(len(segment.text) for segment in views)
-        room = width - taken - len(right) - len(info.stream) - 6
+        where = info.running + (f"  +{info.more} more" if info.more else "")
+        room = width - taken - len(where) - len(info.stream) - 6
+        name = Content(info.name).truncate(max(min(room, _NAME), _SHORT), ellipsis=True)
+        right = f"{name.plain} {where}" if info.name else where
+        room -= name.cell_length + 1
         for shorter in (" · ".join(p for p in (info.backend, info.scope) if p), info.backend, ""):
             if len(left) <= room:
                 break
             left = shorter
         style = base + self._mood(info.mood) if info.mood else base
         head = f" {left}" + ("   " if left and info.stream else "")
-        gap = max(width - taken - len(head) - len(info.stream) - len(right) - 1, 1)
+        gap = max(width - taken - len(head) - len(info.stream) - cell_len(right) - 1, 1)
         segments = [
             *views,
             Segment(head, base),

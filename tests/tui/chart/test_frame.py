@@ -67,6 +67,17 @@ def test_no_data_and_only_gaps_are_said() -> None:
     assert "too small" in "".join(text_of(picture(LineSpec("l", ramp()), width=12, height=3)))
 
 
+@pytest.mark.parametrize("log_y", [False, True])
+def test_a_smoothed_line_that_is_far_from_the_values_in_view_is_where_it_is(log_y: bool) -> None:
+    values = [1.0] * 100 + [0.01 + 0.001 * (step % 2) for step in range(100)]
+    line = LineSpec("loss", Series(range(200), values), smoothing=0.9)
+    frame = picture(line, x_range=(120, 199), log_y=log_y)
+    # it falls from 0.12 to 0.01: it is at the top where it begins, and nowhere else
+    smooth = [sum(len(text) for text, role in row if role == "train") for row in frame.rows]
+    assert 0 < smooth[0] < 6
+    assert all(smooth[1:4])
+
+
 @pytest.mark.parametrize(
     "series",
     [
