@@ -49,7 +49,7 @@ class Connection:
     identity: str
     bearer: str | None = field(repr=False)
     on_notice: NoticeHandler | None = None
-    proof: bool = False
+    proof: bool = field(default=False, kw_only=True)
     """Whether the server must prove on each connection that it has the token: the embedded backend
     of this user's data folder, whose port may be anybody's once it is gone."""
     _client: CloudApiClient | None = None
@@ -152,7 +152,7 @@ def _embedded(
     proof: bool = True,
 ) -> Connection:
     scope = Scope(LOCAL_ORG, project_slug(folder.resolve().name))
-    return Connection(kind, url, scope, "embedded", token, on_notice, proof)
+    return Connection(kind, url, scope, "embedded", token, on_notice, proof=proof)
 
 
 async def _cloud(
