@@ -29,6 +29,12 @@ class TooLongToCopyError(ArkorTuiError):
         self.limit = limit
 
 
+def locale_variable(environ: Mapping[str, str]) -> str | None:
+    """The variable that decides on the encoding: the first that is set counts, as in
+    setlocale(3). None where none is."""
+    return next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the environment says of the terminal.
@@ -46,10 +52,9 @@ class Capabilities:
     @classmethod
     def detect(cls, environ: Mapping[str, str]) -> Capabilities:
         """Read it from environment variables."""
-        # the first that is set counts, as in setlocale(3); none at all is UTF-8 in Python's eyes
-        names = ("LC_ALL", "LC_CTYPE", "LANG")
-        locale = next((environ[name] for name in names if environ.get(name)), "")
-        utf8 = "utf" in locale.lower() or not locale
+        # none at all is UTF-8 in Python's eyes
+        name = locale_variable(environ)
+        utf8 = name is None or "utf" in environ[name].lower()
         term = environ.get("TERM", "")
         # TERM reaches through SSH and tmux calls itself screen by default; STY does not reach
         screen = bool(environ.get("STY")) and not environ.get("TMUX")

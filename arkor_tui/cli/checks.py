@@ -121,7 +121,7 @@ def _colours() -> Check:
 
 def _encoding() -> Check:
     """Whether charts can be drawn with dots, by what the app looks at."""
-    from arkor_tui.terminal import Capabilities
+    from arkor_tui.terminal import Capabilities, locale_variable
     from arkor_tui.workspace.settings import read_settings
 
     name = "terminal.encoding"
@@ -141,8 +141,8 @@ def _encoding() -> Check:
         why = f"TERM is {plain(os.environ['TERM'], limit=50, newlines=False)}"
         hint = f"Use the terminal of a desktop, {by_hand}"
     else:
-        names = ("LC_ALL", "LC_CTYPE", "LANG")
-        decides = next(name for name in names if os.environ.get(name))
+        decides = locale_variable(os.environ)
+        assert decides is not None  # without one there would be dots
         why = f"{decides} is {plain(os.environ[decides], limit=50, newlines=False)}"
         hint = f"Set {decides} to a UTF-8 locale such as C.UTF-8, {by_hand}"
     return Check(name, "warn", f"charts are drawn with ASCII, as {why}", hint)

@@ -12,7 +12,7 @@ from arkor_tui.errors import UsageError
 from arkor_tui.history.async_archive import AsyncArchive
 from arkor_tui.history.records import RunRecord
 from arkor_tui.rowformats import Row, RowError, to_example
-from arkor_tui.starters import STARTERS
+from arkor_tui.starters import starter_of
 
 if TYPE_CHECKING:
     from arkor_tui.training.layout import Layout
@@ -36,8 +36,8 @@ async def system_prompt(archive: AsyncArchive, run: RunRecord) -> str:
     first = told[0].messages[0] if told and told[0].messages else {}
     if first.get("role") == "system" and isinstance(first.get("content"), str):
         return str(first["content"])
-    known = (one.system_prompt for one in STARTERS.values() if run.name.startswith(one.id))
-    return next(known, "")
+    starter = starter_of(run.name)
+    return starter.system_prompt if starter is not None else ""
 
 
 def _of_rows(config: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-__all__ = ["BLANK", "STARTERS", "TEMPLATES", "Starter", "starter_files"]
+__all__ = ["BLANK", "STARTERS", "TEMPLATES", "Starter", "starter_files", "starter_of"]
 
 BLANK = "blank"
 """The template without a subject: a commented trainer and two rows of data."""
@@ -109,3 +109,8 @@ def starter_files(id: str) -> dict[str, Traversable]:
     names = [name for name in _FILES if id != BLANK or "heldout" not in name]
     folder = files(__name__) / (BLANK if id == BLANK else STARTERS[id].id)
     return {name: folder.joinpath(*name.split("/")) for name in names}
+
+
+def starter_of(run_name: str) -> Starter | None:
+    """The starter that a run was made from, as far as its name tells."""
+    return next((one for one in STARTERS.values() if run_name.startswith(one.id)), None)

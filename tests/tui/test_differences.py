@@ -44,7 +44,7 @@ class Talker:
 
     async def __call__(self, messages: Any, **options: Any) -> Reply:
         if messages[-1]["content"] == "refuse":
-            raise ArkorTuiError(f"refused {HOSTILE}")
+            raise ArkorTuiError(f"refused {HOSTILE}", hint=HOSTILE)
         return Reply(self.text)
 
     @asynccontextmanager

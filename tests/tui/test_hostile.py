@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from arkor_tui.api.chat import ChatDelta
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.history.archive import Archive
 from arkor_tui.history.records import Exchange, Prompt, Sample
-from arkor_tui.monitor.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.runs import RunTable
 
 from .recorded import HOSTILE, add_run, app_on, event, press, screen_text, settled
+from .test_differences import Talker
 
 Go = Callable[[ArkorApp, Pilot[None]], Awaitable[None]]
 
@@ -103,32 +101,19 @@ async def time_machine(app: ArkorApp, pilot: Pilot[None]) -> None:
     await press(app, pilot, "right", "left")
 
 
-class Talker:
-    """Stands in for a target; the base knows less than the checkpoint."""
+class Different(Talker):
+    """Here the base knows less than the checkpoint."""
 
-    def __init__(self, target: Target) -> None:
-        self.text = f"said {HOSTILE}" if target.kind == "base" else f"answered {HOSTILE}"
-
-    async def __call__(self, messages: Any, **options: Any) -> Talker:
-        if messages[-1]["content"] == "refuse":
-            raise ArkorTuiError(f"refused {HOSTILE}", hint=HOSTILE)
-        return self
-
-    @asynccontextmanager
-    async def stream(
-        self, messages: Any, **options: Any
-    ) -> AsyncIterator[AsyncIterator[ChatDelta]]:
-        async def deltas() -> AsyncIterator[ChatDelta]:
-            yield ChatDelta(text=self.text)
-
-        yield deltas()
+    @property
+    def text(self) -> str:
+        return f"said {HOSTILE}" if self.target.kind == "base" else f"answered {HOSTILE}"
 
 
 def difference(prompt: str, *pressed: str) -> Go:
-    """To the two models of :class:`Talker`, and there by keys."""
+    """To the two models of :class:`Different`, and there by keys."""
 
     async def go(app: ArkorApp, pilot: Pilot[None]) -> None:
-        app.session.infer = Talker  # type: ignore[method-assign, assignment]
+        app.session.infer = Different  # type: ignore[method-assign, assignment]
         await press(app, pilot, "i", *prompt, *pressed)
 
     return go

@@ -19,7 +19,7 @@ from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
 from arkor_tui.monitor.run import RunMonitor
 from arkor_tui.monitor.updates import Target, Update
 from arkor_tui.plain import plain
-from arkor_tui.starters import STARTERS
+from arkor_tui.starters import starter_of
 from arkor_tui.tui.widgets.asksettings import DEFAULTS, AskSettingsScreen
 from arkor_tui.tui.widgets.dialogs import Ask, Choose, ChooseSeveral
 from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea, TalkPane
@@ -169,11 +169,10 @@ class ConsoleScreen(BaseScreen):
         if system or self._texts["system"] == self._suited:
             self._suited = plain(system)
             self._keep_settings({**self._texts, "system": self._suited})
-        prompt = self.query_one(PromptArea)
-        for starter in () if prompt.text else STARTERS.values():
-            if run.name.startswith(starter.id) and system == starter.system_prompt:
-                prompt.load_text(starter.example_prompt)
-                prompt.move_cursor(prompt.document.end)
+        prompt, starter = self.query_one(PromptArea), starter_of(run.name)
+        if starter is not None and system == starter.system_prompt and not prompt.text:
+            prompt.load_text(starter.example_prompt)
+            prompt.move_cursor(prompt.document.end)
 
     def _forget(self) -> None:
         self._messages.clear()
