@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := .demo
 # A process for each core, at most four; tests of one file stay together and share what they start.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-MEASURED := $(addprefix tests/,accounts api cli e2e history hostile monitor recipes training tui workspace)
+MEASURED := $(addprefix tests/,accounts api archive chat cli config connect datasets e2e hostile recipes run session text tui)
 
 .PHONY: run test check coverage mutation bench clean
 

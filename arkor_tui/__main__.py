@@ -1,6 +1,6 @@
 """``python -m arkor_tui``."""
 
-from arkor_tui.cli import main
+from .cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

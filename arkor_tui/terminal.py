@@ -6,8 +6,9 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
+
+from .errors import ArkorTuiError
 
 COPY_LIMIT = 74_994
 """Bytes of text that terminals accept in one OSC 52: 100,000 with base64 and frame. More is dropped

@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from arkor_tui.api.jobs import Job
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import NewEvent, RunIdentity, RunQuery
+from arkor_tui.archive.records import NewEvent, RunIdentity, RunQuery
+from arkor_tui.archive.store import Archive
 
 from .report import Figure, at_least, at_most, command_line, show
 

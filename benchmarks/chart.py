@@ -18,7 +18,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 from arkor_tui.tui.chart.frame import ChartSpec, LineSpec, draw
 
 from .report import Figure, at_most, command_line, run

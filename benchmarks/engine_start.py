@@ -9,14 +9,14 @@ import statistics
 import subprocess
 import sys
 
-from arkor_tui.local.engine.libraries import NEEDED
+from arkor_tui.backend.engine.libraries import NEEDED
 
 from .report import Figure, at_most, command_line, run
 
 TARGET = 0.9
 ROUNDS = 7
 _PLAIN = "import " + ", ".join(NEEDED)
-_OURS = "from arkor_tui.local.engine.libraries import import_libraries; import_libraries()"
+_OURS = "from arkor_tui.backend.engine.libraries import import_libraries; import_libraries()"
 _END = "; import os; os._exit(0)"  # as the children end: what is frozen is not torn down either
 
 

@@ -19,9 +19,9 @@ import httpx
 from httpx_sse import aconnect_sse
 
 from arkor_tui.api.scope import Scope
-from arkor_tui.training.callbacks import FunctionCallback, LogContext
-from arkor_tui.training.connection import Connection
-from arkor_tui.training.trainer import Trainer
+from arkor_tui.connect.connection import Connection
+from arkor_tui.run.callbacks import FunctionCallback, LogContext
+from arkor_tui.run.trainer import Trainer
 
 from .report import Figure, at_least, command_line, show
 

@@ -57,7 +57,7 @@ def seconds_to(text: bytes, arguments: list[str], environment: dict[str, str]) -
 def fill(path: Path, count: int) -> None:
     """An archive with that many runs."""
     from arkor_tui.api.jobs import Job
-    from arkor_tui.history.archive import Archive
+    from arkor_tui.archive.store import Archive
 
     jobs = [
         Job.model_validate(

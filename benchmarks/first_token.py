@@ -20,8 +20,8 @@ from pathlib import Path
 from arkor_tui import FileDataset, LoraConfig, Trainer, create_trainer
 from arkor_tui.api.events import CheckpointSaved
 from arkor_tui.api.scope import Scope
-from arkor_tui.training.connection import Connection
-from arkor_tui.training.infer import Infer
+from arkor_tui.chat.infer import Infer
+from arkor_tui.connect.connection import Connection
 
 from .report import Figure, at_most, command_line, run
 

@@ -187,7 +187,7 @@ def environment(home: Path, server: Server) -> dict[str, str]:
 
 def steady() -> list[Figure]:
     """Bytes a second, and key to paint in a flood."""
-    from arkor_tui.history.archive import Archive
+    from arkor_tui.archive.store import Archive
 
     server = Server()
     with tempfile.TemporaryDirectory() as name:
@@ -226,8 +226,8 @@ def steady() -> list[Figure]:
 def million() -> list[Figure]:
     """Opening a run of a million archived log events."""
     from arkor_tui.api.jobs import Job
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.records import NewEvent, RunIdentity
+    from arkor_tui.archive.records import NewEvent, RunIdentity
+    from arkor_tui.archive.store import Archive
 
     count = 1_000_000
     server = Server()

@@ -17,14 +17,14 @@ import time
 from pathlib import Path
 
 from arkor_tui.api.scope import Scope
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunIdentity
-from arkor_tui.monitor.whatif import observations
+from arkor_tui.archive.records import RunIdentity
+from arkor_tui.archive.store import Archive
+from arkor_tui.connect.connection import Connection
 from arkor_tui.recipes import EarlyStopping, PromptProbe
 from arkor_tui.recipes.whatif import GuardSettings, what_if
-from arkor_tui.training.callbacks import Callback, FunctionCallback, LogContext
-from arkor_tui.training.connection import Connection
-from arkor_tui.training.trainer import Trainer
+from arkor_tui.run.callbacks import Callback, FunctionCallback, LogContext
+from arkor_tui.run.trainer import Trainer
+from arkor_tui.session.whatif import observations
 
 from .archive import BATCH, job, log_event
 from .report import Figure, at_least, at_most, command_line, show

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from arkor_tui.local.spec import DatasetSpec, Every, TrainingSpec
+from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
 
 from .report import Figure, at_least, command_line, show
 
@@ -29,7 +29,7 @@ def make_spec(steps: int, batch: int) -> TrainingSpec:
     return TrainingSpec(
         name="benchmark",
         model="arkor-tui/tiny",
-        model_source=str(files("arkor_tui.local") / "tiny"),
+        model_source=str(files("arkor_tui.backend") / "tiny"),
         dataset=DatasetSpec("file", str(rows)),
         lora_r=16,
         lora_alpha=32.0,
@@ -44,14 +44,14 @@ def make_spec(steps: int, batch: int) -> TrainingSpec:
 
 def load(spec: TrainingSpec) -> tuple[Any, list[Any]]:
     """A fresh PEFT model and the encoded rows."""
-    from arkor_tui.local.engine.encode import encode_all
-    from arkor_tui.local.engine.modeling import (
+    from arkor_tui.backend.engine.encode import encode_all
+    from arkor_tui.backend.engine.modeling import (
         add_lora,
         device_and_dtype,
         load_model,
         load_tokenizer,
     )
-    from arkor_tui.local.engine.rows import read_examples
+    from arkor_tui.backend.engine.rows import read_examples
 
     device, dtype = device_and_dtype()
     model = load_model(spec.model_source, device=device, dtype=dtype)
@@ -66,7 +66,7 @@ def load(spec: TrainingSpec) -> tuple[Any, list[Any]]:
 
 def ours(spec: TrainingSpec) -> float:
     """Steps per second of the engine's loop."""
-    from arkor_tui.local.engine.loop import TrainingLoop
+    from arkor_tui.backend.engine.loop import TrainingLoop
 
     model, rows = load(spec)
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def bare(spec: TrainingSpec) -> float:
     """Steps per second of the shortest loop that trains the same."""
     import torch
 
-    from arkor_tui.local.engine.batches import batch_of_step
+    from arkor_tui.backend.engine.batches import batch_of_step
 
     model, rows = load(spec)
     total = spec.max_steps or 0

@@ -23,7 +23,7 @@ from arkor_tui import (
     TrainingResult,
     create_trainer,
 )
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 DATA = Path(__file__).parent / "data" / "tickets.jsonl"
 RANKS = (4, 16)

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path, PurePath
 
-ROOMS = ("api", "training", "monitor", "history")
+ROOMS = ("api", "run", "chat", "session", "archive")
 TARGET = 0.95
 
 

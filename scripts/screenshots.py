@@ -29,7 +29,7 @@ _BRAILLE = re.compile(r"<text([^>]*)>([^<]*[\u2800-\u28ff][^<]*)</text>")
 
 async def main(png: bool) -> None:
     """Train, and take the pictures on the way."""
-    from arkor_tui.monitor.session import Session
+    from arkor_tui.session.session import Session
     from arkor_tui.terminal import Capabilities
     from arkor_tui.tui.app import ArkorApp
 

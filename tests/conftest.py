@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import textual._wait
+
+from arkor_tui.connect.embedded import EMBEDDED_HEADER
+from tests.support.scripted import LOCAL_TOKEN, Answer, Server, running_server
 
 # How Pilot waits until the app is idle: by the same share of the processor over a shorter time.
 # With Textual's own 20 ms two thirds of the time of a test that presses keys are waiting.
@@ -34,3 +39,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def project(home: Path) -> Path:
     """The current project's folder."""
     return home / "demo-project"
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    """A scripted server on a free loopback port."""
+    async with running_server() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def embedded() -> AsyncIterator[Server]:
+    """A server that is an embedded backend, and has its token."""
+    async with running_server() as running:
+        running.token = LOCAL_TOKEN
+        running.answers["GET /v1/jobs"] = Answer(200, {"jobs": []}, {EMBEDDED_HEADER: "0.1.0"})
+        yield running

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from arkor_tui._version import __version__
 from arkor_tui.errors import UsageError
+from arkor_tui.text.quoted import Secrets, secrets_of
 
 from . import accounts, endpoints, jobs
 from .chat import ChatDelta, ChatReply, ChatRequest, parse_reply
@@ -23,7 +24,6 @@ from .deltas import read_deltas
 from .errors import ConnectionFailedError, NotArkorError, error_from_response
 from .notices import DeprecationNotice, NoticeHandler, hand_over, read_notice
 from .proof import ProofOfToken
-from .quoted import Secrets, secrets_of
 from .scope import Scope
 from .wire import read_json
 

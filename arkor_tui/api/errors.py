@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
+from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.sanitize import plain
 
-from .quoted import hide_in_addresses
 from .wire import read_json
 
 _MESSAGE_LIMIT = 2_000  # characters of a server's text that are worth showing

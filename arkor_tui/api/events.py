@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError
 
-from arkor_tui.plain import plain
+from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.sanitize import plain
 
-from .quoted import hide_in_addresses
 from .wire import Timestamp, WireReader, read_json
 
 _LONGEST_PING = 2_000  # characters

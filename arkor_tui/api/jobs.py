@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from .quoted import hide_in_addresses
+from arkor_tui.text.quoted import hide_in_addresses
+
 from .statuses import TERMINAL_STATUSES as TERMINAL_STATUSES
 from .wire import Timestamp, WireReader, WireWriter
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from arkor_tui.workspace.credentials import (
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     Credentials,
     credentials_are_corrupt,

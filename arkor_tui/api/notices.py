@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 log = logging.getLogger(__name__)
 

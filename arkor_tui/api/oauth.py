@@ -24,9 +24,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 from pydantic_core import from_json
 
+from arkor_tui.config.credentials import OAuthCredentials
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
-from arkor_tui.workspace.credentials import OAuthCredentials
+from arkor_tui.text.sanitize import plain
 
 from .accounts import CliConfig
 from .errors import ConnectionFailedError

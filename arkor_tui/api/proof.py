@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import h11
 import httpx
 
-from arkor_tui.workspace.local_backend import CHALLENGE_HEADER, PROOF_HEADER, proof_of
+from arkor_tui.config.local_backend import CHALLENGE_HEADER, PROOF_HEADER, proof_of
 
 _SECONDS = 10.0
 _PIECE = 16_384  # bytes of an answer that are read at a time

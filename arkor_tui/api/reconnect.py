@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from arkor_tui.workspace.settings import StreamSettings
+from arkor_tui.config.settings import StreamSettings
 
 PERMANENT_STATUSES: frozenset[int] = frozenset({401, 403, 410, 426})
 """Answers to the opening of a stream that no retry can better."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from arkor_tui.config.credentials import Credentials, CredentialsIncompleteError
+from arkor_tui.config.slugs import project_slug
+from arkor_tui.config.state import ProjectState, read_state, state_path, write_state
 from arkor_tui.errors import UsageError
-from arkor_tui.plain import plain
-from arkor_tui.workspace.credentials import Credentials, CredentialsIncompleteError
-from arkor_tui.workspace.slugs import project_slug
-from arkor_tui.workspace.state import ProjectState, read_state, state_path, write_state
+from arkor_tui.text.sanitize import plain
 
 from .accounts import Project, ProjectList
 from .errors import ApiError

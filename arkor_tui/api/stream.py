@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from arkor_tui.plain import plain
+from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.sanitize import plain
 
 from .errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from .events import (
@@ -20,7 +21,6 @@ from .events import (
     parse_event,
     waits_in,
 )
-from .quoted import hide_in_addresses
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
 from .seen import SeenEvents
 from .sse import BrokenStreamError, Frame, read_frames

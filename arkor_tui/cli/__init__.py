@@ -133,13 +133,13 @@ def _trace(error: Exception) -> None:
     """The traceback for a report; the messages in it may be a server's words."""
     import traceback
 
-    from arkor_tui.plain import plain
+    from arkor_tui.text.sanitize import plain
 
     print(plain("".join(traceback.format_exception(error))), file=sys.stderr, end="")
 
 
 def _say(message: str, hint: str | None, args: argparse.Namespace) -> None:
-    from arkor_tui.plain import indented
+    from arkor_tui.text.sanitize import indented
 
     from .interaction import emit, forget_output
 

@@ -14,7 +14,7 @@ from arkor_tui.errors import ArkorTuiError, UsageError
 from .backend import add_backend_option
 
 if TYPE_CHECKING:
-    from arkor_tui.workspace.settings import Settings
+    from arkor_tui.config.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             hint="`arkor-tui start` runs a trainer without it; `arkor-tui --help` lists commands.",
         )
     gc.disable()  # until the first screen is shown: nothing made by then is garbage
-    from arkor_tui.workspace.settings import read_settings, use_settings
+    from arkor_tui.config.settings import read_settings, use_settings
 
     if args.config is not None:
         use_settings(args.config)
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
-    from arkor_tui.history.records import RunRecord
-    from arkor_tui.monitor.session import Session
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.session.session import Session
     from arkor_tui.tui.app import ArkorApp, run_app
 
     async def make(session: Session) -> ArkorApp:

@@ -10,8 +10,8 @@ from .backend import add_backend_option, add_run_argument, add_signal_option
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import Job
-    from arkor_tui.training.connection import Connection
-    from arkor_tui.training.trainer import Trainer
+    from arkor_tui.connect.connection import Connection
+    from arkor_tui.run.trainer import Trainer
 
     from .follow import View
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _attach(view: View, args: argparse.Namespace) -> int:
-    from arkor_tui.training.trainer import Trainer
+    from arkor_tui.run.trainer import Trainer
 
     from .backend import connect_to_existing, find_job
     from .follow import follow
@@ -72,9 +72,9 @@ def _callbacks(connection: Connection, job: Job) -> str:
     """Who runs the callbacks of the run; empty where nothing is known of any."""
     import sqlite3
 
+    from arkor_tui.archive.store import Archive
     from arkor_tui.errors import ArkorTuiError
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.monitor.run import identity_of
+    from arkor_tui.session.monitor import identity_of
 
     from .watched import told_of
 
@@ -89,11 +89,11 @@ def _callbacks(connection: Connection, job: Job) -> str:
 
 async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None:
     """Give the trainer the callbacks of its run, once whoever had them has let go."""
+    from arkor_tui.archive.store import Archive
     from arkor_tui.errors import UsageError
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.monitor.run import identity_of
-    from arkor_tui.monitor.supervisor import stop_supervisor, watch_of
-    from arkor_tui.monitor.watcher import AlreadyWatchedError, load_recipes, recipe_files
+    from arkor_tui.session.monitor import identity_of
+    from arkor_tui.session.supervision import AlreadyWatchedError, load_recipes, recipe_files
+    from arkor_tui.session.supervisor import stop_supervisor, watch_of
 
     with Archive.open() as archive:
         known = archive.run(archive.register(identity_of(connection, job.id), job))

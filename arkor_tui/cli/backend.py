@@ -9,8 +9,8 @@ from .interaction import note, tell_notice
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import JobDetail
-    from arkor_tui.history.records import RunRecord
-    from arkor_tui.training.connection import Connection
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.connect.connection import Connection
 
 
 def add_backend_option(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ async def connect_to_existing(args: argparse.Namespace) -> Connection:
     Raises:
         ArkorTuiError: there is no such backend, identity or project.
     """
-    from arkor_tui.training.connection import connect
+    from arkor_tui.connect.connection import connect
 
     return await connect(
         args.backend, report=note, on_notice=tell_notice, may_start=False, may_create=False
@@ -86,7 +86,7 @@ async def find_job(connection: Connection, text: str) -> JobDetail:
             f"{len(found)} jobs begin with {text!r}: {', '.join(job.id for job in found[:5])}.",
             hint="Write more of the id.",
         )
-    from arkor_tui.history.records import recording_error
+    from arkor_tui.archive.records import recording_error
 
     if recording := await asyncio.to_thread(_recording, text):
         raise recording_error(recording)
@@ -102,9 +102,9 @@ def _recording(text: str) -> RunRecord | None:
     """The imported recording that ``text`` names, where the archive knows nothing else of it."""
     import sqlite3
 
+    from arkor_tui.archive.schema import archive_path
+    from arkor_tui.archive.store import Archive
     from arkor_tui.errors import ArkorTuiError
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.schema import archive_path
 
     try:
         if not archive_path().exists():

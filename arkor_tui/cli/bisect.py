@@ -11,9 +11,9 @@ from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.updates import Target
     from arkor_tui.recipes.probe import GoldenAnswer
     from arkor_tui.recipes.prompts import Golden
+    from arkor_tui.session.updates import Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +65,8 @@ def expect_from(args: argparse.Namespace) -> Any:
     Raises:
         UsageError: nothing, or something that cannot be used.
     """
+    from arkor_tui.chat.assertions import Expect, fields_from
     from arkor_tui.errors import UsageError
-    from arkor_tui.recipes.assertions import Expect, fields_from
 
     from .chatforms import read_schema
 
@@ -86,8 +86,8 @@ def expect_from(args: argparse.Namespace) -> Any:
 
 
 async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
-    from arkor_tui.monitor.probing import bisect_run
-    from arkor_tui.monitor.session import Session
+    from arkor_tui.session.probing import bisect_run
+    from arkor_tui.session.session import Session
 
     from .probe import all_targets, find_run
 

@@ -6,14 +6,14 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from arkor_tui.plain import one_line
+from arkor_tui.text.sanitize import one_line
 
 from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import Job
-    from arkor_tui.training.connection import Connection
+    from arkor_tui.connect.connection import Connection
 
 _CONFIRM_SECONDS = 60.0
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _cancel(args: argparse.Namespace) -> int:
     from arkor_tui.errors import ArkorTuiError
-    from arkor_tui.training.trainer import Trainer
+    from arkor_tui.run.trainer import Trainer
 
     from .backend import connect_to_existing, find_job
 

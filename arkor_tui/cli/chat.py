@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from arkor_tui.plain import one_line
+from arkor_tui.text.sanitize import one_line
 
 from .backend import add_backend_option, add_run_argument
 from .chatforms import add_form_options, converse, form_from, judged, tools_from
@@ -16,10 +16,10 @@ from .interaction import emit, note, say
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import JobDetail
-    from arkor_tui.training.connection import Connection
-    from arkor_tui.training.infer import Infer, InferOptions, Sampling
-    from arkor_tui.training.tools import Tool
-    from arkor_tui.training.typed import Form
+    from arkor_tui.chat.infer import Infer, InferOptions, Sampling
+    from arkor_tui.chat.tools import Tool
+    from arkor_tui.chat.typed import Form
+    from arkor_tui.connect.connection import Connection
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -104,8 +104,8 @@ def _target(
 ) -> tuple[Infer, str]:
     """Who answers: what was asked for, else the final adapter, else the newest checkpoint."""
     from arkor_tui.api.chat import AdapterRef
+    from arkor_tui.chat.infer import Infer
     from arkor_tui.errors import UsageError
-    from arkor_tui.training.infer import Infer
 
     async def known() -> Connection:
         return connection
@@ -140,7 +140,7 @@ async def _stream(
     messages: list[dict[str, Any]],
     form: Form[Any] | None,
 ) -> int:
-    from arkor_tui.plain import plain
+    from arkor_tui.text.sanitize import plain
 
     constraint: InferOptions = form.options() if form is not None else {}
     options: InferOptions = {**_sampling(args), **constraint}

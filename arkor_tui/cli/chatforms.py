@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from .interaction import emit, note
 
 if TYPE_CHECKING:
-    from arkor_tui.training.infer import Infer, Sampling
-    from arkor_tui.training.tools import Tool, ToolCall
-    from arkor_tui.training.typed import Form, TypedReply
+    from arkor_tui.chat.infer import Infer, Sampling
+    from arkor_tui.chat.tools import Tool, ToolCall
+    from arkor_tui.chat.typed import Form, TypedReply
 
 _SHOWN = 2_000  # characters of a call or a result on stderr
 
@@ -59,7 +59,7 @@ def form_from(args: argparse.Namespace) -> Form[Any] | None:
     Raises:
         UsageError: a file cannot be read, or the form cannot be sent.
     """
-    from arkor_tui.training.typed import form_of
+    from arkor_tui.chat.typed import form_of
 
     if args.schema is not None:
         return form_of(schema=read_schema(args.schema))
@@ -86,7 +86,7 @@ def tools_from(args: argparse.Namespace) -> list[Tool]:
         if args.tool_choice is not None or args.max_rounds is not None:
             raise UsageError("--tool-choice and --max-rounds go with --tools.")
         return []
-    from arkor_tui.training.loading import load_tools
+    from arkor_tui.run.loading import load_tools
 
     with _printing_to_stderr():
         return load_tools(args.tools)
@@ -175,7 +175,7 @@ async def converse(
 
 
 def _tell(call: ToolCall, *, as_json: bool) -> None:
-    from arkor_tui.plain import plain
+    from arkor_tui.text.sanitize import plain
 
     def line(text: str) -> str:
         return plain(text, limit=_SHOWN, newlines=False)
@@ -205,8 +205,8 @@ def _printing_to_stderr() -> Iterator[None]:
 
 
 def _read(path: Path) -> str:
+    from arkor_tui.config.atomic import reason_of
     from arkor_tui.errors import UsageError
-    from arkor_tui.workspace.atomic import reason_of
 
     try:
         return path.read_text(encoding="utf-8")
@@ -247,7 +247,7 @@ def _run_file(path: Path) -> Mapping[str, Any]:
         UsageError: it is not there, or does not run.
     """
     from arkor_tui.errors import UsageError
-    from arkor_tui.training.loading import run_file
+    from arkor_tui.run.loading import run_file
 
     file = path.expanduser().absolute()
     if not file.is_file():

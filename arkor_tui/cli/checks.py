@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 if TYPE_CHECKING:
-    from arkor_tui.workspace.credentials import Credentials
+    from arkor_tui.config.credentials import Credentials
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -121,8 +121,8 @@ def _colours() -> Check:
 
 def _encoding() -> Check:
     """Whether charts can be drawn with dots, by what the app looks at."""
+    from arkor_tui.config.settings import read_settings
     from arkor_tui.terminal import Capabilities, locale_variable
-    from arkor_tui.workspace.settings import read_settings
 
     name = "terminal.encoding"
     encoding = (sys.stdout.encoding or "unknown").lower()
@@ -169,7 +169,7 @@ def _session() -> Check:
 
 def check_folders() -> Iterable[Check]:
     """Whether our folders, and this one, can be written to, and who else can look in."""
-    from arkor_tui.workspace.folders import config_dir, data_dir
+    from arkor_tui.config.folders import config_dir, data_dir
 
     yield _own_folder("folder.data", data_dir(create=False), "ARKOR_TUI_DATA_DIR")
     yield _own_folder("folder.config", config_dir(create=False), "ARKOR_TUI_CONFIG_DIR")
@@ -207,7 +207,7 @@ def _own_folder(name: str, folder: Path, variable: str) -> Check:
 
 def check_disk() -> Iterable[Check]:
     """Space where runs, checkpoints and the archive go."""
-    from arkor_tui.workspace.folders import data_dir
+    from arkor_tui.config.folders import data_dir
 
     folder = _nearest_existing(data_dir(create=False))
     free = shutil.disk_usage(folder).free
@@ -222,7 +222,7 @@ def check_disk() -> Iterable[Check]:
 
 def check_archive() -> Iterable[Check]:
     """Whether every page of the archive can be read. Changes nothing."""
-    from arkor_tui.history.schema import archive_path, examine
+    from arkor_tui.archive.schema import archive_path, examine
 
     path = archive_path(create=False)
     if not path.exists():
@@ -238,7 +238,7 @@ def _nearest_existing(path: Path) -> Path:
 
 def check_settings() -> Iterable[Check]:
     """Whether the settings file can be used."""
-    from arkor_tui.workspace.settings import read_settings, settings_path
+    from arkor_tui.config.settings import read_settings, settings_path
 
     path = settings_path()
     read_settings()
@@ -250,7 +250,7 @@ def check_settings() -> Iterable[Check]:
 
 def check_cloud() -> Iterable[Check]:
     """Credentials, and the address that they would be sent to. Makes no request."""
-    from arkor_tui.workspace import credentials as store
+    from arkor_tui.config import credentials as store
 
     path = store.credentials_path()
     stored = None
@@ -275,7 +275,7 @@ def check_cloud() -> Iterable[Check]:
 
 
 def _credentials(stored: Credentials, path: Path) -> Check:
-    from arkor_tui.workspace.credentials import AnonymousCredentials, CredentialsIncompleteError
+    from arkor_tui.config.credentials import AnonymousCredentials, CredentialsIncompleteError
 
     try:
         _ = stored.bearer
@@ -308,8 +308,8 @@ def _credentials(stored: Credentials, path: Path) -> Check:
 def _cloud_address(credentials: Credentials | None) -> Check:
     from urllib.parse import urlsplit
 
-    from arkor_tui.workspace.base_url import URL_VARIABLE, cloud_base_url
-    from arkor_tui.workspace.local_backend import is_loopback_url
+    from arkor_tui.config.base_url import URL_VARIABLE, cloud_base_url
+    from arkor_tui.config.local_backend import is_loopback_url
 
     url = cloud_base_url(credentials)
     shown = plain(url, limit=200, newlines=False)
@@ -333,7 +333,7 @@ def _cloud_address(credentials: Credentials | None) -> Check:
 
 def _project(credentials: Credentials | None) -> Check:
     from arkor_tui.api.scope import is_usable
-    from arkor_tui.workspace.state import read_state, state_path
+    from arkor_tui.config.state import read_state, state_path
 
     path = state_path()
     state = read_state()
@@ -370,7 +370,7 @@ def _project(credentials: Credentials | None) -> Check:
 def check_local_backend() -> Iterable[Check]:
     """Whether it runs, answers and is of our version."""
     from arkor_tui._version import __version__
-    from arkor_tui.workspace.local_backend import read_local_backend
+    from arkor_tui.config.local_backend import read_local_backend
 
     info = read_local_backend()
     if info is None:
@@ -393,7 +393,7 @@ def check_local_backend() -> Iterable[Check]:
 async def _probe(url: str, token: str) -> None:
     from arkor_tui.api.client import CloudApiClient
     from arkor_tui.api.errors import ConnectionFailedError
-    from arkor_tui.workspace.local_backend import backend_file
+    from arkor_tui.config.local_backend import backend_file
 
     try:
         async with (
@@ -415,9 +415,9 @@ async def _probe(url: str, token: str) -> None:
 
 def check_callbacks() -> Iterable[Check]:
     """Whether the callbacks of every live run are run by somebody."""
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.records import LIVE_STATUSES, RunQuery
-    from arkor_tui.workspace.folders import data_dir
+    from arkor_tui.archive.records import LIVE_STATUSES, RunQuery
+    from arkor_tui.archive.store import Archive
+    from arkor_tui.config.folders import data_dir
 
     from .watched import has_lost_its_recipes, told_of, watcher_of
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from arkor_tui.api.notices import DeprecationNotice
+from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.monitor.headless import headless, register
-from arkor_tui.plain import one_line
-from arkor_tui.training.connection import Connection
-from arkor_tui.training.trainer import Trainer
+from arkor_tui.run.trainer import Trainer
+from arkor_tui.session.headless import headless, register
+from arkor_tui.text.sanitize import one_line
 
 from . import EXIT_FAILED, EXIT_HUNG_UP, EXIT_INTERRUPTED
 from .interaction import forget_output, is_interactive, output_is_gone
@@ -181,8 +181,8 @@ async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
     """Callbacks of a trainer file go on in a process of their own, as leaving stops no guard."""
     if trainer.job is None or trainer.file is None or not trainer.callbacks:
         return
-    from arkor_tui.history.async_archive import AsyncArchive
-    from arkor_tui.monitor.supervisor import start_supervisor
+    from arkor_tui.archive.async_archive import AsyncArchive
+    from arkor_tui.session.supervisor import start_supervisor
 
     try:
         archive = await AsyncArchive.open()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from arkor_tui.plain import one_line, plain
+from arkor_tui.text.sanitize import one_line, plain
 
 if TYPE_CHECKING:
     from arkor_tui.api.notices import DeprecationNotice

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.probing import Probed
+    from arkor_tui.session.probing import Probed
 
 _LONGEST = 2_000
 

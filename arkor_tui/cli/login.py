@@ -13,7 +13,7 @@ from .interaction import choose, emit, is_interactive, note, say, tell_notice
 
 if TYPE_CHECKING:
     from arkor_tui.api.oauth import OAuthApp
-    from arkor_tui.workspace.credentials import Credentials
+    from arkor_tui.config.credentials import Credentials
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """
     import asyncio
 
-    from arkor_tui.workspace.base_url import login_base_url
+    from arkor_tui.config.base_url import login_base_url
 
     base_url = login_base_url()
     if args.oauth and os.environ.get("CI"):
@@ -102,7 +102,7 @@ async def _anonymous(base_url: str) -> None:
 
 async def _oauth(app: OAuthApp, base_url: str, args: argparse.Namespace) -> None:
     from arkor_tui.api import oauth
-    from arkor_tui.workspace.credentials import write_credentials
+    from arkor_tui.config.credentials import write_credentials
 
     def show_url(url: str) -> None:
         if args.json:
@@ -122,7 +122,7 @@ async def _oauth(app: OAuthApp, base_url: str, args: argparse.Namespace) -> None
 
 def _earlier_identity() -> str | None:
     """The id of the anonymous identity that is about to be replaced."""
-    from arkor_tui.workspace.credentials import CredentialsUnreadableError, read_credentials
+    from arkor_tui.config.credentials import CredentialsUnreadableError, read_credentials
 
     with suppress(CredentialsUnreadableError):
         earlier = read_credentials()
@@ -132,7 +132,7 @@ def _earlier_identity() -> str | None:
 
 
 def _report(args: argparse.Namespace, earlier: str | None) -> None:
-    from arkor_tui.workspace.credentials import (
+    from arkor_tui.config.credentials import (
         AnonymousCredentials,
         credentials_path,
         read_credentials,
@@ -169,7 +169,7 @@ def _report(args: argparse.Namespace, earlier: str | None) -> None:
 
 def _warn_of_foreign_state(stored: Credentials) -> None:
     from arkor_tui.api.scope import is_usable
-    from arkor_tui.workspace.state import read_state, state_path
+    from arkor_tui.config.state import read_state, state_path
 
     state = read_state()
     if state is not None and not is_usable(state, stored):

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         CredentialsUnreadableError: the file may hold a valid login but cannot be read.
         WriteFailedError: the file could not be removed.
     """
-    from arkor_tui.workspace.credentials import (
+    from arkor_tui.config.credentials import (
         credentials_are_corrupt,
         credentials_path,
         read_credentials,

@@ -96,7 +96,7 @@ def _found(wanted: str, variable: str | None) -> list[Notifier]:
 
 
 def _how(wanted: str) -> str:
-    from arkor_tui.workspace.settings import settings_path
+    from arkor_tui.config.settings import settings_path
 
     variables = ", ".join(_VARIABLES.values()) if wanted == "all" else _VARIABLES[wanted]
     one = "slack" if wanted == "all" else wanted

@@ -10,8 +10,8 @@ from typing import Any
 
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.api.wire import read_json
-from arkor_tui.finite import finite
-from arkor_tui.plain import plain
+from arkor_tui.text.jsonsafe import finite
+from arkor_tui.text.sanitize import plain
 
 
 class CallbackOutput(io.TextIOBase):

@@ -16,15 +16,15 @@ from arkor_tui.api.events import (
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import GOES_ON, StreamState
 from arkor_tui.api.stream import StreamEvent
-from arkor_tui.history.records import unix_time
-from arkor_tui.plain import indented, one_line, plain
+from arkor_tui.archive.records import unix_time
+from arkor_tui.text.sanitize import indented, one_line, plain
 
 from .output import dump_line, event_record
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from arkor_tui.training.findings import Finding
+    from arkor_tui.run.findings import Finding
 
 _LONGEST_NOTE = 4_000
 """Characters of an error or notice that are shown."""

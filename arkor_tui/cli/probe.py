@@ -9,18 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arkor_tui.plain import one_line
+from arkor_tui.text.sanitize import one_line
 
 from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.records import RunRecord
-    from arkor_tui.monitor.probing import Probed
-    from arkor_tui.monitor.session import Session
-    from arkor_tui.monitor.updates import Target
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.prompts import Golden
+    from arkor_tui.session.probing import Probed
+    from arkor_tui.session.session import Session
+    from arkor_tui.session.updates import Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     from arkor_tui.errors import UsageError
-    from arkor_tui.monitor.probing import free_name, probe
-    from arkor_tui.monitor.session import Session
+    from arkor_tui.session.probing import free_name, probe
+    from arkor_tui.session.session import Session
 
     from .junit import write_junit
 
@@ -97,8 +97,8 @@ async def find_run(session: Session, ref: str) -> RunRecord:
         UsageError: there is none, or only a recording.
         ArkorTuiError: the backend cannot be asked.
     """
+    from arkor_tui.archive.records import recording_error
     from arkor_tui.errors import ArkorTuiError, UsageError
-    from arkor_tui.history.records import recording_error
 
     from .runs import one_run
 
@@ -124,8 +124,8 @@ async def find_run(session: Session, ref: str) -> RunRecord:
 
 async def _newest_here(session: Session) -> RunRecord:
     """What ``latest`` means to every command that asks a backend."""
+    from arkor_tui.archive.records import RunQuery
     from arkor_tui.errors import UsageError
-    from arkor_tui.history.records import RunQuery
 
     connection = await session.connect(may_create=False)
     await session.refresh()
@@ -142,8 +142,8 @@ async def _newest_here(session: Session) -> RunRecord:
 
 async def all_targets(session: Session, record: RunRecord) -> list[Target]:
     """Base, checkpoints and final adapter, with checkpoints that only the backend knows yet."""
-    from arkor_tui.monitor.probing import targets_of
-    from arkor_tui.monitor.updates import Target
+    from arkor_tui.session.probing import targets_of
+    from arkor_tui.session.updates import Target
 
     connection = await session.connection_for(record)
     detail = await connection.client.get_job(connection.scope, record.identity.job_id)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arkor_tui.errors import UsageError
-from arkor_tui.plain import one_line
+from arkor_tui.text.sanitize import one_line
 
 from .interaction import emit, say
 
 if TYPE_CHECKING:
-    from arkor_tui.history.recording import Recording
+    from arkor_tui.archive.recording import Recording
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _play(recording: Recording, args: argparse.Namespace) -> int:
-    from arkor_tui.monitor.replay import replaying
+    from arkor_tui.config.settings import read_settings
+    from arkor_tui.session.replay import replaying
     from arkor_tui.tui.app import ArkorApp
-    from arkor_tui.workspace.settings import read_settings
 
     settings = read_settings()
     async with replaying(recording, speed=args.speed) as session:
@@ -83,8 +83,8 @@ async def _play(recording: Recording, args: argparse.Namespace) -> int:
 
 @contextmanager
 def _recording(ref: str) -> Iterator[Recording]:
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.export import export_run, read_recording
+    from arkor_tui.archive.export import export_run, read_recording
+    from arkor_tui.archive.store import Archive
 
     from .runs import one_run
 
@@ -100,8 +100,8 @@ def _recording(ref: str) -> Iterator[Recording]:
 
 
 def _print(recording: Recording, *, json_lines: bool) -> int:
-    from arkor_tui.history.points import metric_points
-    from arkor_tui.history.records import utc_time
+    from arkor_tui.archive.points import metric_points
+    from arkor_tui.archive.records import utc_time
 
     name = f"replay: {recording.run.name}"
     if json_lines:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.plain import indented, one_line
+from arkor_tui.text.sanitize import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
 from .watched import has_lost_its_recipes, told_of, watcher_of
@@ -20,8 +20,8 @@ from .watched import has_lost_its_recipes, told_of, watcher_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.records import RunRecord
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.store import Archive
 
 ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
 _STATUSES = ("queued", "running", "completed", "failed", "cancelled")
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: no such run, or a file that cannot be read or written.
     """
-    from arkor_tui.history.archive import Archive
+    from arkor_tui.archive.store import Archive
 
     with Archive.open() as archive:
         if archive.notice:
@@ -92,7 +92,7 @@ def one_run(
         UsageError: there is none, or the beginning of an id fits several.
     """
     if ref == "latest":
-        from arkor_tui.history.records import RunQuery
+        from arkor_tui.archive.records import RunQuery
 
         found = archive.runs(RunQuery(live_first=False), limit=2)  # a recording is as old
         found = [run for run in found if run.identity.job_id == found[0].identity.job_id]
@@ -150,7 +150,7 @@ def as_json(run: RunRecord) -> dict[str, Any]:
 
 
 def _list(archive: Archive, args: argparse.Namespace) -> int:
-    from arkor_tui.history.records import RunQuery
+    from arkor_tui.archive.records import RunQuery
 
     query = RunQuery(
         text=args.text,
@@ -258,7 +258,7 @@ def _recipes(archive: Archive, record: RunRecord) -> Iterator[str]:
 
 
 def _export(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
-    from arkor_tui.history.export import export_run
+    from arkor_tui.archive.export import export_run
 
     if len(refs) > 1:
         raise UsageError("One run at a time is exported.")
@@ -293,7 +293,7 @@ def _output(args: argparse.Namespace) -> Iterator[TextIO]:
 
 
 def _import(archive: Archive, files: list[str], args: argparse.Namespace) -> int:
-    from arkor_tui.history.export import import_run
+    from arkor_tui.archive.export import import_run
 
     for file in files:
         record = archive.run(import_run(archive, Path(file).expanduser()))

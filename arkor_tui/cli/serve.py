@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
-    from arkor_tui.local.server import ServingInfo
+    from arkor_tui.backend.server import ServingInfo
 
 
 _HOST = "127.0.0.1"
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
         UsageError: an option does not fit.
         ArkorTuiError: the port or the data folder is taken, or the extra is not installed.
     """
+    from arkor_tui.config.folders import local_backend_dir
     from arkor_tui.errors import ArkorTuiError, UsageError
-    from arkor_tui.workspace.folders import local_backend_dir
 
     if args.stop:
         return _stop(args)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         if not path.is_file():
             raise UsageError(f"--map-dataset names {path}, which is no file.")
     try:
-        from arkor_tui.local.server import ServeOptions, serve
+        from arkor_tui.backend.server import ServeOptions, serve
     except ModuleNotFoundError as error:
         raise ArkorTuiError(
             f"The embedded backend is not installed ({error.name} missing).",

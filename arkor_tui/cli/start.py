@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from .backend import add_backend_option, add_signal_option
 
 if TYPE_CHECKING:
-    from arkor_tui.training.connection import Connection
-    from arkor_tui.training.trainer import Trainer
+    from arkor_tui.connect.connection import Connection
+    from arkor_tui.run.trainer import Trainer
 
     from .follow import View
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: in its many kinds; each says what to do.
     """
-    from arkor_tui.training.loading import load_trainer
+    from arkor_tui.run.loading import load_trainer
 
     from .follow import presenting
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _start(trainer: Trainer, view: View, args: argparse.Namespace) -> int:
-    from arkor_tui.training.connection import connect
+    from arkor_tui.connect.connection import connect
 
     from .follow import follow
 
@@ -77,9 +77,9 @@ async def _start(trainer: Trainer, view: View, args: argparse.Namespace) -> int:
 
 async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
     """Submit, then let a supervisor stream, archive and run the callbacks."""
-    from arkor_tui.history.async_archive import AsyncArchive
-    from arkor_tui.monitor.headless import register
-    from arkor_tui.monitor.supervisor import start_supervisor
+    from arkor_tui.archive.async_archive import AsyncArchive
+    from arkor_tui.session.headless import register
+    from arkor_tui.session.supervisor import start_supervisor
 
     presenter = view.presenter
     archive = await AsyncArchive.open()

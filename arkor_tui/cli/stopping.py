@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arkor_tui.config.folders import local_backend_dir
+from arkor_tui.config.local_backend import backend_file, is_alive, read_local_backend
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.workspace.folders import local_backend_dir
-from arkor_tui.workspace.local_backend import backend_file, is_alive, read_local_backend
 
 from .interaction import emit, say
 
 if TYPE_CHECKING:
-    from arkor_tui.workspace.local_backend import LocalBackendInfo
+    from arkor_tui.config.local_backend import LocalBackendInfo
 
 _STOP_SECONDS = 30.0  # it gives its children and open requests some seconds each
 _LOOK_AGAIN_SECONDS = 0.05
@@ -54,7 +54,7 @@ def stop(args: argparse.Namespace) -> int:
 
 async def _stop() -> int | None:
     """Which process was ended; None where none runs."""
-    from arkor_tui.training.embedded import is_ours
+    from arkor_tui.connect.embedded import is_ours
 
     info = read_local_backend()
     if info is None:
@@ -125,7 +125,7 @@ async def _live_jobs() -> tuple[int, int]:
         StoreError: the backend's store cannot be opened.
         sqlite3.Error: or read.
     """
-    from arkor_tui.local.store import Store
+    from arkor_tui.backend.store import Store
 
     store = Store(local_backend_dir(create=False) / "backend.db")
     await store.open()

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: the run is another process's, or cannot be found.
     """
-    from arkor_tui.monitor.supervisor import supervise
+    from arkor_tui.session.supervisor import supervise
 
     def ready(line: dict[str, object]) -> None:
         with suppress(BrokenPipeError):  # whoever started this is gone: it watches all the more

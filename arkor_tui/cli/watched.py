@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arkor_tui.plain import one_line
+from arkor_tui.text.sanitize import one_line
 
 if TYPE_CHECKING:
-    from arkor_tui.history.records import RunRecord
-    from arkor_tui.workspace.watching import WatchState
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.config.run_lock import WatchState
 
 
 def watcher_of(record: RunRecord) -> WatchState | None:
     """Which process runs the recipes of a live run; None where none does."""
-    from arkor_tui.monitor.supervisor import watch_of
+    from arkor_tui.session.supervisor import watch_of
 
     return None if record.is_terminal else watch_of(record)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .interaction import emit, say
 
 if TYPE_CHECKING:
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.history.records import RunRecord
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.whatif import WhatIf
 
 
@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         UsageError: there is no such run, or a setting has no meaning.
         ArchiveError: the archive cannot be used.
     """
-    from arkor_tui.history.archive import Archive
-    from arkor_tui.monitor.whatif import observations
+    from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.whatif import GuardSettings, what_if
+    from arkor_tui.session.whatif import observations
 
     from .runs import one_run
 
@@ -80,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _newest_here(archive: Archive) -> RunRecord:
     """The newest run of this folder's project, on whichever backend: none is asked."""
+    from arkor_tui.archive.records import RunQuery
+    from arkor_tui.config.slugs import project_slug
+    from arkor_tui.config.state import read_state
+    from arkor_tui.connect.connection import LOCAL_ORG
     from arkor_tui.errors import UsageError
-    from arkor_tui.history.records import RunQuery
-    from arkor_tui.training.connection import LOCAL_ORG
-    from arkor_tui.workspace.slugs import project_slug
-    from arkor_tui.workspace.state import read_state
 
     here = Path.cwd().resolve()
     projects = [(LOCAL_ORG, project_slug(here.name))]

@@ -11,7 +11,7 @@ from .interaction import emit, say, tell_notice
 
 if TYPE_CHECKING:
     from arkor_tui.api.accounts import Me
-    from arkor_tui.workspace.credentials import Credentials
+    from arkor_tui.config.credentials import Credentials
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from arkor_tui.api.errors import UpgradeRequiredError
-    from arkor_tui.workspace.base_url import cloud_base_url
-    from arkor_tui.workspace.credentials import read_credentials
+    from arkor_tui.config.base_url import cloud_base_url
+    from arkor_tui.config.credentials import read_credentials
 
     stored = read_credentials()
     if stored is None:
@@ -59,7 +59,7 @@ async def _ask(stored: Credentials, base_url: str) -> Me:
 
 
 def _show(args: argparse.Namespace, me: Me, stored: Credentials, base_url: str) -> None:
-    from arkor_tui.plain import one_line as line
+    from arkor_tui.text.sanitize import one_line as line
 
     mode = "anonymous" if stored.is_anonymous else "oauth"
     if args.json:

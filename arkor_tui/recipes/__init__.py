@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from arkor_tui._lazy import lazy
 
 if TYPE_CHECKING:
-    from .assertions import Expect as Expect
+    from arkor_tui.chat.assertions import Expect as Expect
+
     from .early_stopping import EarlyStopping as EarlyStopping
     from .guards import Observation as Observation
     from .notify import AppriseNotifier as AppriseNotifier
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .whatif import what_if as what_if
 
 _HOMES = {
-    "Expect": "assertions",
+    "Expect": ".chat.assertions",
     "EarlyStopping": "early_stopping",
     "Observation": "guards",
     "AppriseNotifier": "notify",

@@ -10,16 +10,16 @@ from typing import Literal
 
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.errors import UsageError
-from arkor_tui.training.abort import AbortSignal
-from arkor_tui.training.callbacks import Callback, Outcome, RunHandle
-from arkor_tui.training.contexts import (
+from arkor_tui.run.abort import AbortSignal
+from arkor_tui.run.callbacks import Callback, Outcome, RunHandle
+from arkor_tui.run.contexts import (
     CheckpointContext,
     CompletedContext,
     Context,
     FailedContext,
     LogContext,
 )
-from arkor_tui.training.findings import Finding, Gauge
+from arkor_tui.run.findings import Finding, Gauge
 
 from .guards import GuardSet, Metric, guards_of, is_odd
 from .rules import Predicate, SampleRule

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from arkor_tui.errors import UsageError
-from arkor_tui.training.contexts import LogContext
-from arkor_tui.training.findings import Gauge
+from arkor_tui.run.contexts import LogContext
+from arkor_tui.run.findings import Gauge
 
 Metric = Literal["loss", "eval_loss"]
 METRICS: tuple[Metric, ...] = ("loss", "eval_loss")

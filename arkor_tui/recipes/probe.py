@@ -12,20 +12,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from arkor_tui.api.reconnect import StreamState
+from arkor_tui.chat.infer import Infer
+from arkor_tui.chat.verdict import Verdict
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.plain import plain
-from arkor_tui.training.callbacks import Callback, RunHandle
-from arkor_tui.training.contexts import (
+from arkor_tui.run.callbacks import Callback, RunHandle
+from arkor_tui.run.contexts import (
     CheckpointContext,
     CompletedContext,
     Context,
     StartedContext,
 )
-from arkor_tui.training.findings import Finding
-from arkor_tui.training.infer import Infer
+from arkor_tui.run.findings import Finding
+from arkor_tui.text.sanitize import plain
 
 from .prompts import Golden, golden, read_prompts
-from .verdict import Verdict
 
 
 class PromptProbe(Callback):

@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from arkor_tui.chat.assertions import Expect
+from arkor_tui.chat.infer import InferOptions
+from arkor_tui.chat.patterns import PatternError, matches
+from arkor_tui.chat.verdict import Constraint, Verdict, judge
+from arkor_tui.config.atomic import reason_of
+from arkor_tui.config.reading import NotTomlError, read_limited, read_toml
 from arkor_tui.errors import UsageError
-from arkor_tui.training.infer import InferOptions
-from arkor_tui.training.patterns import PatternError, matches
-from arkor_tui.workspace.atomic import reason_of
-from arkor_tui.workspace.reading import NotTomlError, read_limited, read_toml
-
-from .assertions import Expect
-from .verdict import Constraint, Verdict, judge
 
 MOST_PROMPTS = 1_000
 _MOST_BYTES = 8 * 2**20
@@ -105,7 +104,7 @@ def _is_pattern_here(pattern: str) -> bool:
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
     """A JSON schema, from a model class where one is given."""
     if isinstance(schema, type):
-        from arkor_tui.training.strict import strict_schema
+        from arkor_tui.chat.strict import strict_schema
 
         return strict_schema(schema.model_json_schema())
     return dict(schema)

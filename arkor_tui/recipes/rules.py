@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from arkor_tui.plain import plain
-from arkor_tui.training.contexts import LogContext
-from arkor_tui.training.findings import Finding, Gauge
+from arkor_tui.run.contexts import LogContext
+from arkor_tui.run.findings import Finding, Gauge
+from arkor_tui.text.sanitize import plain
 
 from .guards import whole
 

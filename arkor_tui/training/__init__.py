@@ -1,1 +1,1 @@
-"""The SDK: describe a run, start it, follow it, stop it."""
+"""Keep the names under which trainer files of version 0.1 import tools and typed replies."""

@@ -13,14 +13,14 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.reactive import Initialize, Reactive
 
+from arkor_tui.archive.records import LIVE_STATUSES, RunQuery, RunRecord
+from arkor_tui.archive.schema import ArchiveError
+from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import LIVE_STATUSES, RunQuery, RunRecord
-from arkor_tui.history.schema import ArchiveError
-from arkor_tui.monitor.session import Session
-from arkor_tui.monitor.updates import Target, Update
-from arkor_tui.plain import plain
+from arkor_tui.session.session import Session
+from arkor_tui.session.updates import Target, Update
 from arkor_tui.terminal import Capabilities, osc9, title
-from arkor_tui.workspace.settings import Settings
+from arkor_tui.text.sanitize import plain
 
 from .keyorder import KeysInOrder
 from .places import bound_places, load_screens
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.theme import Theme
 
-    from arkor_tui.monitor.run import RunMonitor
-    from arkor_tui.training.trainer import Trainer
+    from arkor_tui.run.trainer import Trainer
+    from arkor_tui.session.monitor import RunMonitor
 
 
 _OFFER = "is ready: press i to talk to it."

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.keys import _character_to_key
 
-from arkor_tui.workspace.settings import KeyTable
+from arkor_tui.config.settings import KeyTable
 
 
 def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 from .widgets.dialogs import Confirm, DialogChoice
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.run import RunMonitor
+    from arkor_tui.session.monitor import RunMonitor
 
     from .app import ArkorApp
 

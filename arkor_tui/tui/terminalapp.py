@@ -13,11 +13,11 @@ from textual import events
 from textual.app import App
 from textual.worker import WorkerFailed
 
+from arkor_tui.archive.schema import ArchiveError
+from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.schema import ArchiveError
-from arkor_tui.plain import one_line, plain
 from arkor_tui.terminal import Capabilities, osc52
-from arkor_tui.workspace.settings import Settings
+from arkor_tui.text.sanitize import one_line, plain
 
 if TYPE_CHECKING:
     from textual.driver import Driver

@@ -12,10 +12,10 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from arkor_tui.plain import plain
-from arkor_tui.workspace.atomic import reason_of
-from arkor_tui.workspace.folders import config_dir
-from arkor_tui.workspace.reading import NotTomlError, read_toml
+from arkor_tui.config.atomic import reason_of
+from arkor_tui.config.folders import config_dir
+from arkor_tui.config.reading import NotTomlError, read_toml
+from arkor_tui.text.sanitize import plain
 
 DEFAULT_THEME = "arkor-dark"
 _MOST_BYTES = 256 * 1024

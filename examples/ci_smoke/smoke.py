@@ -21,7 +21,7 @@ from arkor_tui import (
     create_trainer,
     run_trainer,
 )
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 DATA = Path(__file__).parents[1] / "data" / "tickets.jsonl"
 

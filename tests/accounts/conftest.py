@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .cloud import Cloud, running_cloud
-from .issuer import Issuer, running_issuer
+from tests.support.oauth_issuer import Issuer, running_issuer
+from tests.support.scripted_cloud import Cloud, running_cloud
 
 
 @pytest.fixture

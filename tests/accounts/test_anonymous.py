@@ -13,8 +13,7 @@ from arkor_tui.api.accounts import AnonymousLogin
 from arkor_tui.api.client import CloudApiClient
 from arkor_tui.api.errors import ApiError, ConnectionFailedError, NotArkorError
 from arkor_tui.api.login import bootstrap_credentials, login_anonymous
-from arkor_tui.errors import ArkorTuiError
-from arkor_tui.workspace.credentials import (
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     CredentialsUnreadableError,
     OAuthCredentials,
@@ -22,8 +21,8 @@ from arkor_tui.workspace.credentials import (
     read_credentials,
     write_credentials,
 )
-
-from .cloud import ANONYMOUS_LOGIN, Cloud
+from arkor_tui.errors import ArkorTuiError
+from tests.support.scripted_cloud import ANONYMOUS_LOGIN, Cloud
 
 
 @pytest.fixture

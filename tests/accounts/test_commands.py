@@ -16,8 +16,7 @@ import pytest
 from arkor_tui.api import oauth
 from arkor_tui.api.errors import ApiError, ConnectionFailedError, UpgradeRequiredError
 from arkor_tui.cli import interaction, login, logout, whoami
-from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.workspace.credentials import (
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     CredentialsUnreadableError,
     OAuthCredentials,
@@ -25,10 +24,10 @@ from arkor_tui.workspace.credentials import (
     read_credentials,
     write_credentials,
 )
-from arkor_tui.workspace.state import ProjectState, write_state
-
-from .cloud import CLI_CONFIG, Cloud
-from .issuer import Browser, Issuer
+from arkor_tui.config.state import ProjectState, write_state
+from arkor_tui.errors import ArkorTuiError, UsageError
+from tests.support.oauth_issuer import Browser, Issuer
+from tests.support.scripted_cloud import CLI_CONFIG, Cloud
 
 Capture = pytest.CaptureFixture[str]
 

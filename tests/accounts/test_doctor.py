@@ -14,19 +14,18 @@ import pytest
 
 from arkor_tui._version import __version__
 from arkor_tui.cli import checks, doctor
-from arkor_tui.terminal import Capabilities
-from arkor_tui.tui.terminalapp import chosen_symbols
-from arkor_tui.workspace.credentials import (
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     OAuthCredentials,
     credentials_path,
     write_credentials,
 )
-from arkor_tui.workspace.local_backend import LocalBackendInfo, backend_file, write_local_backend
-from arkor_tui.workspace.settings import settings_path
-from arkor_tui.workspace.state import ProjectState, state_path, write_state
-
-from .cloud import running_cloud
+from arkor_tui.config.local_backend import LocalBackendInfo, backend_file, write_local_backend
+from arkor_tui.config.settings import settings_path
+from arkor_tui.config.state import ProjectState, state_path, write_state
+from arkor_tui.terminal import Capabilities
+from arkor_tui.tui.terminalapp import chosen_symbols
+from tests.support.scripted_cloud import running_cloud
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,8 +16,7 @@ import pytest
 from arkor_tui.api.accounts import CliConfig
 from arkor_tui.api.errors import ConnectionFailedError
 from arkor_tui.api.oauth import OAuthApp, OAuthError, Pkce, open_in_browser, sign_in
-
-from .issuer import TOKENS, Browser, Issuer, get
+from tests.support.oauth_issuer import TOKENS, Browser, Issuer, get
 
 BASE_URL = "https://cloud.example.com"
 

@@ -15,13 +15,13 @@ from arkor_tui.api.scope import (
     Scope,
     resolve_scope,
 )
-from arkor_tui.workspace.atomic import WriteFailedError
-from arkor_tui.workspace.credentials import (
+from arkor_tui.config.atomic import WriteFailedError
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     CredentialsIncompleteError,
     OAuthCredentials,
 )
-from arkor_tui.workspace.state import ProjectState, read_state, state_path, write_state
+from arkor_tui.config.state import ProjectState, read_state, state_path, write_state
 
 ANONYMOUS = AnonymousCredentials(token="t", org_slug="anon-org")
 ACCOUNT = OAuthCredentials(access_token="t")

@@ -28,7 +28,7 @@ from arkor_tui.api.jobs import HuggingFaceSource, JobConfig, JobCreate
 from arkor_tui.api.notices import DeprecationNotice
 from arkor_tui.api.scope import Scope
 from arkor_tui.errors import UsageError
-from tests.training.scripted import BEARER, DROP, JOB, JOB_ID, SCOPE, Answer, Server, Stream
+from tests.support.scripted import BEARER, DROP, JOB, JOB_ID, SCOPE, Answer, Server, Stream
 
 SCOPE_QUERY = {"orgSlug": SCOPE.org_slug, "projectSlug": SCOPE.project_slug}
 ODD = "a/b ?#é%"

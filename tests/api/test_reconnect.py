@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
-from arkor_tui.workspace.settings import StreamSettings
+from arkor_tui.config.settings import StreamSettings
 
 seconds = st.just(0.0) | st.floats(1e-3, 1e6)
 policies = st.builds(ReconnectPolicy, base_delay=seconds, max_delay=seconds, jitter=st.floats(0, 1))

@@ -16,9 +16,9 @@ from arkor_tui.api.errors import ApiError, ConnectionFailedError, StreamExhauste
 from arkor_tui.api.events import TrainingEvent, TrainingFailed, TrainingLog, UnknownEvent
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamEvent
-from tests.faults import clock
-from tests.training.frames import BARE_END, END, PING, completed, event, failed, frame, log, started
-from tests.training.scripted import (
+from tests.support import fault_clock as clock
+from tests.support.frames import BARE_END, END, PING, completed, event, failed, frame, log, started
+from tests.support.scripted import (
     BEARER,
     DROP,
     JOB_ID,

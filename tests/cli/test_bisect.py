@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from .probed import JOB_ID, STEPS, Talker, archived, command, talking
+from tests.support.probed_run import JOB_ID, STEPS, Talker, archived, command, talking
 
 TARGETS = ("base", *STEPS, "final")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from arkor_tui.chat.typed import ChoiceForm, GrammarForm, ModelForm, RegexForm, SchemaForm
 from arkor_tui.cli import chat
 from arkor_tui.cli.chatforms import form_from, judged, tools_from
 from arkor_tui.errors import UsageError
-from arkor_tui.training.typed import ChoiceForm, GrammarForm, ModelForm, RegexForm, SchemaForm
 
 MODEL = """
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Part(BaseModel):
     name: str
 """
 TOOLS = """
-from arkor_tui.training.tools import tool
+from arkor_tui.chat.tools import tool
 
 @tool
 def second(x: int) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.cli import main
+from arkor_tui.run.loading import load_trainer
 from arkor_tui.starters import STARTERS, TEMPLATES
-from arkor_tui.training.loading import load_trainer
 from tests.e2e.conftest import Backend
 from tests.e2e.conftest import backend as backend
 

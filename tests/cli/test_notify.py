@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from arkor_tui.cli import main
-from arkor_tui.workspace.settings import settings_path
-from tests.recipes.loopback import Loopback
+from arkor_tui.config.settings import settings_path
+from tests.support.loopback import Loopback
 
 VARIABLES = ("SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "NOTIFY_WEBHOOK_URL", "APPRISE_URL")
 

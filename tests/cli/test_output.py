@@ -20,7 +20,7 @@ from arkor_tui.cli.present import (
     clock,
     finding_line,
 )
-from arkor_tui.training.findings import Finding
+from arkor_tui.run.findings import Finding
 
 EVIL = "\x1b]52;c;aGk=\x07\x9b31mred\u202e[bold]x[/bold]"
 

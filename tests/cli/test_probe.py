@@ -12,11 +12,10 @@ import pytest
 import pytest_asyncio
 
 from arkor_tui.api.jobs import Job
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunIdentity
-from tests.training.scripted import JOB, Answer
-
-from .probed import JOB_ID, STEPS, Talker, archived, command, talking, the_run
+from arkor_tui.archive.records import RunIdentity
+from arkor_tui.archive.store import Archive
+from tests.support.probed_run import JOB_ID, STEPS, Talker, archived, command, talking, the_run
+from tests.support.scripted import JOB, Answer
 
 PROMPTS = """
 [[prompt]]

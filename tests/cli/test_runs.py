@@ -9,16 +9,16 @@ from typing import get_args
 import pytest
 
 from arkor_tui.api.jobs import JobStatus
+from arkor_tui.archive.export import read_recording
+from arkor_tui.archive.records import Sample
+from arkor_tui.archive.store import Archive
 from arkor_tui.cli import main
 from arkor_tui.cli.checks import check_callbacks
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.export import read_recording
-from arkor_tui.history.records import Sample
-from arkor_tui.monitor.replay import replaying
-from arkor_tui.monitor.updates import Update
-from arkor_tui.monitor.watcher import path_of
-from arkor_tui.workspace.watching import WatchState, take_watch
-from tests.tui.recorded import HOSTILE, add_run, fill, time_of, triage_events
+from arkor_tui.config.run_lock import WatchState, take_watch
+from arkor_tui.session.replay import replaying
+from arkor_tui.session.supervision import path_of
+from arkor_tui.session.updates import Update
+from tests.support.recorded_runs import HOSTILE, add_run, fill, time_of, triage_events
 
 Capture = pytest.CaptureFixture[str]
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from arkor_tui.cli import main, stopping
-from arkor_tui.workspace.local_backend import (
+from arkor_tui.config.local_backend import (
     LocalBackendInfo,
     backend_file,
     is_alive,
     write_local_backend,
 )
-from tests.local.conftest import Server, make_server, open_client, script, submit, until
+from tests.backend.conftest import Server, make_server, open_client, script, submit, until
 
 __all__ = ["make_server", "script"]
 Capture = pytest.CaptureFixture[str]

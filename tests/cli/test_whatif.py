@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from arkor_tui.archive.records import RunIdentity
+from arkor_tui.archive.store import Archive
 from arkor_tui.cli import main
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunIdentity
-from arkor_tui.workspace.state import ProjectState, write_state
-from tests.history.material import event, job
+from arkor_tui.config.state import ProjectState, write_state
+from tests.support.archive_material import event, job
 
 Capture = pytest.CaptureFixture[str]
 HERE = ("local", "demo-project")

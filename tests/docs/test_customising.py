@@ -89,8 +89,8 @@ def test_callbacks_of_every_kind_are_there(shown: list[Trainer]) -> None:
 
 
 def test_the_embedded_backend_takes_every_change_but_four_bits(shown: list[Trainer]) -> None:
-    from arkor_tui.local.jobconfig import InvalidConfigError, check_job
-    from arkor_tui.local.models import ModelRegistry
+    from arkor_tui.backend.jobconfig import InvalidConfigError, check_job
+    from arkor_tui.backend.models import ModelRegistry
 
     # the cloud's model and the model of a hub have stand-ins; my-model is not on this disk
     tiny = "arkor-tui/tiny"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .pages import blocks, commands
+from tests.support.doc_pages import blocks, commands
+
 from .test_snippets import parse, run_python
 
 

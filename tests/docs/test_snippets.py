@@ -10,10 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 import arkor_tui.cli
+from arkor_tui.config.settings import read_settings
 from arkor_tui.recipes.prompts import read_prompts
-from arkor_tui.workspace.settings import read_settings
-
-from .pages import Block, blocks, commands
+from tests.support.doc_pages import Block, blocks, commands
 
 ROOT = Path(__file__).parents[2]
 DOCS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.api.scope import Scope
-from arkor_tui.training.connection import Connection
+from arkor_tui.connect.connection import Connection
 
 
 @dataclass

@@ -21,7 +21,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from tests.tui.recorded import HOSTILE, fill
+from tests.support.recorded_runs import HOSTILE, fill
 
 _DEADLINE = 90.0  # seconds until a screen that does not come is a failure
 _CONTROLS = re.compile("[\x9b\x9d\u202e]|\x1b\\]0;owned|\x1b\\]52")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
 
 from .conftest import Backend
 

@@ -20,7 +20,7 @@ from arkor_tui import (
     create_trainer,
 )
 from arkor_tui.api.events import CheckpointSaved, TrainingFailed, TrainingLog
-from arkor_tui.training.infer import Infer
+from arkor_tui.chat.infer import Infer
 
 from .conftest import Backend, Proxy
 

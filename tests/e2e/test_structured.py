@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from arkor_tui import ApiError, CheckpointContext, FileDataset, create_trainer
 from arkor_tui.api.scope import Scope
-from arkor_tui.training.tools import tool
-from arkor_tui.training.typed import TypedReply
+from arkor_tui.chat.tools import tool
+from arkor_tui.chat.typed import TypedReply
 
 from .conftest import Backend
 from .test_commands import command, records
@@ -38,7 +38,7 @@ class Triage(BaseModel):
 """
 TOOLS = '''
 from typing import Literal
-from arkor_tui.training.tools import tool
+from arkor_tui.chat.tools import tool
 
 print("read")
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.session import Session
-from arkor_tui.monitor.supervisor import start_supervisor, stop_supervisor, watch_of
-from arkor_tui.monitor.watcher import AlreadyWatchedError
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.store import Archive
+from arkor_tui.session.session import Session
+from arkor_tui.session.supervision import AlreadyWatchedError
+from arkor_tui.session.supervisor import start_supervisor, stop_supervisor, watch_of
 from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.local.spec import DatasetSpec, Every, TrainingSpec
+from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
 
 TEMPLATE = (
     "{%- for m in messages -%}"
@@ -80,7 +80,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer(model_folder: Path) -> Any:
     """The tokenizer of the random model."""
-    from arkor_tui.local.engine.modeling import load_tokenizer
+    from arkor_tui.backend.engine.modeling import load_tokenizer
 
     return load_tokenizer(str(model_folder))
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.local.spec import DatasetSpec, Every, TrainingSpec
+from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
 
 from .conftest import Child, many_rows
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.engine
 
-TRAIN = "arkor_tui.local.engine.train"
-INFER = "arkor_tui.local.engine.infer"
+TRAIN = "arkor_tui.backend.engine.train"
+INFER = "arkor_tui.backend.engine.infer"
 Start = Callable[..., Child]
 Make = Callable[..., TrainingSpec]
 
@@ -182,7 +182,7 @@ def test_the_signal_of_a_thread_that_ended_harms_nobody(child: Start) -> None:
 def test_what_libraries_print_does_not_reach_the_protocol(child: Start) -> None:
     script = (
         "import os, sys, subprocess\n"
-        "from arkor_tui.local.engine.child import Channel\n"
+        "from arkor_tui.backend.engine.child import Channel\n"
         "channel = Channel.take_stdout()\n"
         "print('python print')\n"
         "os.write(1, b'c print\\n')\n"
@@ -205,7 +205,7 @@ def test_a_missing_engine_is_told_to_who_asks(child: Start) -> None:
     script = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
-        "from arkor_tui.local.engine.infer import main\n"
+        "from arkor_tui.backend.engine.infer import main\n"
         "main()\n"
     )
     process = child("", script=script)

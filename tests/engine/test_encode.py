@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.local.engine.encode import IGNORED, Encoded, Encoder, encode_all, split_held_out
-from arkor_tui.local.engine.errors import DatasetError, EngineError
-from arkor_tui.rowformats import Example
+from arkor_tui.backend.engine.encode import IGNORED, Encoded, Encoder, encode_all, split_held_out
+from arkor_tui.backend.engine.errors import DatasetError, EngineError
+from arkor_tui.datasets.formats import Example
 
 pytestmark = pytest.mark.engine
 

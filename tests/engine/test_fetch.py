@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from arkor_tui.local.engine import fetch
-from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.fetch import fetched_blob, shown_url
+from arkor_tui.backend.engine import fetch
+from arkor_tui.backend.engine.errors import DatasetError
+from arkor_tui.backend.engine.fetch import fetched_blob, shown_url
 
 Answer = Callable[[httpx.Request], httpx.Response]
 URL = "https://data.example/rows.jsonl?signature=secret"

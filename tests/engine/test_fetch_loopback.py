@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.local.engine import fetch
-from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.fetch import fetched_blob
-
-from .places import Place, answered, authority
+from arkor_tui.backend.engine import fetch
+from arkor_tui.backend.engine.errors import DatasetError
+from arkor_tui.backend.engine.fetch import fetched_blob
+from tests.support.engine_places import Place, answered, authority
 
 __all__ = ["authority"]
 

@@ -14,12 +14,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from arkor_tui.local.engine.constrain import closed, tool_call_of  # noqa: E402
-from arkor_tui.local.engine.decode import Reply, generate, prompt_of  # noqa: E402
-from arkor_tui.local.engine.errors import ModelError, RequestError  # noqa: E402
-from arkor_tui.local.engine.sampling import Sampler  # noqa: E402
-from arkor_tui.local.engine.targets import Target, Targets  # noqa: E402
-from arkor_tui.local.ipc import ChatSpec, Constraint  # noqa: E402
+from arkor_tui.backend.engine.constrain import closed, tool_call_of  # noqa: E402
+from arkor_tui.backend.engine.decode import Reply, generate, prompt_of  # noqa: E402
+from arkor_tui.backend.engine.errors import ModelError, RequestError  # noqa: E402
+from arkor_tui.backend.engine.sampling import Sampler  # noqa: E402
+from arkor_tui.backend.engine.targets import Target, Targets  # noqa: E402
+from arkor_tui.backend.ipc import ChatSpec, Constraint  # noqa: E402
 
 pytestmark = pytest.mark.engine
 
@@ -385,7 +385,7 @@ def test_models_that_are_loaded_at_a_time(model_folder: Path, tmp_path: Path) ->
 def test_targets_are_loaded_once_and_forgotten(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from arkor_tui.local.engine import targets as module
+    from arkor_tui.backend.engine import targets as module
 
     folders = []
     for number in range(3):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.local.engine.errors import EngineError
+from arkor_tui.backend.engine.errors import EngineError
 
 pytestmark = pytest.mark.engine
 
@@ -155,10 +155,10 @@ def test_no_code_of_a_model_folder_runs(
 ) -> None:
     import torch
 
-    from arkor_tui.local.engine.decode import generate
-    from arkor_tui.local.engine.modeling import load_model, load_tokenizer
-    from arkor_tui.local.engine.targets import Targets
-    from arkor_tui.local.ipc import ChatSpec
+    from arkor_tui.backend.engine.decode import generate
+    from arkor_tui.backend.engine.modeling import load_model, load_tokenizer
+    from arkor_tui.backend.engine.targets import Targets
+    from arkor_tui.backend.ipc import ChatSpec
 
     monkeypatch.setenv("HF_HOME", str(folder.parent / "hub"))
     monkeypatch.chdir(folder)  # its modules could be imported from here, if anybody did

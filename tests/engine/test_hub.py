@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.local.engine import hub
-from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.hub import choose
-from arkor_tui.local.engine.rows import read_examples
-from arkor_tui.local.spec import DatasetSpec
+from arkor_tui.backend.engine import hub
+from arkor_tui.backend.engine.errors import DatasetError
+from arkor_tui.backend.engine.hub import choose
+from arkor_tui.backend.engine.rows import read_examples
+from arkor_tui.backend.spec import DatasetSpec
 
 
 def chosen(files: list[str], split: str = "train", subset: str | None = None) -> list[str]:

@@ -13,14 +13,14 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from arkor_tui.local.engine import checkpoints  # noqa: E402
-from arkor_tui.local.engine.encode import encode_all, split_held_out  # noqa: E402
-from arkor_tui.local.engine.errors import ModelError, explain  # noqa: E402
-from arkor_tui.local.engine.loop import Cancelled, Plan, TrainingLoop  # noqa: E402
-from arkor_tui.local.engine.merge import merged  # noqa: E402
-from arkor_tui.local.engine.modeling import add_lora, load_model  # noqa: E402
-from arkor_tui.local.engine.rows import read_examples  # noqa: E402
-from arkor_tui.local.spec import SCHEDULERS, Every, TrainingSpec  # noqa: E402
+from arkor_tui.backend.engine import checkpoints  # noqa: E402
+from arkor_tui.backend.engine.encode import encode_all, split_held_out  # noqa: E402
+from arkor_tui.backend.engine.errors import ModelError, explain  # noqa: E402
+from arkor_tui.backend.engine.loop import Cancelled, Plan, TrainingLoop  # noqa: E402
+from arkor_tui.backend.engine.merge import merged  # noqa: E402
+from arkor_tui.backend.engine.modeling import add_lora, load_model  # noqa: E402
+from arkor_tui.backend.engine.rows import read_examples  # noqa: E402
+from arkor_tui.backend.spec import SCHEDULERS, Every, TrainingSpec  # noqa: E402
 
 pytestmark = pytest.mark.engine
 Make = Callable[..., TrainingSpec]
@@ -146,8 +146,8 @@ def test_ratios_are_shares_of_all_steps(make_spec: Make) -> None:
 def test_the_loss_is_the_one_of_transformers(
     make_spec: Make, tokenizer: Any, responses_only: bool
 ) -> None:
-    from arkor_tui.local.engine.batches import collate
-    from arkor_tui.local.engine.loss import Loss
+    from arkor_tui.backend.engine.batches import collate
+    from arkor_tui.backend.engine.loss import Loss
 
     spec = make_spec()
     rows = encode_all(
@@ -164,7 +164,7 @@ def test_the_loss_is_the_one_of_transformers(
 
 
 def test_every_epoch_sees_every_row_once(make_spec: Make, tokenizer: Any, tmp_path: Path) -> None:
-    from arkor_tui.local.engine.batches import batch_of_step
+    from arkor_tui.backend.engine.batches import batch_of_step
 
     spec = make_spec()
     rows = encode_all(read_examples(spec.dataset), tokenizer, max_length=64, responses_only=False)

@@ -6,13 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from arkor_tui.local.engine.optim import (  # noqa: E402
+from arkor_tui.backend.engine.optim import (  # noqa: E402
     learning_rate,
     make_optimizer,
     restore_state,
     state_of,
 )
-from arkor_tui.local.spec import OPTIMIZERS, SCHEDULERS  # noqa: E402
+from arkor_tui.backend.spec import OPTIMIZERS, SCHEDULERS  # noqa: E402
 
 pytestmark = pytest.mark.engine
 

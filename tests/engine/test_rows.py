@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.rows import read_examples
-from arkor_tui.local.spec import DatasetSpec
-from arkor_tui.rowformats import Example
+from arkor_tui.backend.engine.errors import DatasetError
+from arkor_tui.backend.engine.rows import read_examples
+from arkor_tui.backend.spec import DatasetSpec
+from arkor_tui.datasets.formats import Example
 
 Write = Callable[..., Path]
 

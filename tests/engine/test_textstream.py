@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.local.engine.textstream import TextStream
+from arkor_tui.backend.engine.textstream import TextStream
 
 
 class Bytes:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Backend
-
-from .kills import World
+from tests.support.kills import World
 
 KILLS = int(os.environ.get("ARKOR_TUI_TEST_KILLS", "2"))
 SEED = int(os.environ.get("ARKOR_TUI_TEST_SEED", "1"))

@@ -22,11 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.async_archive import AsyncArchive
-
-from . import clock
-from .lab import Story, live_through
-from .schedule import Do, Fault, Manner, Passage, Schedule, Smudge
+from arkor_tui.archive.async_archive import AsyncArchive
+from tests.support import fault_clock as clock
+from tests.support.fault_lab import Story, live_through
+from tests.support.fault_schedule import Do, Fault, Manner, Passage, Schedule, Smudge
 
 
 def draw(seed: int, *, json_only: bool) -> Schedule:

@@ -11,11 +11,11 @@ import signal
 
 import pytest
 
-from arkor_tui.monitor.supervisor import watch_of
+from arkor_tui.session.supervisor import watch_of
 from tests.e2e.test_supervisor import archived, diary
+from tests.support.kills import World, end, grown, wait_for
 
 from .conftest import KILLS
-from .kills import World, end, grown, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120 + 30 * KILLS)]
 

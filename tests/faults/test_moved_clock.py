@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.api.jobs import Job
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import NewEvent, RunIdentity, RunRecord
+from arkor_tui.archive.records import NewEvent, RunIdentity, RunRecord
+from arkor_tui.archive.store import Archive
 from arkor_tui.tui.widgets.progress import eta_seconds
+from tests.support.recorded_runs import CONFIG, app_on, press, screen_text
 from tests.tui.conftest import no_backend  # noqa: F401 - opening a live run would start one
-from tests.tui.recorded import CONFIG, app_on, press, screen_text
 
 _JUMPS = {
     "back in mid-run": [0, 5, 10, -3600, -3595, -3590],

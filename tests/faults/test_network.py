@@ -21,11 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arkor_tui.history.async_archive import AsyncArchive
-
-from . import clock
-from .lab import Story, live_through
-from .schedule import (
+from arkor_tui.archive.async_archive import AsyncArchive
+from tests.support import fault_clock as clock
+from tests.support.fault_lab import Story, live_through
+from tests.support.fault_schedule import (
     IDS,
     LINE_ENDS,
     REFUSALS,
@@ -37,7 +36,7 @@ from .schedule import (
     draw,
     may_double,
 )
-from .verdict import judge
+from tests.support.fault_verdict import judge
 
 SCHEDULES = int(os.environ.get("ARKOR_TUI_TEST_SCHEDULES", "1000"))
 SOCKETS = int(os.environ.get("ARKOR_TUI_TEST_SOCKETS", "25"))

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_app import Screen
-
-from .mounts import SmallDisk
+from tests.support.mounts import SmallDisk
 
 _OWN = ("ARKOR_TUI_DATA_DIR", "ARKOR_TUI_CONFIG_DIR")
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from arkor_tui.api import sse
-from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.history.records import LogRow, RunRecord
-from tests.training.frames import (
+from arkor_tui.archive.async_archive import AsyncArchive
+from arkor_tui.archive.records import LogRow, RunRecord
+from tests.support import fault_clock as clock
+from tests.support.fault_lab import Life, follow_script
+from tests.support.frames import (
     BARE_END,
     END,
     PING,
@@ -29,7 +31,7 @@ from tests.training.frames import (
     log,
     started,
 )
-from tests.training.scripted import (
+from tests.support.scripted import (
     DROP,
     JOB,
     JOB_ID,
@@ -40,9 +42,6 @@ from tests.training.scripted import (
     Unanswered,
     stream,
 )
-
-from . import clock
-from .lab import Life, follow_script
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
-from arkor_tui.monitor.supervisor import watch_of
+from arkor_tui.archive.store import Archive
+from arkor_tui.session.supervisor import watch_of
 from tests.e2e.test_supervisor import diary, is_running
-from tests.tui.recorded import fill
-
-from .kills import World, end, wait_for
+from tests.support.kills import World, end, wait_for
+from tests.support.recorded_runs import fill
 
 
 def _take_terminal() -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_supervisor import write_trainer
-
-from .kills import ENDLESS, Ledger, processes, wait_for
-from .mounts import SmallDisk
+from tests.support.kills import ENDLESS, Ledger, processes, wait_for
+from tests.support.mounts import SmallDisk
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 _COMMAND = (sys.executable, "-m", "arkor_tui")

@@ -25,10 +25,11 @@ from weakref import ReferenceType
 import pytest
 
 from arkor_tui import Callback, LogContext, Trainer
-from arkor_tui.history.async_archive import AsyncArchive
-from arkor_tui.monitor.run import RunMonitor
-from tests.training.frames import END, PING, completed, log, started
-from tests.training.scripted import (
+from arkor_tui.archive.async_archive import AsyncArchive
+from arkor_tui.session.monitor import RunMonitor
+from tests.support import fault_clock as clock
+from tests.support.frames import END, PING, completed, log, started
+from tests.support.scripted import (
     DROP,
     JOB_ID,
     Answer,
@@ -39,8 +40,6 @@ from tests.training.scripted import (
     Stream,
     running_server,
 )
-
-from . import clock
 
 SECONDS = int(os.environ.get("ARKOR_TUI_TEST_SOAK", "120"))
 RATE = 100  # events a second

@@ -15,14 +15,13 @@ from pathlib import Path
 import pyte
 import pytest
 
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.supervisor import watch_of
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.store import Archive
+from arkor_tui.session.supervisor import watch_of
 from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
 from tests.e2e.test_supervisor import archived, write_trainer
-
-from .kills import ENDLESS, App, Ledger, World, end, grown, processes, wait_for
+from tests.support.kills import ENDLESS, App, Ledger, World, end, grown, processes, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 _ENTER_ALTERNATE = b"\x1b[?1049h"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from arkor_tui.workspace.credentials import AnonymousCredentials, write_credentials
-from arkor_tui.workspace.state import ProjectState, write_state
-from tests.training.frames import END, checkpoint, event, frame
-from tests.training.scripted import JOB, Answer, Server, running_server, stream
+from arkor_tui.config.credentials import AnonymousCredentials, write_credentials
+from arkor_tui.config.state import ProjectState, write_state
+from tests.support.frames import END, checkpoint, event, frame
+from tests.support.hostile_payloads import EVERY, hostile_strings
+from tests.support.raw_terminal import RawTerminal, shapes
+from tests.support.scripted import JOB, Answer, Server, running_server, stream
 
-from .payloads import EVERY, hostile_strings
-from .terminal import RawTerminal, shapes
 from .test_screens import fill, harmless_strings
 
 SPOOFS = ("root@host", "[sudo]", "Leave it running", "job_0000")

@@ -11,16 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from arkor_tui.backend.engine.errors import DatasetError
+from arkor_tui.backend.engine.rows import read_examples
+from arkor_tui.backend.spec import DatasetSpec
+from arkor_tui.datasets.formats import COLUMNS
+from arkor_tui.datasets.preview import preview
+from arkor_tui.datasets.sources import FileDataset
 from arkor_tui.errors import UsageError
-from arkor_tui.local.engine.errors import DatasetError
-from arkor_tui.local.engine.rows import read_examples
-from arkor_tui.local.spec import DatasetSpec
-from arkor_tui.rowformats import COLUMNS
-from arkor_tui.training.datasets import FileDataset
-from arkor_tui.training.preview import preview
 from arkor_tui.tui.widgets.previews import rows_text
-
-from .payloads import MEGABYTE, forbidden, hostile_text, json_values
+from tests.support.hostile_payloads import MEGABYTE, forbidden, hostile_text, json_values
 
 columns = st.sampled_from([*(name for names in COLUMNS.values() for name in names), "role", "from"])
 messages = st.lists(

@@ -12,20 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from arkor_tui.archive.export import export_run, markdown_line, markdown_paragraph
+from arkor_tui.archive.exporting import _fenced
+from arkor_tui.archive.records import NewEvent
+from arkor_tui.archive.store import Archive
+from arkor_tui.chat.verdict import Verdict
 from arkor_tui.cli.junit import junit
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.export import export_run, markdown_line, markdown_paragraph
-from arkor_tui.history.records import NewEvent
-from arkor_tui.monitor.exporting import _fenced
-from arkor_tui.monitor.probing import Probed
-from arkor_tui.monitor.updates import Target
-from arkor_tui.plain import plain
 from arkor_tui.recipes.probe import GoldenAnswer
 from arkor_tui.recipes.prompts import Golden
-from arkor_tui.recipes.verdict import Verdict
-from tests.history.material import IDENTITY, job
-
-from .payloads import EVERY, forbidden, hostile_text
+from arkor_tui.session.probing import Probed
+from arkor_tui.session.updates import Target
+from arkor_tui.text.sanitize import plain
+from tests.support.archive_material import IDENTITY, job
+from tests.support.hostile_payloads import EVERY, forbidden, hostile_text
 
 MARKUP = ("![x](http://h/t.png)", "[x](javascript:1)", "<img src=x onerror=1>", "&#x202e;&lt;b&gt;",
           "# h", "- x", "+ x", "1. x", "1) x", "---", "===", "***", "    x", "> x", "~~~", "| a |",

@@ -14,14 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from arkor_tui.errors import ArkorTuiError
-from arkor_tui.recipes.prompts import PromptFileError, read_prompts
-from arkor_tui.recipes.verdict import Verdict
-from arkor_tui.training.draft_source import recall
-from arkor_tui.tui.keymap import action_ids, clashes, unknown_actions
-from arkor_tui.tui.places import bound_places
-from arkor_tui.tui.themes import read_theme
-from arkor_tui.workspace.credentials import (
+from arkor_tui.chat.verdict import Verdict
+from arkor_tui.config.credentials import (
     AnonymousCredentials,
     CredentialsIncompleteError,
     credentials_from_wire,
@@ -29,11 +23,16 @@ from arkor_tui.workspace.credentials import (
     read_credentials,
     write_credentials,
 )
-from arkor_tui.workspace.settings import SettingsError, read_settings
-from arkor_tui.workspace.state import read_state
-from arkor_tui.workspace.watching import read_watch, take_watch, watch_path
-
-from .payloads import hostile_text, json_values
+from arkor_tui.config.run_lock import read_watch, take_watch, watch_path
+from arkor_tui.config.settings import SettingsError, read_settings
+from arkor_tui.config.state import read_state
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.recipes.prompts import PromptFileError, read_prompts
+from arkor_tui.run.draft_source import recall
+from arkor_tui.tui.keymap import action_ids, clashes, unknown_actions
+from arkor_tui.tui.places import bound_places
+from arkor_tui.tui.themes import read_theme
+from tests.support.hostile_payloads import hostile_text, json_values
 
 T = TypeVar("T")
 one_file = settings(

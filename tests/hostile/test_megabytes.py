@@ -11,19 +11,18 @@ import pytest
 from textual.app import App
 from textual.widgets import Static
 
+from arkor_tui.archive.records import Exchange
+from arkor_tui.archive.store import Archive
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import Exchange
-from arkor_tui.monitor.asking import Answer
-from arkor_tui.monitor.updates import Target
+from arkor_tui.session.asking import Answer
+from arkor_tui.session.updates import Target
 from arkor_tui.tui.widgets import eventdetail, eventlog, output, talk
 from arkor_tui.tui.widgets.eventdetail import EventDetail
 from arkor_tui.tui.widgets.eventlog import line_of
 from arkor_tui.tui.widgets.output import OutputScreen
 from arkor_tui.tui.widgets.talk import AnswerView, ExchangeView
-from tests.tui.recorded import add_run, app_on, event, press, screen_text, settled
-
-from .payloads import ESC, MEGABYTE, forbidden
+from tests.support.hostile_payloads import ESC, MEGABYTE, forbidden
+from tests.support.recorded_runs import add_run, app_on, event, press, screen_text, settled
 
 TEXTS = {
     "one word": "x" * (4 * MEGABYTE),

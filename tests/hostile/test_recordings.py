@@ -13,18 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from arkor_tui.archive.export import FORMATS, export_run, import_run
+from arkor_tui.archive.exporting import export_to_file
+from arkor_tui.archive.recording import RecordingError, read_recording
+from arkor_tui.archive.records import LogRow, NewEvent, RunRecord
+from arkor_tui.archive.store import Archive
 from arkor_tui.cli import replay
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.export import FORMATS, export_run, import_run
-from arkor_tui.history.recording import RecordingError, read_recording
-from arkor_tui.history.records import LogRow, NewEvent, RunRecord
-from arkor_tui.monitor.exporting import export_to_file
-from arkor_tui.monitor.replay import ReplayTrainer
+from arkor_tui.session.replay import ReplayTrainer
 from arkor_tui.tui.text import clock, duration, when
 from arkor_tui.tui.widgets.eventlog import line_of
-from tests.history.material import IDENTITY, job
+from tests.support.archive_material import IDENTITY, job
+from tests.support.hostile_payloads import forbidden, hostile_text, json_values, numbers
 
-from .payloads import forbidden, hostile_text, json_values, numbers
 from .test_wire import event_texts
 
 times = (

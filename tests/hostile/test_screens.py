@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.recording import import_run
-from arkor_tui.history.records import Exchange, Prompt, Sample
-from arkor_tui.monitor.watcher import path_of
-
-from .payloads import hostile_strings
-from .terminal import RawTerminal, shapes
+from arkor_tui.archive.recording import import_run
+from arkor_tui.archive.records import Exchange, Prompt, Sample
+from arkor_tui.archive.store import Archive
+from arkor_tui.session.supervision import path_of
+from tests.support.hostile_payloads import hostile_strings
+from tests.support.raw_terminal import RawTerminal, shapes
 
 STRINGS = 10_000
 COLUMNS, ROWS = 120, 50

@@ -30,8 +30,7 @@ from arkor_tui.api.stream import StreamEvent
 from arkor_tui.api.wire import read_json
 from arkor_tui.cli.output import dump_line, event_record
 from arkor_tui.cli.present import BarPresenter, JsonPresenter, LinePresenter, Presenter
-
-from .payloads import forbidden, hostile_text, json_values, numbers
+from tests.support.hostile_payloads import forbidden, hostile_text, json_values, numbers
 
 pieces = st.sampled_from(
     [b"data: ", b"data", b"event: ", b"id: ", b":", b"\r", b"\n", b"\r\n", b"\n\n", b"\xef\xbb\xbf",

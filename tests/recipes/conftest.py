@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.training.scripted import Server, running_server
+from tests.support.scripted import Server, running_server
 
 
 @pytest_asyncio.fixture

@@ -18,13 +18,13 @@ from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import EarlyStopping, SampleRule
-from arkor_tui.training import cancelling
-from arkor_tui.training.callbacks import RunHandle
-from arkor_tui.training.findings import Finding, Gauge
-from arkor_tui.training.trainer import Trainer
-from tests.training.frames import END, checkpoint, completed, failed, log, started
-from tests.training.runs import Recorder, a_trainer, attached
-from tests.training.scripted import JOB, Answer, Server, stream
+from arkor_tui.run import cancelling
+from arkor_tui.run.callbacks import RunHandle
+from arkor_tui.run.findings import Finding, Gauge
+from arkor_tui.run.trainer import Trainer
+from tests.support.frames import END, checkpoint, completed, failed, log, started
+from tests.support.scripted import JOB, Answer, Server, stream
+from tests.support.trainers import Recorder, a_trainer, attached
 
 CANCELLED = failed("Job cancelled", "99")
 
@@ -192,7 +192,7 @@ async def test_a_checkpoint_is_another_occasion_for_a_stop_that_was_refused(serv
 async def test_a_backend_that_never_ends_its_stream(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arkor_tui.training.trainer.END_SECONDS", 0.0)
+    monkeypatch.setattr("arkor_tui.run.trainer.END_SECONDS", 0.0)
     server.script(stream(started(), log(1, loss=7.0), asyncio.Event()))
     async with asyncio.timeout(30):
         result = await a_trainer(server, EarlyStopping(ceiling=5.0)).wait()

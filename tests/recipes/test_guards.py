@@ -22,7 +22,7 @@ from arkor_tui.recipes.guards import (
     Smoothed,
     guards_of,
 )
-from arkor_tui.training.findings import Gauge
+from arkor_tui.run.findings import Gauge
 
 Values = Iterable[float | None]
 

@@ -13,9 +13,8 @@ from arkor_tui.recipes.notify import DiscordNotifier, SlackNotifier, WebhookNoti
 from arkor_tui.recipes.notify.discord import LIMIT
 from arkor_tui.recipes.notify.message import Message
 from arkor_tui.recipes.notify.notifier import send_test
-from arkor_tui.training.findings import Finding
-
-from .notifying import (
+from arkor_tui.run.findings import Finding
+from tests.support.notifying import (
     URL,
     FakeRun,
     Place,

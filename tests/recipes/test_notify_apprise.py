@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from arkor_tui.recipes.notify import AppriseNotifier, send_test
-
-from .loopback import Loopback
-from .notifying import FakeRun, Time, completion
+from tests.support.loopback import Loopback
+from tests.support.notifying import FakeRun, Time, completion
 
 pytest.importorskip("apprise")
 

@@ -10,8 +10,7 @@ import pytest
 from arkor_tui.recipes.notify import BellNotifier, bell, send_test
 from arkor_tui.recipes.notify.bell import ring, sequence
 from arkor_tui.recipes.notify.delivery import Attempt
-
-from .notifying import FakeRun, Time, completion, failure
+from tests.support.notifying import FakeRun, Time, completion, failure
 
 
 def written(monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:

@@ -12,12 +12,22 @@ import pytest
 from arkor_tui import Callback, CompletedContext
 from arkor_tui.recipes.notify import SlackNotifier, delivery
 from arkor_tui.recipes.notify.delivery import retry_after
-from arkor_tui.training.findings import Finding
-from tests.training.frames import END, completed, log
-from tests.training.runs import a_trainer
-from tests.training.scripted import Server, stream
-
-from .notifying import START, URL, FakeRun, Place, Time, a_log, completion, failure, sending, turns
+from arkor_tui.run.findings import Finding
+from tests.support.frames import END, completed, log
+from tests.support.notifying import (
+    START,
+    URL,
+    FakeRun,
+    Place,
+    Time,
+    a_log,
+    completion,
+    failure,
+    sending,
+    turns,
+)
+from tests.support.scripted import Server, stream
+from tests.support.trainers import a_trainer
 
 Answer = httpx.Response | Exception
 

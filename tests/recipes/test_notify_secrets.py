@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from arkor_tui.config.settings import SettingsError, read_settings, settings_path
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes.notify import (
     AppriseNotifier,
@@ -19,9 +20,7 @@ from arkor_tui.recipes.notify import (
     WebhookNotifier,
     send_test,
 )
-from arkor_tui.workspace.settings import SettingsError, read_settings, settings_path
-
-from .notifying import SECRET, URL, FakeRun, Place, completion, sending
+from tests.support.notifying import SECRET, URL, FakeRun, Place, completion, sending
 
 PARTS = [*SECRET.split("/"), "services"]
 

@@ -10,14 +10,14 @@ import pytest
 from arkor_tui import AbortController, AbortError, Callback, LogContext
 from arkor_tui.api.events import parse_event
 from arkor_tui.api.stream import StreamEvent
+from arkor_tui.chat.infer import InferOptions
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import Expect, Golden, PromptProbe
-from arkor_tui.training.findings import Finding
-from arkor_tui.training.infer import InferOptions
-from arkor_tui.training.trainer import Trainer
-from tests.training.frames import END, checkpoint, completed, log, started
-from tests.training.runs import a_trainer, attached
-from tests.training.scripted import Answer, Reply, Request, Server, stream
+from arkor_tui.run.findings import Finding
+from arkor_tui.run.trainer import Trainer
+from tests.support.frames import END, checkpoint, completed, log, started
+from tests.support.scripted import Answer, Reply, Request, Server, stream
+from tests.support.trainers import a_trainer, attached
 
 CHAT = "/v1/inference/chat"
 

@@ -10,9 +10,9 @@ import pytest
 from arkor_tui.api.jobs import Job
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes.rules import Predicate, SampleRule
-from arkor_tui.training.contexts import LogContext
-from arkor_tui.training.findings import Finding, Gauge
-from tests.training.scripted import JOB
+from arkor_tui.run.contexts import LogContext
+from arkor_tui.run.findings import Finding, Gauge
+from tests.support.scripted import JOB
 
 
 def slow(ctx: LogContext) -> bool | str:

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from arkor_tui.api.events import TrainingLog, parse_event
 from arkor_tui.api.jobs import Job
+from arkor_tui.archive.records import NewEvent, RunIdentity
+from arkor_tui.archive.store import Archive
 from arkor_tui.errors import UsageError
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import NewEvent, RunIdentity
-from arkor_tui.monitor.whatif import observations
 from arkor_tui.recipes.early_stopping import EarlyStopping
 from arkor_tui.recipes.guards import Observation, guards_of
 from arkor_tui.recipes.whatif import GuardSettings, settings_of, what_if
-from arkor_tui.training.contexts import LogContext
-from tests.history.material import event, job
-from tests.training.scripted import JOB
+from arkor_tui.run.contexts import LogContext
+from arkor_tui.session.whatif import observations
+from tests.support.archive_material import event, job
+from tests.support.scripted import JOB
 
 SETTINGS = GuardSettings(ceiling=5.0, window=2, patience=4)
 LOSS = st.one_of(st.floats(0, 10), st.none(), st.just("nan"), st.just(1e309))

@@ -18,18 +18,17 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.monitor.session import Session
+from arkor_tui.config.credentials import OAuthCredentials, credentials_path, write_credentials
+from arkor_tui.config.settings import settings_path
+from arkor_tui.config.state import ProjectState, write_state
+from arkor_tui.session.session import Session
 from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
-from arkor_tui.workspace.credentials import OAuthCredentials, credentials_path, write_credentials
-from arkor_tui.workspace.settings import settings_path
-from arkor_tui.workspace.state import ProjectState, write_state
 from tests.e2e.test_app import Screen
-from tests.engine.places import Place, answered, authority
-from tests.recipes.loopback import Loopback
-
-from . import planted
-from .planted import Processes, open_to_others, secrets_below, secrets_in
+from tests.support import planted_secrets as planted
+from tests.support.engine_places import Place, answered, authority
+from tests.support.loopback import Loopback
+from tests.support.planted_secrets import Processes, open_to_others, secrets_below, secrets_in
 
 __all__ = ["authority"]
 

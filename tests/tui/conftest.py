@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arkor_tui.training.embedded import EmbeddedBackendError
+from arkor_tui.connect.embedded import EmbeddedBackendError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,4 +18,4 @@ def no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(folder: object) -> None:
         raise EmbeddedBackendError("No backend in tests of screens.")
 
-    monkeypatch.setattr("arkor_tui.training.embedded._start", refuse)
+    monkeypatch.setattr("arkor_tui.connect.embedded._start", refuse)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.console import ConsoleScreen
 from arkor_tui.tui.screens.timemachine import around
@@ -17,8 +17,8 @@ from arkor_tui.tui.widgets.dialogs import ChooseSeveral
 from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import AnswerView, PromptArea, TalkPane
 from arkor_tui.tui.widgets.targets import TargetList
+from tests.support.recorded_runs import add_run, app_on, press, screen_text, triage_events, wait_for
 
-from .recorded import add_run, app_on, press, screen_text, triage_events, wait_for
 from .test_differences import Talker, console
 
 

@@ -14,16 +14,23 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from arkor_tui.api.chat import ChatDelta
+from arkor_tui.archive.store import Archive
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.archive import Archive
-from arkor_tui.monitor.blind import Tally, tally
-from arkor_tui.monitor.updates import Target
+from arkor_tui.session.blind import Tally, tally
+from arkor_tui.session.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.bisect import BisectScreen
 from arkor_tui.tui.screens.blind import BlindScreen
 from arkor_tui.tui.screens.console import ConsoleScreen, TargetList
-
-from .recorded import HOSTILE, add_run, app_on, press, screen_text, triage_events, wait_for
+from tests.support.recorded_runs import (
+    HOSTILE,
+    add_run,
+    app_on,
+    press,
+    screen_text,
+    triage_events,
+    wait_for,
+)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest_asyncio
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from arkor_tui.history.records import LogRow
+from arkor_tui.archive.records import LogRow
 from arkor_tui.tui.themes import DEFAULTS
 from arkor_tui.tui.widgets.eventlog import EventLog, line_of
 

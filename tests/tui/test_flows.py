@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
+from arkor_tui.config.settings import Settings
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.compare import CompareScreen
 from arkor_tui.tui.screens.console import ConsoleScreen, TargetList
@@ -20,9 +21,7 @@ from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.formfields import FieldInput
 from arkor_tui.tui.widgets.help import HelpScreen
 from arkor_tui.tui.widgets.talk import PromptArea
-from arkor_tui.workspace.settings import Settings
-
-from .recorded import app_on, fill, press, resize, screen_text, settled
+from tests.support.recorded_runs import app_on, fill, press, resize, screen_text, settled
 
 
 @pytest.fixture

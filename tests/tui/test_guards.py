@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import Sample
-from arkor_tui.monitor.watcher import path_of
+from arkor_tui.archive.records import Sample
+from arkor_tui.archive.store import Archive
+from arkor_tui.config.run_lock import Watch, WatchState, take_watch
+from arkor_tui.session.supervision import path_of
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.matrix import MatrixScreen
 from arkor_tui.tui.screens.setup import SetupScreen
@@ -22,9 +23,7 @@ from arkor_tui.tui.widgets.dialogs import Choose
 from arkor_tui.tui.widgets.formfields import FieldInput, LinesArea
 from arkor_tui.tui.widgets.guardpanel import GuardPanel
 from arkor_tui.tui.widgets.keybar import KeyBar
-from arkor_tui.workspace.watching import Watch, WatchState, take_watch
-
-from .recorded import (
+from tests.support.recorded_runs import (
     HOSTILE,
     add_run,
     app_on,

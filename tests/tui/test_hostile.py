@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from arkor_tui.archive.records import Exchange, Prompt, Sample
+from arkor_tui.archive.store import Archive
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import Exchange, Prompt, Sample
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.runs import RunTable
+from tests.support.recorded_runs import HOSTILE, add_run, app_on, event, press, screen_text, settled
 
-from .recorded import HOSTILE, add_run, app_on, event, press, screen_text, settled
 from .test_differences import Talker
 
 Go = Callable[[ArkorApp, Pilot[None]], Awaitable[None]]

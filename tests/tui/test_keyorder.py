@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
 from arkor_tui.tui import keyorder
 from arkor_tui.tui.keyorder import KeysInOrder
 from arkor_tui.tui.screens.setup import SetupScreen
+from tests.support.recorded_runs import app_on, press, wait_for
 
-from .recorded import app_on, press, wait_for
 from .test_differences import console
 
 

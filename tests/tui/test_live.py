@@ -11,9 +11,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from arkor_tui.api.reconnect import StreamState
-from arkor_tui.history.archive import Archive
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.run import RunMonitor
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.store import Archive
+from arkor_tui.session.monitor import RunMonitor
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.console import ConsoleScreen
@@ -22,9 +22,8 @@ from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.logpane import LogPane
 from arkor_tui.tui.widgets.paged import marked
 from arkor_tui.tui.widgets.status import StatusInfo, StatusLine
-from tests.training.frames import checkpoint
-
-from .recorded import (
+from tests.support.frames import checkpoint
+from tests.support.recorded_runs import (
     add_run,
     app_on,
     event,
@@ -36,8 +35,8 @@ from .recorded import (
     triage_events,
     wait_for,
 )
-from .scripted_app import live_app, until
-from .views import opened
+from tests.support.scripted_app import live_app, until
+from tests.support.snapshot_views import opened
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
 from arkor_tui.tui.screens.live import LiveScreen
 from arkor_tui.tui.widgets.dialogs import Confirm
-from tests.training.scripted import Answer, Stream
-
-from .recorded import app_on, fill, screen_text
-from .scripted_app import CANCEL, CANCELLED, RUNNING, Live, live_app
+from tests.support.recorded_runs import app_on, fill, screen_text
+from tests.support.scripted import Answer, Stream
+from tests.support.scripted_app import CANCEL, CANCELLED, RUNNING, Live, live_app
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ async def test_a_cancel_that_is_refused_is_told_on_live(path: Path) -> None:
 
 
 async def test_without_a_run_cancel_asks_nothing(path: Path) -> None:
-    from .recorded import app_on, press
+    from tests.support.recorded_runs import app_on, press
 
     async with app_on(path) as (app, pilot):
         await press(app, pilot, "escape", "3", "c")

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.history.archive import Archive
+from arkor_tui.archive.store import Archive
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.compare import CompareScreen
 from arkor_tui.tui.screens.runs import RunsScreen, RunTable
 from arkor_tui.tui.screens.welcome import WelcomeScreen
 from arkor_tui.tui.widgets.help import HelpScreen
-
-from .recorded import add_run, app_on, fill, press, screen_text, triage_events
+from tests.support.recorded_runs import add_run, app_on, fill, press, screen_text, triage_events
 
 
 @pytest.fixture

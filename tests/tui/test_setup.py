@@ -11,21 +11,20 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from arkor_tui.backend.jobconfig import InvalidConfigError, check_job
+from arkor_tui.backend.models import ModelRegistry, UnknownModelError
 from arkor_tui.errors import UsageError
-from arkor_tui.local.jobconfig import InvalidConfigError, check_job
-from arkor_tui.local.models import ModelRegistry, UnknownModelError
-from arkor_tui.monitor.session import Session
+from arkor_tui.run.trainer import Trainer
+from arkor_tui.session.session import Session
 from arkor_tui.starters.write import write_new
 from arkor_tui.terminal import Capabilities
-from arkor_tui.training.trainer import Trainer
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.runs import RunsScreen
 from arkor_tui.tui.screens.setup import SetupScreen
 from arkor_tui.tui.widgets.formfields import FieldHelp, FieldInput
 from arkor_tui.tui.widgets.help import HelpScreen
-from tests.training.scripted import Answer, running_server
-
-from .recorded import app_on, fill, press, screen_text, settled
+from tests.support.recorded_runs import app_on, fill, press, screen_text, settled
+from tests.support.scripted import Answer, running_server
 
 ROW = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]}
 
@@ -262,7 +261,7 @@ async def test_a_seed_is_wrong_at_the_seed_and_nowhere_else(path: Path) -> None:
 async def test_an_explanation_is_shown_to_its_end(
     path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arkor_tui.local.models._why_not_on_hub", lambda name: "HTTPError " * 3)
+    monkeypatch.setattr("arkor_tui.backend.models._why_not_on_hub", lambda name: "HTTPError " * 3)
     with pytest.raises(UnknownModelError) as raised:
         ModelRegistry().find("no/such-model")
     text = " ".join(str(raised.value).split())

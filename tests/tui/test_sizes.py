@@ -11,7 +11,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from .recorded import app_on, fill, settled
+from tests.support.recorded_runs import app_on, fill, settled
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from arkor_tui.tui.app import ArkorApp
-
-from .pictures import difference, joined, picture
-from .recorded import app_on, settled
-from .views import VIEWS, fill_archive, freeze
+from tests.support.pictures import difference, joined, picture
+from tests.support.recorded_runs import app_on, settled
+from tests.support.snapshot_views import VIEWS, fill_archive, freeze
 
 FOLDER = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 36), (200, 50))

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from arkor_tui.api.quoted import MASK, SHORTEST_SECRET, without_words
 from arkor_tui.errors import UsageError
+from arkor_tui.text.quoted import MASK, SHORTEST_SECRET, without_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from arkor_tui._version import __version__
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 
 from .delivery import TRY_SECONDS, Attempt, Send, retry_after
 from .destination import Destination

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arkor_tui.api.jobs import Job
-from arkor_tui.plain import plain
-from arkor_tui.training.contexts import CompletedContext, FailedContext, LogContext
-from arkor_tui.training.findings import Finding
+from arkor_tui.run.contexts import CompletedContext, FailedContext, LogContext
+from arkor_tui.run.findings import Finding
+from arkor_tui.text.sanitize import plain
 
 Event = Literal["completed", "failed", "guard", "connection", "step", "sample", "test"]
 OPTIONAL: frozenset[str] = frozenset({"step", "sample"})

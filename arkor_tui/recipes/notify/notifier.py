@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import ClassVar, Self, Unpack
 
 from arkor_tui.api.reconnect import StreamState
+from arkor_tui.config.settings import read_settings, settings_path
 from arkor_tui.errors import UsageError
-from arkor_tui.training.callbacks import Callback, RunHandle
-from arkor_tui.training.contexts import CompletedContext, Context, FailedContext, LogContext
-from arkor_tui.training.findings import Finding
-from arkor_tui.workspace.settings import read_settings, settings_path
+from arkor_tui.run.callbacks import Callback, RunHandle
+from arkor_tui.run.contexts import CompletedContext, Context, FailedContext, LogContext
+from arkor_tui.run.findings import Finding
 
 from . import message as texts
 from .delivery import Attempt, Clock, Send, try_once

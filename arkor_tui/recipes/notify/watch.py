@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from arkor_tui.api.reconnect import StreamState
-from arkor_tui.training.callbacks import RunHandle
+from arkor_tui.run.callbacks import RunHandle
 
 from .delivery import Clock
 

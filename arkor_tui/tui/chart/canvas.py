@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 
 from .frame import Axis, ChartFrame, ChartSpec, LineSpec, Mark, Run, Symbols, draw, x_extent
 from .legend import legend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arkor_tui.history.series import Column, Series
+from arkor_tui.archive.series import Column, Series
 
 
 @dataclass(frozen=True, slots=True)

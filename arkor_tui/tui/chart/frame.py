@@ -19,7 +19,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 
 from .axes import nice_step
 from .kept import glyphs

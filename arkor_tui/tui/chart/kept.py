@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 
 from .decimate import Decimation
 from .raster import Cells, LineStyle, Raster, Symbols

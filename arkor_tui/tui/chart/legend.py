@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from arkor_tui.history.series import Series
-from arkor_tui.plain import plain
+from arkor_tui.archive.series import Series
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import duration, fit, number
 
 from .frame import ChartFrame, ChartSpec, LineSpec, LineStyle, Reading, Run, Symbols

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from arkor_tui.history.series import Column
+from arkor_tui.archive.series import Column
 
 from .scale import YScale
 

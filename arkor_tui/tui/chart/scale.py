@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 
 from .axes import Tick, log_ticks, nice_step, nice_ticks, time_ticks
 

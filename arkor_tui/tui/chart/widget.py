@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 
 from .canvas import ChartCanvas
 from .frame import x_extent

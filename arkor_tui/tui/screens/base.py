@@ -10,14 +10,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.monitor.session import Session
-from arkor_tui.monitor.updates import Update
+from arkor_tui.session.session import Session
+from arkor_tui.session.updates import Update
 from arkor_tui.tui.view import Dialog, Result, View
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.run import RunMonitor
+    from arkor_tui.session.monitor import RunMonitor
     from arkor_tui.tui.app import ArkorApp
 
 

@@ -11,13 +11,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.chat.assertions import Expect, fields_from
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.asking import AskSettings
-from arkor_tui.monitor.session import Session
-from arkor_tui.monitor.updates import Target
-from arkor_tui.plain import plain
-from arkor_tui.recipes.assertions import Expect, fields_from
+from arkor_tui.session.asking import AskSettings
+from arkor_tui.session.session import Session
+from arkor_tui.session.updates import Target
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import verdict_mark
 
@@ -119,9 +119,9 @@ class BisectScreen(PageScreen[Target | None]):
 
     @work(group="bisect", exclusive=True)
     async def _search(self, prompt: str, expect: Expect) -> None:
-        from arkor_tui.monitor.probing import bisect_run
         from arkor_tui.recipes.probe import GoldenAnswer
         from arkor_tui.recipes.prompts import Golden
+        from arkor_tui.session.probing import bisect_run
 
         self._lines, self._found = [], None
         settings = self._settings

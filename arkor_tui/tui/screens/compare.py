@@ -12,9 +12,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.records import RunRecord
-from arkor_tui.history.series import Series
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.series import Series
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.text import duration, fit, number

@@ -14,12 +14,12 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker
 
-from arkor_tui.history.records import Prompt, RunRecord
-from arkor_tui.monitor.asking import Answer, AskSettings, ask, settings_from
-from arkor_tui.monitor.run import RunMonitor
-from arkor_tui.monitor.updates import Target, Update
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import Prompt, RunRecord
+from arkor_tui.session.asking import Answer, AskSettings, ask, settings_from
+from arkor_tui.session.monitor import RunMonitor
+from arkor_tui.session.updates import Target, Update
 from arkor_tui.starters import starter_of
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.asksettings import DEFAULTS, AskSettingsScreen
 from arkor_tui.tui.widgets.dialogs import Ask, Choose, ChooseSeveral
 from arkor_tui.tui.widgets.talk import ExchangeView, PromptArea, TalkPane

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arkor_tui.archive.records import RunRecord
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import RunRecord
 from arkor_tui.tui.widgets.dialogs import Choose
 
 if TYPE_CHECKING:

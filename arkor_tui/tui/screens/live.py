@@ -14,11 +14,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from arkor_tui.api.reconnect import GOES_ON
+from arkor_tui.archive.records import CheckpointRow, RunQuery
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import CheckpointRow, RunQuery
-from arkor_tui.monitor.run import RunMonitor
-from arkor_tui.monitor.updates import Problem, Update
-from arkor_tui.plain import plain
+from arkor_tui.session.monitor import RunMonitor
+from arkor_tui.session.updates import Problem, Update
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.banner import FailureBanner

@@ -11,10 +11,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.matrix import SampleMatrix
-from arkor_tui.history.records import RunRecord, Sample
-from arkor_tui.monitor.session import Session
-from arkor_tui.plain import plain
+from arkor_tui.archive.matrix import SampleMatrix
+from arkor_tui.archive.records import RunRecord, Sample
+from arkor_tui.session.session import Session
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST, verdict_mark
 from arkor_tui.tui.widgets.textdiff import diff_content

@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from arkor_tui.history.records import RunQuery, RunRecord, Sort
-from arkor_tui.monitor.updates import Update
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import RunQuery, RunRecord, Sort
+from arkor_tui.session.updates import Update
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.spark import sparkline
 from arkor_tui.tui.text import MARKS, STATUS_PARTS, duration, fit, number, when
 from arkor_tui.tui.widgets.paged import PagedList, Part
@@ -22,7 +22,7 @@ from arkor_tui.tui.widgets.paged import PagedList, Part
 from .base import BaseScreen
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.run import RunMonitor
+    from arkor_tui.session.monitor import RunMonitor
 
 REFRESH_SECONDS = 5.0
 STATUSES = ("", "running", "completed", "failed", "cancelled")

@@ -14,19 +14,19 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
 
 from arkor_tui.api.errors import ApiError
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.datasets.layout import Layout
+from arkor_tui.datasets.sources import BlobDataset
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.history.records import RunRecord
-from arkor_tui.plain import one_line, plain
+from arkor_tui.run import draft as drafts
+from arkor_tui.run.draft import RunDraft
+from arkor_tui.run.draft_source import to_source
+from arkor_tui.run.form import FIELDS, FORM, PRESETS, field_of, on_backend
+from arkor_tui.run.loading import load_trainer
+from arkor_tui.run.trainer import Trainer
 from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
-from arkor_tui.training import draft as drafts
-from arkor_tui.training.datasets import BlobDataset
-from arkor_tui.training.draft import RunDraft
-from arkor_tui.training.draft_source import to_source
-from arkor_tui.training.form import FIELDS, FORM, PRESETS, field_of, on_backend
-from arkor_tui.training.layout import Layout
-from arkor_tui.training.loading import load_trainer
-from arkor_tui.training.trainer import Trainer
+from arkor_tui.text.sanitize import one_line, plain
 from arkor_tui.tui.widgets.dialogs import Ask, Choose
 from arkor_tui.tui.widgets.formfields import FieldHelp, FieldInput, LinesArea
 from arkor_tui.tui.widgets.previews import DataPreview, request_text

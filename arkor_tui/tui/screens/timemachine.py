@@ -14,11 +14,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.asking import Answer, AskSettings, ask
-from arkor_tui.monitor.session import Session
-from arkor_tui.monitor.updates import Target
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.session.asking import Answer, AskSettings, ask
+from arkor_tui.session.session import Session
+from arkor_tui.session.updates import Target
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.keybar import KeyBar

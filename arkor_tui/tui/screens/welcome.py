@@ -15,10 +15,10 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.plain import plain
+from arkor_tui.run.loading import load_trainer
 from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
-from arkor_tui.training.loading import load_trainer
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.dialogs import Ask, Confirm, DialogChoice
 
 from .base import PageScreen

@@ -11,10 +11,10 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from arkor_tui.archive.records import RunRecord
 from arkor_tui.errors import UsageError
-from arkor_tui.history.records import RunRecord
-from arkor_tui.monitor.session import Session
-from arkor_tui.plain import plain
+from arkor_tui.session.session import Session
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.widgets.keybar import KeyBar
@@ -82,8 +82,8 @@ class WhatIfScreen(PageScreen[None]):
 
     @work(group="what-if", exclusive=True)
     async def _try(self) -> None:
-        from arkor_tui.monitor.whatif import observations
         from arkor_tui.recipes.whatif import settings_of, what_if
+        from arkor_tui.session.whatif import observations
 
         found_text = self.query_one("#whatif-found", Static)
         key = self._record.key

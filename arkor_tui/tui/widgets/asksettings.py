@@ -12,8 +12,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
 
-from arkor_tui.monitor.asking import settings_from
-from arkor_tui.recipes.verdict import KINDS
+from arkor_tui.chat.verdict import KINDS
+from arkor_tui.session.asking import settings_from
 from arkor_tui.tui.view import Dialog
 
 FIELDS = (

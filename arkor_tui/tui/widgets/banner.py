@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.monitor.updates import Problem
-from arkor_tui.plain import plain
+from arkor_tui.session.updates import Problem
+from arkor_tui.text.sanitize import plain
 
 
 class FailureBanner(Static):

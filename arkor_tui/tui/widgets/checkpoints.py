@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from arkor_tui.history.records import CheckpointRow
+from arkor_tui.archive.records import CheckpointRow
 from arkor_tui.tui.text import clock, number
 
 from .paged import PagedList, Part

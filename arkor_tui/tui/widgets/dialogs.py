@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.view import Dialog, Result
 
 _CSS = """

@@ -11,9 +11,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.records import LogRow
-from arkor_tui.history.text import object_of
-from arkor_tui.plain import plain
+from arkor_tui.archive.foreign import object_of
+from arkor_tui.archive.records import LogRow
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import when
 from arkor_tui.tui.view import Dialog
 

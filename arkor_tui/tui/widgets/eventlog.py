@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
-from arkor_tui.history.records import LogRow
-from arkor_tui.history.text import object_of
-from arkor_tui.plain import plain
+from arkor_tui.archive.foreign import object_of
+from arkor_tui.archive.records import LogRow
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import clock, number
 
 from .paged import PagedList, Part, marked

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
-from arkor_tui.plain import one_line
-from arkor_tui.training.form import FormField
+from arkor_tui.run.form import FormField
+from arkor_tui.text.sanitize import one_line
 
 
 class FieldInput(Input):

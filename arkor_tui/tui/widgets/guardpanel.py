@@ -9,10 +9,10 @@ from typing import Any
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.records import FindingRow
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import FindingRow
+from arkor_tui.config.run_lock import WatchState
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import clock
-from arkor_tui.workspace.watching import WatchState
 
 BAR = 10
 _STATE_STYLE = {

@@ -12,15 +12,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from arkor_tui.history.records import LogRow
-from arkor_tui.monitor.updates import Update
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import LogRow
+from arkor_tui.session.updates import Update
+from arkor_tui.text.sanitize import plain
 
 from .eventdetail import EventDetail
 from .eventlog import EventLog
 
 if TYPE_CHECKING:
-    from arkor_tui.history.async_archive import AsyncArchive
+    from arkor_tui.archive.async_archive import AsyncArchive
 
 FILTERS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("all events", None),

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.plain import plain
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.view import Dialog
 
 LONGEST = 100_000

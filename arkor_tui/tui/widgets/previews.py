@@ -11,10 +11,10 @@ from typing import Any
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.plain import plain
-from arkor_tui.training.datasets import BlobDataset, Dataset
-from arkor_tui.training.layout import Layout
-from arkor_tui.training.preview import DatasetPreview, UnreadableDatasetError, preview
+from arkor_tui.datasets.layout import Layout
+from arkor_tui.datasets.preview import DatasetPreview, UnreadableDatasetError, preview
+from arkor_tui.datasets.sources import BlobDataset, Dataset
+from arkor_tui.text.sanitize import plain
 
 _ROWS = 3
 

@@ -10,12 +10,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.records import RunRecord
-from arkor_tui.plain import plain
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import MARKS, duration, number, percent
 
 if TYPE_CHECKING:
-    from arkor_tui.monitor.run import RunMonitor
+    from arkor_tui.session.monitor import RunMonitor
 
 IDLE_SECONDS = 10.0
 _LEAST_FIRST = ("elapsed", "eval", "eta", "loss")

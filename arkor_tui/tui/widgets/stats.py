@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.history.series import Series
-from arkor_tui.history.statistics import summary
-from arkor_tui.monitor.updates import StreamHealth
-from arkor_tui.plain import plain
+from arkor_tui.archive.series import Series
+from arkor_tui.archive.statistics import summary
+from arkor_tui.session.updates import StreamHealth
+from arkor_tui.text.sanitize import plain
 
 RETAINED = 2_000
 """Points that are counted, the newest ones; as many as Arkor's Studio keeps."""

@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from arkor_tui.monitor.asking import Answer
-from arkor_tui.plain import plain
-from arkor_tui.training.tools import ToolCall
+from arkor_tui.chat.tools import ToolCall
+from arkor_tui.session.asking import Answer
+from arkor_tui.text.sanitize import plain
 
 LONGEST = 40_000
 """Characters of a reply that are shown; all of it is archived."""

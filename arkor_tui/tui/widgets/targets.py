@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from arkor_tui.monitor.updates import Target
+from arkor_tui.session.updates import Target
 from arkor_tui.tui.text import number
 
 from .paged import PagedList, Part

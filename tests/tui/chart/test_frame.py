@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 from arkor_tui.tui.chart.axes import elapsed, log_ticks, nice_ticks, short, time_ticks
 from arkor_tui.tui.chart.frame import ChartFrame, ChartSpec, LineSpec, Mark, Symbols, draw
 from arkor_tui.tui.chart.spark import sparkline

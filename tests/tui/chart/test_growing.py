@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 from arkor_tui.tui.chart import decimate, kept
 from arkor_tui.tui.chart.decimate import Decimation
 from arkor_tui.tui.chart.frame import ChartSpec, LineSpec, LineStyle, Symbols, draw

@@ -10,11 +10,11 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from arkor_tui.history.series import Series
+from arkor_tui.archive.series import Series
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.themes import DEFAULTS
-from tests.tui.recorded import resize
+from tests.support.recorded_runs import resize
 
 HOSTILE = "\x1b]52;c;eA==\x07[red]x"
 

@@ -1,0 +1,1 @@
+"""Talking to models: a prompt to one target, typed replies, tools, judging."""

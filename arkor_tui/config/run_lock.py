@@ -1,0 +1,166 @@
+"""Which process runs the recipes of a run: one at a time, whatever is started beside it.
+
+Each watched run has files named after it in ``watchers`` of the data folder (0700): ``.lock`` is
+held by the process that watches, ``.json`` says who and how it stands, ``.log`` holds what its
+recipes print, and ``.py`` the recipes that were set up without a trainer file. All are 0600.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from arkor_tui.text.strict_json import read_object
+
+from .atomic import make_private_folder, write_failed, write_private
+from .folders import data_dir
+
+WatcherKind = Literal["supervisor", "app", "command"]
+_KINDS: tuple[WatcherKind, ...] = get_args(WatcherKind)
+_TRIES = 20
+_TRY_AGAIN_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """How a watching process stands. ``since`` is epoch seconds, ``gauges`` as recipes tell them.
+
+    ``problem`` says why it cannot do its work at the moment; empty where it can.
+    """
+
+    pid: int
+    kind: WatcherKind
+    since: float
+    callbacks: int = 0
+    gauges: tuple[dict[str, Any], ...] = ()
+    problem: str = ""
+    errors: int = 0
+
+
+@dataclass(slots=True)
+class Watch:
+    """The right to run the recipes of a run, held until :meth:`release` or the process's end."""
+
+    path: Path
+    _descriptor: int
+    _told: str = field(default="", repr=False)
+
+    def tell(self, state: WatchState) -> None:
+        """Let other processes see how this one stands; writes only what is new.
+
+        Raises:
+            WriteFailedError: nothing was changed.
+        """
+        text = json.dumps(asdict(state))
+        if text != self._told:
+            write_private(self.path.with_suffix(".json"), text + "\n")
+            self._told = text
+
+    def release(self) -> None:
+        """Let another process watch."""
+        if self._descriptor >= 0:
+            for suffix in (".json", ".lock"):
+                with suppress(OSError):
+                    self.path.with_suffix(suffix).unlink()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def watch_path(*identity: str) -> Path:
+    """The files of the run with this identity, without a suffix that means anything."""
+    name = hashlib.sha256("\0".join(identity).encode("utf-8", "replace")).hexdigest()[:24]
+    return make_private_folder(data_dir() / "watchers") / f"{name}.lock"
+
+
+def take_watch(path: Path) -> Watch | None:
+    """Take the right to watch the run of :func:`watch_path`; None while another process has it.
+
+    Raises:
+        WriteFailedError: the files cannot be made.
+    """
+    for _ in range(_TRIES):
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise write_failed(path, error) from error
+        if _lock(descriptor, fcntl.LOCK_EX):
+            if _is_at(descriptor, path):
+                with suppress(OSError):  # what a killed holder said is no longer true
+                    path.with_suffix(".json").unlink()
+                return Watch(path, descriptor)
+            os.close(descriptor)  # released, and so deleted, between opening and locking
+            continue
+        os.close(descriptor)
+        # who only looks holds it for a moment
+        time.sleep(_TRY_AGAIN_SECONDS)
+    return None
+
+
+def read_watch(path: Path) -> WatchState | None:
+    """Who watches the run of :func:`watch_path`; None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _lock(descriptor, fcntl.LOCK_SH):
+            return None  # whoever made the file is gone
+        return _state(read_object(path.with_suffix(".json").read_bytes()))
+    except (OSError, ValueError):
+        return WatchState(0, "supervisor", time.time())  # held, and about to say more
+    finally:
+        os.close(descriptor)
+
+
+def _state(raw: dict[str, Any]) -> WatchState:
+    """What a watching process wrote, perhaps one of another version.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    pid, since = raw.get("pid"), raw.get("since")
+    kind: WatcherKind | None = next((k for k in _KINDS if k == raw.get("kind")), None)
+    if type(pid) is not int or not isinstance(since, int | float) or kind is None:
+        raise ValueError("not a state")
+    counts = [raw.get(name) for name in ("callbacks", "errors")]
+    callbacks, errors = (count if type(count) is int else 0 for count in counts)
+    gauges, problem = raw.get("gauges"), raw.get("problem")
+    return WatchState(
+        pid,
+        kind,
+        _seconds(since),
+        callbacks,
+        tuple(one for one in gauges if isinstance(one, dict)) if isinstance(gauges, list) else (),
+        problem if isinstance(problem, str) else "",
+        errors,
+    )
+
+
+def _seconds(since: float) -> float:
+    try:
+        return float(since)
+    except OverflowError:
+        raise ValueError("no time") from None
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        here, there = os.fstat(descriptor), path.stat()
+    except OSError:
+        return False
+    return (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev)

@@ -1,1 +1,0 @@
-"""The background worker: owns a run's stream and its cancellation, free of any user interface."""

@@ -1,0 +1,1 @@
+"""One run: its job, its callbacks, the files that it is made from."""

@@ -1,0 +1,1 @@
+"""What every face shares: the sitting's connections and runs, supervisors, replays."""

@@ -1,0 +1,1 @@
+"""What comes from outside, made safe: to show, to keep, and as JSON."""

@@ -1,0 +1,147 @@
+"""Finding the embedded backend or starting it, and every way in which that goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arkor_tui.config.folders import local_backend_dir
+from arkor_tui.config.local_backend import LocalBackendInfo
+from arkor_tui.connect import embedded as module
+from arkor_tui.connect.detached import Detached
+from arkor_tui.connect.embedded import (
+    EmbeddedBackendError,
+    ensure_embedded_backend,
+)
+from tests.support.scripted import LOCAL_TOKEN, Server, announce
+
+SERVING = b'{"type": "serving"}\n'
+
+
+def here(url: str) -> LocalBackendInfo:
+    token_file = local_backend_dir() / "token"
+    token_file.touch(0o600)
+    token_file.write_text(LOCAL_TOKEN)
+    return announce(url, token_file)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Callable[..., list[Any]]]:
+    """Make the start of ``serve`` come out as told; returns what was started."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def come_out(
+        line: bytes = b"",
+        *,
+        said: str = "",
+        ends: bool = True,
+        then: Callable[[], Any] = lambda: None,
+    ) -> list[Any]:
+        started: list[Any] = []
+        process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        running.append(process)
+        if ends:
+            process.kill()
+            process.wait()
+        log = home / "serve.log"
+        log.write_text(said)
+
+        async def start(words: Any, **_options: Any) -> Detached:
+            started.append(words)
+            then()
+            return Detached(process, line, log, 0)
+
+        monkeypatch.setattr(module, "start_detached", start)
+        return started
+
+    yield come_out
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+async def test_one_that_runs_is_used(embedded: Server, starts: Any) -> None:
+    started, info = starts(), here(embedded.url)
+    assert await ensure_embedded_backend() == info
+    assert started == []
+
+
+async def test_one_that_does_not_answer_any_more_is_started_again(
+    embedded: Server, starts: Any
+) -> None:
+    here("http://127.0.0.1:1")
+    started = starts(SERVING, then=lambda: here(embedded.url))
+    reports: list[str] = []
+    info = await ensure_embedded_backend(report=reports.append)
+    assert info.url == embedded.url
+    assert started == [("serve", "--json")]
+    assert reports == [
+        "Starting the embedded backend …",
+        f"The embedded backend runs at {embedded.url} (pid {os.getpid()}).",
+    ]
+
+
+async def test_none_is_started_where_that_is_not_wanted(starts: Any) -> None:
+    started = starts()
+    with pytest.raises(EmbeddedBackendError, match="not running"):
+        await ensure_embedded_backend(may_start=False)
+    assert started == []
+
+
+async def test_what_is_not_installed_is_named(starts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = starts()
+    monkeypatch.setattr(module, "ENGINE_MODULES", ("json", "no_such_engine"))
+    with pytest.raises(EmbeddedBackendError, match=r"not installed \(no_such_engine missing\)"):
+        await ensure_embedded_backend()
+    assert started == []
+
+
+async def test_who_starts_it_at_the_same_time_ends_up_with_the_same_one(
+    embedded: Server, starts: Any
+) -> None:
+    starts(said="It runs already.", then=lambda: here(embedded.url))
+    assert (await ensure_embedded_backend()).url == embedded.url
+
+
+async def test_the_other_start_is_waited_for_until_it_answers(
+    embedded: Server, starts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_AGAIN_SECONDS", 0.0)
+    embedded.token = None  # it says 404 as yet
+    starts(said="It runs already.", then=lambda: here(embedded.url))
+    async with asyncio.TaskGroup() as both:
+        found = both.create_task(ensure_embedded_backend())
+        await embedded.asked_for("/")
+        embedded.token = LOCAL_TOKEN
+    assert found.result().url == embedded.url
+    assert len(embedded.requests) >= 2
+
+
+@pytest.mark.parametrize(("line", "ends"), [(b"", True), (b"", False), (SERVING, False)])
+async def test_a_start_that_leads_nowhere_has_a_limit(
+    starts: Any, monkeypatch: pytest.MonkeyPatch, line: bytes, ends: bool
+) -> None:
+    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
+    starts(line, said="It runs already.", ends=ends)
+    with pytest.raises(EmbeddedBackendError, match="did not start within 0 seconds") as raised:
+        await ensure_embedded_backend()
+    assert str(local_backend_dir() / "serve.log") in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("no such port", "no such port"), ("", "it said nothing.")]
+)
+async def test_what_it_said_before_it_ended_is_the_reason(
+    starts: Any, said: str, told: str
+) -> None:
+    starts(said=said)
+    with pytest.raises(EmbeddedBackendError) as raised:
+        await ensure_embedded_backend()
+    assert raised.value.message == f"The embedded backend did not start: {told}"

@@ -1,0 +1,142 @@
+"""Cancelling tells the truth: what the backend was asked, what it said, and what nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from arkor_tui.api.reconnect import ReconnectPolicy
+from arkor_tui.run.cancelling import ATTEMPTS, CancelState, cancel_and_confirm
+from arkor_tui.run.trainer import Trainer
+from tests.support.scripted import Answer, Server
+from tests.support.trainers import a_trainer
+
+POLICY = ReconnectPolicy(base_delay=1.0, jitter=0.0)
+
+
+class Cancellation:
+    """One cancellation of the server's job, in no time: ``told`` and ``waits`` in their order."""
+
+    def __init__(self) -> None:
+        self.told: list[CancelState] = []
+        self.waits: list[float] = []
+
+    @property
+    def phases(self) -> list[str]:
+        return [state.phase for state in self.told]
+
+    async def of(self, server: Server, **options: Any) -> CancelState:
+        async def sleep(seconds: float) -> None:
+            self.waits.append(seconds)
+
+        connection = server.connection()
+        trainer = Trainer.attach(str(server.job["id"]), connection=connection)
+        await trainer.start()
+        if options.pop("gone", False):
+            connection.base_url = "http://127.0.0.1:1"
+            await connection.aclose()
+        state = await cancel_and_confirm(trainer, self.told.append, policy=POLICY, sleep=sleep,
+                                         **options)  # fmt: skip
+        await connection.aclose()
+        assert self.told[-1] == state
+        return state
+
+
+def answer_to_cancel(server: Server, *answers: Answer) -> None:
+    """What the cancel route answers, request by request."""
+    server.answers[f"POST /v1/jobs/{server.job['id']}/cancel"] = list(answers)
+
+
+def after_each_answer(server: Server, *statuses: str) -> None:
+    """What the job's status is, request by request."""
+    jobs = [Answer(200, {"job": {**server.job, "status": status}}) for status in statuses]
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = list(jobs)
+
+
+async def test_the_backend_s_word_is_waited_for(server: Server) -> None:
+    server.obeys = True
+    cancellation = Cancellation()
+    state = await cancellation.of(server)
+    assert cancellation.phases == ["asking", "waiting", "confirmed"]
+    assert state.message == "The backend says that the run is cancelled."
+    assert len(server.cancellations) == 1
+
+
+async def test_a_job_that_goes_on_is_not_called_cancelled(server: Server) -> None:
+    cancellation = Cancellation()
+    state = await cancellation.of(server, confirm_seconds=0)
+    assert cancellation.phases == ["asking", "waiting", "failed"]
+    assert "took the request but did not confirm" in state.message
+    assert "it says queued" in state.message
+    assert "may still be running" in state.hint
+    assert len(server.cancellations) == 1
+
+
+async def test_a_refusal_is_told_with_the_job_s_status(server: Server) -> None:
+    answer_to_cancel(server, Answer(500, {"error": "no scheduler"}))
+    cancellation = Cancellation()
+    state = await cancellation.of(server)
+    assert cancellation.phases == ["asking", "failed"]
+    assert "refused to cancel: no scheduler. The job is queued." in state.message
+    assert len(server.cancellations) == 1
+
+
+async def test_a_refusal_for_a_job_that_has_ended_is_fine(server: Server) -> None:
+    answer_to_cancel(server, Answer(500, {"error": "no scheduler"}))
+    server.job = {**server.job, "status": "completed"}
+    cancellation = Cancellation()
+    state = await cancellation.of(server)
+    assert state.phase == "confirmed"
+    assert "completed" in state.message
+    assert len(server.cancellations) == 1
+
+
+async def test_nobody_took_a_request_that_was_refused(server: Server) -> None:
+    answer_to_cancel(server, Answer(500, {"error": "no scheduler"}))
+    job = f"GET /v1/jobs/{server.job['id']}"
+    server.answers[job] = [Answer(200, {"job": server.job}), Answer(503, {"error": "too busy"})]
+    state = await Cancellation().of(server, confirm_seconds=0)
+    assert state.phase == "failed"
+    assert "refused (no scheduler) and did not confirm" in state.message
+    assert "too busy" in state.message
+    assert len(server.cancellations) == 1
+
+
+async def test_a_backend_that_is_away_is_asked_again_by_the_policy(server: Server) -> None:
+    cancellation = Cancellation()
+    state = await cancellation.of(server, gone=True)
+    assert cancellation.phases == ["asking", "failed"]
+    assert cancellation.waits == [1.0, 2.0, 4.0, 8.0]
+    assert len(cancellation.waits) == ATTEMPTS - 1
+    assert "could not be reached" in state.message
+
+
+async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Server) -> None:
+    after_each_answer(server, *["running"] * 9, "cancelled")
+    cancellation = Cancellation()
+    assert (await cancellation.of(server)).confirmed
+    waits = [0.2, 0.3, 0.45, 0.675, 1.0125, 1.51875, 2.0, 2.0]
+    assert cancellation.waits == pytest.approx(waits)
+    assert len(server.cancellations) == 1
+
+
+async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: Server) -> None:
+    job = Answer(200, {"job": server.job})
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = [job, Answer(500, {"error": "no disk"})]
+    state = await Cancellation().of(server, confirm_seconds=0)
+    assert state.phase == "failed"
+    assert "took the request but did not confirm within 0 s: no disk" in state.message
+    assert len(server.cancellations) == 1
+
+
+async def test_a_refusal_says_what_to_do_where_that_is_known(server: Server) -> None:
+    answer_to_cancel(server, Answer(401, {"error": "who are you?"}))
+    assert "login" in (await Cancellation().of(server)).hint
+
+
+async def test_what_was_never_submitted_needs_no_stop(server: Server) -> None:
+    told: list[CancelState] = []
+    state = await cancel_and_confirm(a_trainer(server), told.append, policy=POLICY)
+    assert state == CancelState("confirmed", "There was no job to cancel.")
+    assert server.requests == []

@@ -1,0 +1,243 @@
+"""Supervisors as processes: what they say at the start, how they end, and what they leave alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from arkor_tui.api.reconnect import StreamState
+from arkor_tui.archive.async_archive import AsyncArchive
+from arkor_tui.archive.records import RunIdentity, RunRecord
+from arkor_tui.config.run_lock import WatchState
+from arkor_tui.connect.connection import Connection
+from arkor_tui.errors import ArkorTuiError
+from arkor_tui.run.trainer import Trainer
+from arkor_tui.session import supervisor as module
+from arkor_tui.session.monitor import RunMonitor
+from arkor_tui.session.session import Session
+from arkor_tui.session.supervision import AlreadyWatchedError, path_of, take
+from arkor_tui.session.supervisor import (
+    Supervisor,
+    SupervisorError,
+    start_supervisor,
+    stop_supervisor,
+    watch_of,
+)
+from arkor_tui.session.updates import Problem, Update
+from tests.support.archive_material import job
+from tests.support.frames import END, completed, log, started
+from tests.support.scripted import AT_ONCE, JOB, JOB_ID, SCOPE, Answer, Server, stream
+from tests.support.trainers import attached
+
+TRAINER = """
+from arkor_tui import Callback, HuggingFaceDataset, create_trainer
+from arkor_tui.recipes import EarlyStopping
+trainer = create_trainer(
+    name="triage-run", model="arkor-tui/tiny", dataset=HuggingFaceDataset(name="a/b"),
+    callbacks=[EarlyStopping(ceiling=5.0), Callback()],
+)
+"""
+
+
+async def record_of(archive: AsyncArchive, key: int) -> RunRecord:
+    found = await archive.read(lambda a: a.run(key))
+    assert found is not None
+    return found
+
+
+async def gone(pid: int) -> None:
+    """Wait for a process of ours, which nobody else waits for."""
+    await asyncio.to_thread(os.waitpid, pid, 0)
+
+
+@pytest.fixture
+def trainer_file(project: Path) -> Path:
+    path = project / "trainer.py"
+    path.write_text(TRAINER)
+    return path
+
+
+def rewrite(file: Path, source: str | None) -> None:
+    file.unlink()
+    if source is not None:
+        file.write_text(source)
+
+
+@pytest_asyncio.fixture
+async def run(
+    archive: AsyncArchive, server: Server, trainer_file: Path, token: None
+) -> AsyncIterator[RunRecord]:
+    """An archived run of the server, which nobody watches."""
+    identity = RunIdentity(server.url, SCOPE.org_slug, SCOPE.project_slug, JOB_ID)
+    server.job = {**JOB, "status": "running"}
+    file = str(trainer_file)
+    key = await archive.write(lambda a: a.register(identity, job(), trainer_file=file))
+    record = await record_of(archive, key)
+    yield record
+    await stop_supervisor(record)
+
+
+async def test_a_supervisor_watches_to_the_end_and_goes(
+    server: Server, archive: AsyncArchive, run: RunRecord
+) -> None:
+    go_on = asyncio.Event()
+    server.script(stream(started(), log(1), go_on, completed(), END))
+    begun = await start_supervisor(run, archive.path)
+    assert begun == Supervisor(begun.pid, 2)
+    state = watch_of(run)
+    assert state is not None
+    assert (state.pid, state.kind, state.callbacks) == (begun.pid, "supervisor", 2)
+    assert [gauge["name"] for gauge in state.gauges] == ["non-finite", "ceiling"]
+    with pytest.raises(AlreadyWatchedError) as refused:
+        await start_supervisor(run, archive.path)
+    assert refused.value.state.pid == begun.pid
+    go_on.set()
+    await gone(begun.pid)
+    assert watch_of(run) is None
+    assert (await record_of(archive, run.key)).status == "completed"
+
+
+async def test_a_supervisor_that_is_told_to_leave_lets_the_run_go_on(
+    server: Server, archive: AsyncArchive, run: RunRecord
+) -> None:
+    server.script(stream(started(), asyncio.Event()))
+    begun = await start_supervisor(run, archive.path)
+    await server.asked_for("/events/stream")
+    assert await stop_supervisor(run)
+    await gone(begun.pid)
+    assert watch_of(run) is None
+    assert server.cancellations == []
+    assert await stop_supervisor(run)  # there is none any more
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("1 / 0", "trainer.py, line 1: ZeroDivisionError"),
+        (None, "no trainer file any more"),
+    ],
+)
+async def test_why_a_supervisor_did_not_start(
+    server: Server, archive: AsyncArchive, run: RunRecord, trainer_file: Path,
+    source: str | None, told: str,
+) -> None:  # fmt: skip
+    rewrite(trainer_file, source)
+    with pytest.raises(SupervisorError, match="did not start: ") as raised:
+        await start_supervisor(run, archive.path)
+    assert told in raised.value.message
+    assert raised.value.hint == f"Its log is {path_of(run).with_suffix('.log')}."
+    assert watch_of(run) is None
+    assert server.requests == []
+
+
+async def test_a_start_that_takes_too_long_is_told(
+    archive: AsyncArchive, run: RunRecord, trainer_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(trainer_file, None)  # so that it ends by itself afterwards
+    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
+    with pytest.raises(SupervisorError, match="did not start within 0 seconds"):
+        await start_supervisor(run, archive.path)
+
+
+async def test_a_run_that_is_not_archived_cannot_be_watched(archive: AsyncArchive) -> None:
+    with pytest.raises(SupervisorError, match="There is no run 77 in the archive"):
+        await module.supervise(archive.path, 77, ready=lambda _: None)
+
+
+async def test_who_watches_in_another_way_is_not_ended(
+    run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEAVE_SECONDS", 0.0)
+    watch = await take(run)
+    assert not await stop_supervisor(run)  # it has not said yet who it is
+    watch.tell(WatchState(os.getpid(), "command", 0.0))
+    assert not await stop_supervisor(run)
+    watch.tell(WatchState(2**22 + 1, "supervisor", 0.0))  # no process has this id
+    assert not await stop_supervisor(run)
+    watch.release()
+
+
+@pytest_asyncio.fixture
+async def session(archive: AsyncArchive, server: Server) -> AsyncIterator[Session]:
+    async with Session.open(Path.cwd(), server.url, archive_path=archive.path) as opened:
+        yield opened
+
+
+async def test_a_backend_that_is_away_at_the_start_is_tried_again(
+    server: Server, session: Session, run: RunRecord, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_WAKE_SECONDS", 0.0)
+    answers: list[Connection | ArkorTuiError] = [ArkorTuiError("away"), server.connection()]
+
+    async def connection_for(_record: RunRecord) -> Connection:
+        answer = answers.pop(0)
+        if isinstance(answer, ArkorTuiError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(session, "connection_for", connection_for)
+    server.script(Answer(410, {"error": "the stream is gone"}))
+    trainer = Trainer.attach(JOB_ID, policy=AT_ONCE)
+    monitor = RunMonitor(session.archive, trainer, record=run)
+    await module._watch(session, monitor, run)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "no connection yet: away"
+    assert said[1].startswith("the stream is gone")
+    assert len(said) == 2  # a problem is told once
+
+
+async def test_a_problem_that_takes_the_place_of_another_is_told_too(
+    server: Server, session: Session, run: RunRecord, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monitor = RunMonitor(session.archive, attached(server), record=run)
+
+    async def follow() -> None:
+        for text in ("disk full", "disk full", "read-only", "disk full"):
+            monitor.problems[:] = [Problem(text)]
+            monitor.tell(Update())
+
+    monkeypatch.setattr(monitor, "follow", follow)
+    await module._watch(session, monitor, run)
+    assert capsys.readouterr().err.splitlines() == ["disk full", "read-only", "disk full"]
+
+
+async def test_an_embedded_backend_that_is_away_for_long_is_started_again(
+    server: Server, session: Session, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WAKE_SECONDS", 0.0)
+    monitor = RunMonitor(session.archive, attached(server), record=run)
+    connection = await monitor.trainer.connection()
+    states = [
+        StreamState("live"),
+        StreamState("reconnecting", 1),
+        StreamState("reconnecting", 2),
+        StreamState("reconnecting", 3),
+    ]
+    woken: list[StreamState] = []
+    connection.kind = "local"
+
+    async def start() -> None:
+        woken.append(monitor.state)
+        if len(woken) == 2:
+            connection.kind = "url"
+        raise ArkorTuiError("not now")
+
+    turn = 0
+
+    async def next_turn(_seconds: float) -> None:
+        nonlocal turn
+        monitor.state = states[min(turn, 3)]
+        turn += 1
+
+    monkeypatch.setattr(module, "ensure_embedded_backend", start)
+    monkeypatch.setattr(module.asyncio, "sleep", next_turn)
+    await module._keep_awake(monitor)
+    assert woken == states[2:]
