@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from arkor_tui._version import __version__
 from arkor_tui.errors import UsageError
-from arkor_tui.text.quoted import Secrets, secrets_of
+from arkor_tui.text.redact import Secrets, secrets_of
 
 from . import accounts, endpoints, jobs
 from .chat import ChatDelta, ChatReply, ChatRequest, parse_reply

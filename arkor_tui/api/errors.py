@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.redact import redact_text
 from arkor_tui.text.sanitize import plain
 
 from .wire import read_json
@@ -85,7 +85,7 @@ _STATUS_HINTS = {
 
 
 def error_from_response(
-    status: int, body: bytes, *, where: str, hide: Callable[[str], str] = hide_in_addresses
+    status: int, body: bytes, *, where: str, hide: Callable[[str], str] = redact_text
 ) -> ApiError:
     """The error for a non-2xx answer.
 

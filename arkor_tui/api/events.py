@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError
 
-from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.redact import redact_text
 from arkor_tui.text.sanitize import plain
 
 from .wire import Timestamp, WireReader, read_json
@@ -92,7 +92,7 @@ class TrainingFailed(EventModel):
     """
 
     type: Literal["training.failed"]
-    error: Annotated[str, AfterValidator(hide_in_addresses)]
+    error: Annotated[str, AfterValidator(redact_text)]
     step: Step | None = None
 
 

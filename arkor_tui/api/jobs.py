@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.redact import redact_text
 
 from .statuses import TERMINAL_STATUSES as TERMINAL_STATUSES
 from .wire import Timestamp, WireReader, WireWriter
@@ -147,7 +147,7 @@ class Job(WireReader):
     name: str
     status: JobStatus
     config: JobConfigView
-    error: Annotated[str, AfterValidator(hide_in_addresses)] | None = None
+    error: Annotated[str, AfterValidator(redact_text)] | None = None
     created_at: Timestamp
     started_at: Timestamp = None
     completed_at: Timestamp = None

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from arkor_tui.text.quoted import hide_in_addresses
+from arkor_tui.text.redact import redact_text
 from arkor_tui.text.sanitize import plain
 
+from .dedup import SeenEvents
 from .errors import ApiError, ConnectionFailedError, StreamExhaustedError
 from .events import (
     MalformedEventError,
@@ -22,7 +23,6 @@ from .events import (
     waits_in,
 )
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
-from .seen import SeenEvents
 from .sse import BrokenStreamError, Frame, read_frames
 
 OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
@@ -117,7 +117,7 @@ class EventStream:
                             self.counters.events += 1
                             self._tell_waiting("")
                             if isinstance(event, TrainingFailed):  # what is archived is the text
-                                data = hide_in_addresses(data)
+                                data = redact_text(data)
                             yield StreamEvent(own_id or None, event, data)
             except _StreamFailure as failure:
                 await self._back_off(failure)

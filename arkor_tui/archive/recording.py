@@ -19,7 +19,7 @@ from arkor_tui.api.jobs import TERMINAL_STATUSES, Job, JobStatus
 from arkor_tui.api.wire import mistakes, read_json
 from arkor_tui.config.atomic import reason_of
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.text.redact import bare_config
+from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
 
 from .records import IMPORTED, Exchange, NewEvent, RunIdentity, RunRecord, Sample
@@ -169,7 +169,7 @@ def write_recording(archive: Archive, run: RunRecord, out: TextIO) -> None:
             "job_id": identity.job_id,
         },
         **{name: getattr(run, name) for name in _Run.model_fields if name != "identity"},
-        "config": bare_config(run.config),
+        "config": redact_config(run.config),
     }
     _write(out, {"type": RECORDING, "version": VERSION, "run": header})
     seq = 0
@@ -319,7 +319,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
 def _record(run: _Run) -> RunRecord:
     values = {name: getattr(run, name) for name in _Run.model_fields}
     identity = RunIdentity(**run.identity.model_dump())
-    values |= {"identity": identity, "tags": tuple(run.tags), "config": bare_config(run.config)}
+    values |= {"identity": identity, "tags": tuple(run.tags), "config": redact_config(run.config)}
     for name in ("name", "model", "dataset"):
         values[name] = plain(values[name], newlines=False)
     return RunRecord(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arkor_tui.api.statuses import TERMINAL_STATUSES
-from arkor_tui.text.redact import bare_config
+from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
 
 from .foreign import clean, object_of, to_json
@@ -312,7 +312,7 @@ def _record(row: Sequence[Any]) -> RunRecord:
 
 def _settings(job: Job) -> tuple[str, int | None]:
     """The configuration as it is kept, and the number of steps that it asks for."""
-    config = bare_config(job.config.model_dump(by_alias=True))
+    config = redact_config(job.config.model_dump(by_alias=True))
     steps = config.get("maxSteps")
     if isinstance(steps, bool) or not isinstance(steps, int | float) or not 0 < steps < 2**63:
         return to_json(config), None

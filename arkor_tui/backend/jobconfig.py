@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from arkor_tui.config.local_backend import is_loopback_url
 from arkor_tui.datasets.formats import FORMATS, FormatType
-from arkor_tui.text.redact import bare_config
+from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
 
 from .models import ModelRegistry, UnknownModelError
@@ -121,7 +121,7 @@ def check_job(
     spec = _check_config(str(name), config, models, datasets, wrong)
     if wrong:
         raise InvalidConfigError(wrong)
-    return str(name), bare_config(config), spec
+    return str(name), redact_config(config), spec
 
 
 def _refuse_paths(config: dict[str, Any], wrong: dict[str, str]) -> None:

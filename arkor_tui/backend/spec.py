@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from arkor_tui.datasets.formats import FormatType
-from arkor_tui.text.redact import bare_url
+from arkor_tui.text.redact import redact_url
 
 Optimizer = Literal["adamw_torch", "adamw", "sgd", "adafactor"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
@@ -56,7 +56,7 @@ class DatasetSpec:
 
     def without_secrets(self) -> DatasetSpec:
         """As it may be shown: no token, and an address without what may be one."""
-        location = bare_url(self.location) if self.kind == "blob" else self.location
+        location = redact_url(self.location) if self.kind == "blob" else self.location
         return replace(self, token=None, location=location)
 
 

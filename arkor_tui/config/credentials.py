@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.text.strict_json import NotJsonError, read_object, write_object
+from arkor_tui.text.jsonsafe import NotJsonError, read_object, write_object
 
 from .atomic import WriteFailedError, reason_of, write_failed, write_private
 from .base_url import PRODUCTION_URL, cut_slashes

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from arkor_tui.config.atomic import reason_of, write_private
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.text.strict_json import NotJsonError, read_object, write_object
+from arkor_tui.text.jsonsafe import NotJsonError, read_object, write_object
 
 CHALLENGE_HEADER, PROOF_HEADER = "X-Arkor-Tui-Challenge", "X-Arkor-Tui-Proof"
 """A question to ``GET /``, and the embedded backend's answer to it: see :func:`proof_of`."""

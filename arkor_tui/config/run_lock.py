@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from arkor_tui.text.strict_json import read_object
+from arkor_tui.text.jsonsafe import read_object
 
 from .atomic import make_private_folder, write_failed, write_private
 from .folders import data_dir

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from arkor_tui.text.strict_json import NotJsonError, read_object, write_object
+from arkor_tui.text.jsonsafe import NotJsonError, read_object, write_object
 
 from .atomic import write_failed
 from .reading import read_limited

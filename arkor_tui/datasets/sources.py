@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arkor_tui.api.jobs import BlobSource, FileSource, HuggingFaceSource
 from arkor_tui.errors import UsageError
-from arkor_tui.text.redact import bare_url
+from arkor_tui.text.redact import redact_url
 
 SUPPORTED_MODELS: tuple[str, ...] = ("unsloth/gemma-4-E4B-it",)
 """Base models of Arkor's cloud (protocol reference, section 4)."""
@@ -58,7 +58,7 @@ class BlobDataset:
     @property
     def shown_url(self) -> str:
         """The address as it may be shown and kept."""
-        return bare_url(self.url)
+        return redact_url(self.url)
 
     def source(self, folder: Path) -> BlobSource:
         """Its form on the wire."""

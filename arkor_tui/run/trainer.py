@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from arkor_tui.api.chat import AdapterRef
+from arkor_tui.api.dedup import SeenEvents
 from arkor_tui.api.errors import ApiError
 from arkor_tui.api.events import (
     RunMetrics,
@@ -30,7 +31,6 @@ from arkor_tui.api.events import (
 )
 from arkor_tui.api.jobs import FileSource, Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
-from arkor_tui.api.seen import SeenEvents
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.chat.infer import Infer
 from arkor_tui.config.settings import read_settings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.text.redact import bare_config, bare_url
+from arkor_tui.text.redact import redact_config, redact_url
 
 _WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=8, max_size=12)
 
@@ -26,21 +26,21 @@ _WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=8
     ],
 )
 def test_addresses(url: str, bare: str) -> None:
-    assert bare_url(url) == bare
+    assert redact_url(url) == bare
 
 
 @given(login=_WORDS, password=_WORDS, query=_WORDS, fragment=_WORDS)
 def test_no_secret_of_an_address_is_left(
     login: str, password: str, query: str, fragment: str
 ) -> None:
-    bare = bare_url(f"https://{login}_:{password}_@h.example/a?{query}_=1#{fragment}_")
+    bare = redact_url(f"https://{login}_:{password}_@h.example/a?{query}_=1#{fragment}_")
     assert bare == "https://h.example/a"
 
 
 def test_a_configuration_is_copied_not_changed() -> None:
     source = {"type": "blob", "url": "https://h.example/a?sig=1", "token": "t0ken"}
     config: dict[str, Any] = {"model": "m", "datasetSource": source}
-    assert bare_config(config) == {
+    assert redact_config(config) == {
         "model": "m",
         "datasetSource": {"type": "blob", "url": "https://h.example/a"},
     }
@@ -49,4 +49,4 @@ def test_a_configuration_is_copied_not_changed() -> None:
 
 @pytest.mark.parametrize("source", [None, "text", {"type": "huggingface", "name": "a/b"}])
 def test_whatever_else_stays(source: object) -> None:
-    assert bare_config({"datasetSource": source}) == {"datasetSource": source}
+    assert redact_config({"datasetSource": source}) == {"datasetSource": source}

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from arkor_tui.backend.spec import sendable_token
-from arkor_tui.text.redact import bare_url
+from arkor_tui.text.redact import redact_url
 from arkor_tui.text.sanitize import plain
 
 from .errors import DatasetError
@@ -43,7 +43,9 @@ _ON_THIS_MACHINE: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(
 
 def shown_url(url: str | httpx.URL) -> str:
     """``url`` for people: bare of what may be secret, and harmless."""
-    return plain(bare_url(str(url)) or "an address that cannot be read", limit=200, newlines=False)
+    return plain(
+        redact_url(str(url)) or "an address that cannot be read", limit=200, newlines=False
+    )
 
 
 @contextlib.contextmanager

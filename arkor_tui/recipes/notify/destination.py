@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from arkor_tui.errors import UsageError
-from arkor_tui.text.quoted import MASK, SHORTEST_SECRET, without_words
+from arkor_tui.text.redact import MASK, SHORTEST_SECRET, mask_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Destination:
         host = (parts.hostname or "") if parts else ""
         secrets = {self._url, *re.split(r"[/?&=#:@]+", self._url.split("://", 1)[-1])}
         hidden = (word for word in secrets if len(word) >= SHORTEST_SECRET and word.lower() != host)
-        return without_words(text, hidden)
+        return mask_words(text, hidden)
 
 
 def _unusable(source: str, why: str) -> UsageError:

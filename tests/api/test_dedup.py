@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.api.seen import SeenEvents, SeenIds
+from arkor_tui.api.dedup import SeenEvents, SeenIds
 
 ids = st.one_of(
     st.integers(0, 30).map(str),

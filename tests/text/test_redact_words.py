@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from arkor_tui.api.errors import ApiError
 from arkor_tui.api.events import parse_event
 from arkor_tui.api.jobs import BlobSource, JobConfig, JobCreate
-from arkor_tui.text.quoted import Secrets, hide_in_addresses, secrets_of
+from arkor_tui.text.redact import Secrets, redact_text, secrets_of
 from tests.support.scripted import JOB, SCOPE, Answer, Server
 
 URL = "https://user%2B:pass%3Aword@data.example:8443/a/rows.jsonl?sig=s%2Bgned&key=value#place"
@@ -35,13 +35,13 @@ SHOWN = "https://…@data.example:8443/a/rows.jsonl?…"
     ],
 )
 def test_an_address_keeps_its_host_and_path(text: str, shown: str) -> None:
-    assert hide_in_addresses(text) == shown
+    assert redact_text(text) == shown
 
 
 @given(st.text())
 def test_an_event_stays_json(error: str) -> None:
     data = json.dumps({"type": "training.failed", "error": f"https://a:b@c/?d=e{error}"})
-    assert parse_event(hide_in_addresses(data)).type == "training.failed"
+    assert parse_event(redact_text(data)).type == "training.failed"
 
 
 def test_every_secret_part_of_an_address_is_known_in_both_forms() -> None:
