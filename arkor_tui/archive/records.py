@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from arkor_tui.api.statuses import TERMINAL_STATUSES
+from arkor_tui.ended import Ended
 from arkor_tui.errors import UsageError
 
 Sort = Literal["created", "name", "status", "loss", "eval_loss", "duration", "steps"]
@@ -89,6 +90,8 @@ class RunRecord:
     sparkline: tuple[float, ...]
     recipes: int = 0
     """How many callbacks watch over it, wherever their process is."""
+    ended: Ended | None = None
+    """Why it ended; None while it has not, or where nobody knows."""
 
     @property
     def is_terminal(self) -> bool:

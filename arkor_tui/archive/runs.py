@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arkor_tui.api.statuses import TERMINAL_STATUSES
+from arkor_tui.ended import Ended
 from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
 
@@ -23,7 +24,7 @@ _NAMES = (
     "key", "backend", "org", "project", "job_id", "name", "model", "dataset", "status", "error",
     "reason", "created_at", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",
-    "config", "trainer_file", "origin", "tags", "note", "spark", "recipes",
+    "config", "trainer_file", "origin", "tags", "note", "spark", "recipes", "ended",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 _DURATION = (
@@ -201,6 +202,38 @@ class RunStore:
                 (status, error, reason, key),
             )
 
+    def set_end(self, key: int, status: str, error: str | None, ended: Ended) -> None:
+        """Keep how a run ended and why; the first reason that was not the backend's stays."""
+        self.set_status(key, status, error, reason=ended.sentence)
+        with transaction(self.db):
+            self.db.execute(
+                "UPDATE runs SET ended = ?1 WHERE key = ?2"
+                " AND (ended IS NULL OR json_extract(ended, '$.by') IN ('backend', 'lost'))",
+                (to_json(ended.as_dict()), key),
+            )
+
+    def delivered(self, key: int, host: str) -> int:
+        """The seq of the last event that callbacks on ``host`` have heard; 0 for none.
+
+        What version 0.1 archived of a watched run counts as heard, on any host.
+        """
+        row = self.db.execute(
+            "SELECT max(seq) FROM delivered WHERE run = ? AND host IN (?, '')", (key, host)
+        ).fetchone()
+        return int(row[0] or 0)
+
+    def set_delivered(self, key: int, host: str, seq: int) -> None:
+        """Remember that callbacks on ``host`` have heard every event up to ``seq``.
+
+        Survives a kill of the process, and may be lost with the power.
+        """
+        with transaction(self.db):
+            self.db.execute(
+                "INSERT INTO delivered VALUES (?1, ?2, ?3) ON CONFLICT (run, host)"
+                " DO UPDATE SET seq = max(seq, ?3)",
+                (key, clean(host), seq),
+            )
+
     def set_note(self, key: int, note: str) -> None:
         """Replace the note."""
         with transaction(self.db):
@@ -307,7 +340,21 @@ def _record(row: Sequence[Any]) -> RunRecord:
     spark = object_of(values.pop("spark")).get("values", ())
     values["config"] = object_of(values["config"])
     values["tags"] = tuple(values["tags"].split())
+    values["ended"] = _ended(values)
     return RunRecord(identity=identity, sparkline=tuple(spark), **values)
+
+
+def _ended(values: dict[str, Any]) -> Ended | None:
+    """Why a run ended: as it was kept, else what its status tells."""
+    kept = Ended.from_dict(object_of(values["ended"] or ""))
+    if kept is not None or values["status"] not in TERMINAL_STATUSES:
+        return kept
+    if values["status"] == "completed":
+        return Ended("backend", "Training completed.", step=values["last_step"])
+    if values["status"] == "failed":
+        why = values["error"] or "The backend gave no reason."
+        return Ended("backend", f"Training failed: {why}", step=values["last_step"])
+    return None
 
 
 def _settings(job: Job) -> tuple[str, int | None]:

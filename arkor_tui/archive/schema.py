@@ -93,7 +93,31 @@ CREATE TABLE marks (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
+# Why a run ended is one JSON object (arkor_tui/ended.py); 0.1 kept a sentence only, and what fired
+# among the findings. What callbacks have heard is kept apart from what is archived: of a run that
+# 0.1 watched, everything that is archived counts as heard.
+_THIRD = """
+ALTER TABLE runs ADD COLUMN ended TEXT;
+UPDATE runs SET ended = json_object('by', 'guard', 'sentence', reason,
+    'guard', (SELECT ifnull(json_extract(f.data, '$.guard'), f.name) FROM findings f
+              WHERE f.run = runs.key AND f.kind = 'guard' ORDER BY f.id DESC LIMIT 1),
+    'step', (SELECT f.step FROM findings f
+             WHERE f.run = runs.key AND f.kind = 'guard' ORDER BY f.id DESC LIMIT 1))
+    WHERE reason IS NOT NULL
+    AND EXISTS (SELECT 1 FROM findings f WHERE f.run = runs.key AND f.kind = 'guard');
+UPDATE runs SET ended = json_object('by', 'person', 'sentence', reason)
+    WHERE ended IS NULL AND reason LIKE 'cancelled %';
+UPDATE runs SET ended = json_object('by', 'callback', 'sentence', reason)
+    WHERE ended IS NULL AND reason IS NOT NULL AND status = 'cancelled';
+CREATE TABLE delivered (
+    run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE, host TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (run, host)
+) WITHOUT ROWID;
+INSERT INTO delivered (run, host, seq) SELECT key, '', events FROM runs WHERE recipes > 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 """What makes version n+1 of version n; never changed once it was released."""
 
 
