@@ -10,6 +10,8 @@ from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.ended import Ended
 from arkor_tui.errors import UsageError
 
+from .foreign import object_of
+
 Sort = Literal["created", "name", "status", "loss", "eval_loss", "duration", "steps"]
 LIVE_STATUSES = frozenset({"queued", "running"})
 IMPORTED = "import"
@@ -153,6 +155,11 @@ class LogRow:
     step: int | None
     at: str | None
     data: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Parse the event's JSON; empty where it is no object."""
+        return object_of(self.data)
 
 
 @dataclass(frozen=True, slots=True)

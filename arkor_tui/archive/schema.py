@@ -11,7 +11,8 @@ from pathlib import Path
 
 from arkor_tui.config.atomic import make_private_folder, reason_of
 from arkor_tui.config.folders import data_dir
-from arkor_tui.errors import ArkorTuiError
+
+from .errors import ArchiveError
 
 FILE_NAME = "history.db"
 
@@ -123,10 +124,6 @@ MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BUSY_SECONDS = 30.0
-
-
-class ArchiveError(ArkorTuiError):
-    """The archive cannot be used."""
 
 
 def failed(path: Path, error: sqlite3.Error) -> ArchiveError:

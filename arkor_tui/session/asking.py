@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from arkor_tui.archive.errors import ArchiveError
 from arkor_tui.archive.records import Exchange, now
-from arkor_tui.archive.schema import ArchiveError
 from arkor_tui.chat.infer import Infer, InferOptions
 from arkor_tui.chat.tools import ToolCall
 from arkor_tui.chat.verdict import KINDS, Constraint, judge

@@ -14,7 +14,10 @@ from arkor_tui.archive.records import RunQuery, RunRecord, recording_error
 from arkor_tui.errors import ArkorTuiError
 
 from .monitors import Monitors
+from .runlog import RunLog
+from .runs import Runs
 from .supervisors import Watchers
+from .transcripts import PromptLibrary, Transcripts
 from .updates import Problem, Target
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
@@ -34,6 +37,10 @@ class Session:
         self.archive = archive
         self.folder = folder
         self.backend = backend
+        self.runs = Runs(archive)
+        self.log = RunLog(archive)
+        self.transcripts = Transcripts(archive)
+        self.prompts = PromptLibrary(archive)
         self.monitors = Monitors(archive)
         self.watchers = Watchers(archive)
         self.connection: Connection | None = None
@@ -64,6 +71,11 @@ class Session:
             stack.push_async_callback(session._disconnect)
             await stack.enter_async_context(session.monitors)
             yield session
+
+    @property
+    def notice(self) -> str | None:
+        """Say what was unusual about opening the archive."""
+        return self.archive.notice
 
     async def _disconnect(self) -> None:
         for connection in (self.connection, *self._others.values()):

@@ -13,8 +13,8 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.reactive import Initialize, Reactive
 
-from arkor_tui.archive.records import LIVE_STATUSES, RunQuery, RunRecord
-from arkor_tui.archive.schema import ArchiveError
+from arkor_tui.archive.errors import ArchiveError
+from arkor_tui.archive.records import RunRecord
 from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.session.session import Session
@@ -152,9 +152,8 @@ class ArkorApp(KeysInOrder, TerminalApp):
                 markup=False,
             )
         self._apply_keys()
-        if self.session.archive.notice:
-            notice = plain(self.session.archive.notice, limit=400)
-            self.notify(notice, severity="warning", markup=False, timeout=20)
+        if self.session.notice:
+            self.notify(self.session.notice, severity="warning", markup=False, timeout=20)
         self.start_up()
 
     def _apply_keys(self) -> None:
@@ -282,8 +281,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
             screen.backend_asked()
 
     async def _follow_live(self) -> None:
-        live = RunQuery(statuses=LIVE_STATUSES, backend=self.session.backend_name)
-        for record in await self.session.archive.read(lambda a: a.runs(live, limit=10)):
+        for record in await self.session.runs.live(self.session.backend_name):
             monitor = await self.session.view(record)
             if not monitor.following:
                 await self.follow(monitor)

@@ -13,7 +13,7 @@ from textual import events
 from textual.app import App
 from textual.worker import WorkerFailed
 
-from arkor_tui.archive.schema import ArchiveError
+from arkor_tui.archive.errors import ArchiveError
 from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.terminal import Capabilities, osc52

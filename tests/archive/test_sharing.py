@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.archive.async_archive import AsyncArchive
-from arkor_tui.archive.schema import ArchiveError
+from arkor_tui.archive.errors import ArchiveError
 from arkor_tui.archive.store import Archive
 from tests.support.archive_material import IDENTITY, job, log
 

@@ -132,8 +132,7 @@ class BlindScreen(PageScreen[None]):
     @work(group="reveal", exclusive=True)
     async def action_reveal(self) -> None:
         """The tally of these two, of all sittings."""
-        key = self._record.key
-        rows = await self._session.archive.read(lambda a: a.findings(key, "vote"))
+        rows = await self._session.runs.findings(self._record.key, "vote")
         self._revealed = tally(rows, *(target.label for target in self._targets)).text
         self._show()
 

@@ -149,10 +149,8 @@ class ConsoleScreen(BaseScreen):
         run = self.run
         if run is None:
             return
-        key = run.key
-        run = await self.session.archive.read(lambda a: a.run(key)) or run
-        self.run = run
-        rows = await self.session.archive.read(lambda a: a.checkpoints(key))
+        self.run = run = await self.session.runs.fresh(run)
+        rows = await self.session.runs.checkpoints(run.key)
         targets = [Target(run, "base"), *(Target(run, "checkpoint", row.step) for row in rows)]
         if run.status == "completed":
             targets.append(Target(run, "final"))
@@ -429,7 +427,7 @@ class ConsoleScreen(BaseScreen):
     @work(group="dialog", exclusive=True)
     async def action_library(self) -> None:
         """Take a prompt from the library."""
-        prompts = await self.session.archive.read(lambda a: a.prompts())
+        prompts = await self.session.prompts.all()
         if not prompts:
             self.notify("The library is empty; ctrl+s keeps a prompt in it.", timeout=4)
             return
@@ -462,14 +460,14 @@ class ConsoleScreen(BaseScreen):
         )
         if name:
             prompt = Prompt(name.strip(), text, self._settings.system)
-            await self.session.archive.write(lambda a: a.save_prompt(prompt))
+            await self.session.prompts.keep(prompt)
             self.notify("Kept; ctrl+l opens the library.", timeout=3)
 
     @work(group="dialog", exclusive=True)
     async def action_transcripts(self) -> None:
         """Look for something that was said before; Enter copies it."""
         key = self.run.key if self.run is not None else None
-        found = await self.session.archive.read(lambda a: a.exchanges(key, limit=500))
+        found = await self.session.transcripts.of_run(key)
         options = []
         for exchange in found:
             asked = exchange.messages[-1].get("content", "") if exchange.messages else ""

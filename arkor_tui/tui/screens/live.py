@@ -100,7 +100,7 @@ class LiveScreen(BaseScreen):
         with Horizontal(id="panes"):
             with Vertical(id="main"):
                 yield LossChart(id="chart")
-                yield LogPane(self.session.archive, id="log-pane")
+                yield LogPane(self.session.log, id="log-pane")
             with Vertical(id="side"):
                 yield Static(CHECKPOINTS_TITLE, classes="pane-title", markup=False)
                 yield CheckpointList(id="checkpoints")
@@ -133,7 +133,7 @@ class LiveScreen(BaseScreen):
     async def _open_newest(self) -> None:
         """Where none was chosen, the newest run of the project: whoever comes back looks for it."""
         query = self.session.scoped(RunQuery())
-        found = await self.session.archive.read(lambda a: a.runs(query, limit=1))
+        found = await self.session.runs.page(query, limit=1)
         if found and self.arkor.current is None:
             self.arkor.current = await self.session.view(found[0])
             self.show_run(self.arkor.current)
@@ -334,8 +334,7 @@ class LiveScreen(BaseScreen):
         monitor = self.monitor
         if monitor is None:
             return
-        key = monitor.key
-        self._checkpoints = await self.session.archive.read(lambda a: a.checkpoints(key))
+        self._checkpoints = await self.session.runs.checkpoints(monitor.key)
         record = monitor.record
         done = record is not None and record.status == "completed"
         self.query_one(CheckpointList).show_rows(self._checkpoints, final=done)
@@ -413,9 +412,9 @@ class LiveScreen(BaseScreen):
         monitor = self.monitor
         if monitor is None or monitor.record is None:
             return
-        key, hooks = monitor.key, monitor.trainer.hooks
-        record = await self.session.archive.read(lambda a: a.run(key)) or monitor.record
-        findings = await self.session.archive.read(lambda a: a.findings(key))
+        hooks = monitor.trainer.hooks
+        record = await self.session.runs.fresh(monitor.record)
+        findings = await self.session.runs.findings(monitor.key)
         watch = None if record.is_terminal else await self.session.watchers.state(record)
         gauges = [asdict(gauge) for gauge in hooks.gauges()]
         if watch is not None:

@@ -74,8 +74,7 @@ class MatrixScreen(PageScreen[None]):
 
     @work(group="samples", exclusive=True)
     async def _load(self) -> None:
-        key = self._record.key
-        matrix = SampleMatrix(await self._session.archive.read(lambda a: a.samples(key)))
+        matrix = await self._session.transcripts.samples(self._record.key)
         grown = len(matrix.columns) != len(self._matrix.columns)
         self._matrix = matrix
         if grown and not self._touched:

@@ -186,12 +186,12 @@ class RunsScreen(BaseScreen):
     @work(group="load", exclusive=True)
     async def load(self) -> None:
         """Read what is in view."""
-        query, archive = self._scoped(), self.session.archive
+        query, runs = self._scoped(), self.session.runs
 
         async def fetch(offset: int, limit: int) -> Sequence[RunRecord]:
-            return await archive.read(lambda a: a.runs(query, limit=limit, offset=offset))
+            return await runs.page(query, limit=limit, offset=offset)
 
-        count, page = await archive.read(lambda a: (a.count(query), a.runs(query, limit=100)))
+        count, page = await runs.first_page(query)
         table = next(iter(self.query(RunTable)), None)
         if table is None:
             return  # the app has ended while the archive was read
@@ -204,13 +204,10 @@ class RunsScreen(BaseScreen):
             self._show_head(count)
             self._show_detail(table.current)
         if not self._greeted:
-            is_new = count == 0 and await self._is_new()
+            is_new = count == 0 and await runs.count() == 0
             self._greeted = True  # not before: the next load may have ended this one while it asked
             if is_new:
                 self.action_welcome()
-
-    async def _is_new(self) -> bool:
-        return await self.session.archive.read(lambda a: a.count()) == 0
 
     def _why_nothing(self, query: RunQuery) -> str:
         if query.text:
@@ -362,7 +359,7 @@ class RunsScreen(BaseScreen):
         """The marked runs that are listed: what a filter hides is not acted on."""
         keys = sorted(self.query_one(RunTable).chosen)
         query = self._shown[0] if self._shown is not None else self._scoped()
-        return await self.session.archive.read(lambda a: a.among(keys, query)) if keys else []
+        return await self.session.runs.among(keys, query)
 
     @work(group="compare", exclusive=True)
     async def action_compare(self) -> None:
@@ -373,12 +370,8 @@ class RunsScreen(BaseScreen):
             return
         from .compare import CompareScreen
 
-        names = ["loss", "evalLoss"]
-        found = await self.session.archive.read(
-            lambda a: [(a.run(key), a.load_series(key, names)) for key in keys]
-        )
-        runs = [run for run, _ in found if run is not None]
-        series = [one for run, one in found if run is not None]
+        runs = await self.session.runs.known(keys)
+        series = [await self.session.runs.curves(run.key) for run in runs]
         await self.app.push_screen(CompareScreen(runs, series))
 
     def action_rerun(self) -> None:
@@ -407,7 +400,7 @@ class RunsScreen(BaseScreen):
         )
         if answer is not None:
             tags = answer.split()
-            await self.session.archive.write(lambda a: a.set_tags(run.key, tags))
+            await self.session.runs.tag(run.key, tags)
             self._tell_kept(run, " ".join(f"#{tag}" for tag in tags) or "no tags")
             self.load()
 
@@ -421,7 +414,7 @@ class RunsScreen(BaseScreen):
 
         answer = await self.app.push_screen_wait(Ask("Note", value=run.note))
         if answer is not None:
-            await self.session.archive.write(lambda a: a.set_note(run.key, answer))
+            await self.session.runs.note(run.key, answer)
             self._tell_kept(run, f"note: {answer}" if answer else "no note")
             self.load()
 
@@ -442,7 +435,7 @@ class RunsScreen(BaseScreen):
             self.notify("A run that is live cannot be deleted. Cancel it first.", timeout=4)
             return
         if keys:
-            await self.session.archive.write(lambda a: a.delete(keys))
+            await self.session.runs.delete(keys)
             self._deleted = keys
             table.chosen.difference_update(keys)
             many = f"{len(keys)} runs" if len(keys) > 1 else "1 run"
@@ -456,11 +449,9 @@ class RunsScreen(BaseScreen):
         if not keys:
             self.notify("There is nothing to bring back.", timeout=4)
             return
-        await self.session.archive.write(lambda a: a.undelete(keys))
-        query = self._scoped()
-        back, listed = await self.session.archive.read(
-            lambda a: ([run for key in keys if (run := a.run(key))], a.among(keys, query))
-        )
+        await self.session.runs.undelete(keys)
+        back = await self.session.runs.known(keys)
+        listed = await self.session.runs.among(keys, self._scoped())
         one = len(back) == 1
         what = plain(back[0].name, limit=60, newlines=False) if one else f"{len(back)} runs"
         left = len(back) - len(listed)

@@ -207,7 +207,7 @@ class SetupScreen(BaseScreen):
         options = [(f"starter:{id}", f"starter: {text}") for id, text in TEMPLATES.items()]
         options += [(f"preset:{name}", f"preset: {name}") for name in PRESETS]
         options += [("file", "a trainer file …"), ("blank", "blank")]
-        runs = await self.session.archive.read(lambda a: a.runs(limit=20))
+        runs = await self.session.runs.page(limit=20)
         options += [
             (f"run:{run.key}", plain(f"run: {run.name} ({run.status})", limit=80, newlines=False))
             for run in runs

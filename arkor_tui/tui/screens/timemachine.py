@@ -87,10 +87,7 @@ class TimeMachineScreen(PageScreen[None]):
 
     @work(group="curve", exclusive=True)
     async def _draw_curve(self) -> None:
-        key = self._record.key
-        series = await self._session.archive.read(
-            lambda a: a.load_series(key, ["loss", "evalLoss"])
-        )
+        series = await self._session.runs.curves(self._record.key)
         lines = [LineSpec("loss", series["loss"], "solid", "train")]
         if len(series["evalLoss"]):
             lines.append(LineSpec("eval", series["evalLoss"], "dashed", "eval"))

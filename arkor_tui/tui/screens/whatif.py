@@ -82,17 +82,14 @@ class WhatIfScreen(PageScreen[None]):
 
     @work(group="what-if", exclusive=True)
     async def _try(self) -> None:
-        from arkor_tui.recipes.whatif import settings_of, what_if
-        from arkor_tui.session.whatif import observations
+        from arkor_tui.recipes.whatif import settings_of
 
         found_text = self.query_one("#whatif-found", Static)
-        key = self._record.key
+        runs, key = self._session.runs, self._record.key
         try:
             texts = {f: self.query_one(f"#whatif-{f}", Input).value for f, *_ in FIELDS}
             settings = settings_of(texts)
-            found = await self._session.archive.read(
-                lambda a: what_if(observations(a, key), settings)
-            )
+            found = await runs.what_if(key, settings)
         except UsageError as error:
             found_text.update(Content.styled(plain(error, limit=200), "$error"))
             return
@@ -100,9 +97,7 @@ class WhatIfScreen(PageScreen[None]):
         style = "bold $warning" if found.step is not None else "bold"
         shown = Content.styled(plain(lines[0]), style)
         found_text.update(Content("\n").join([shown, *(Content(plain(one)) for one in lines[1:])]))
-        series = await self._session.archive.read(
-            lambda a: a.load_series(key, ["loss", "evalLoss"])
-        )
+        series = await runs.curves(key)
         curves = [LineSpec("loss", series["loss"], "solid", "train")]
         if len(series["evalLoss"]):
             curves.append(LineSpec("eval", series["evalLoss"], "dashed", "eval"))

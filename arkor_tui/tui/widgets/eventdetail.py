@@ -11,7 +11,6 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from arkor_tui.archive.foreign import object_of
 from arkor_tui.archive.records import LogRow
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import when
@@ -39,7 +38,7 @@ class EventDetail(Dialog[None]):
     def __init__(self, row: LogRow) -> None:
         super().__init__()
         self._row = row
-        fields = object_of(row.data) if len(row.data) <= LONGEST else {}
+        fields = row.fields if len(row.data) <= LONGEST else {}
         text = json.dumps(fields, indent=2, ensure_ascii=False) if fields else row.data
         self._text = plain(text, limit=LONGEST)
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
-from arkor_tui.archive.foreign import object_of
 from arkor_tui.archive.records import LogRow
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import clock, number
@@ -35,7 +34,7 @@ def line_of(row: LogRow) -> list[Part]:
     """One event as one line."""
     head: list[Part] = [(f" {clock(row.at)} ", "paged--muted")]
     if row.kind == "training.log" and len(row.data) <= _LONGEST_READ:
-        return head + _log_parts(row, object_of(row.data))
+        return head + _log_parts(row, row.fields)
     if row.kind == "checkpoint.saved":
         return [*head, (f"◆ checkpoint {row.step} saved", "paged--accent")]
     if row.kind == "training.started":
@@ -44,7 +43,7 @@ def line_of(row: LogRow) -> list[Part]:
         return [*head, ("✓ training completed", "paged--good")]
     if row.kind == "training.failed":
         whole = len(row.data) <= _LONGEST_ERROR
-        told = object_of(row.data).get("error", "") if whole else row.data
+        told = row.fields.get("error", "") if whole else row.data
         error = plain(told, limit=LONGEST, newlines=False)
         return [*head, (f"✗ training failed: {error}", "paged--bad")]
     kind = plain(row.kind, limit=80, newlines=False)

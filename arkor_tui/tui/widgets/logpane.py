@@ -20,7 +20,7 @@ from .eventdetail import EventDetail
 from .eventlog import EventLog
 
 if TYPE_CHECKING:
-    from arkor_tui.archive.async_archive import AsyncArchive
+    from arkor_tui.session.runlog import RunLog
 
 FILTERS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("all events", None),
@@ -45,9 +45,9 @@ class LogPane(Vertical):
             super().__init__()
             self.step, self.by_hand = step, by_hand
 
-    def __init__(self, archive: AsyncArchive, *, id: str | None = None) -> None:
+    def __init__(self, events: RunLog, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._archive = archive
+        self._events = events
         self._key: int | None = None
         self._filter = 0
         self._text = ""
@@ -101,28 +101,28 @@ class LogPane(Vertical):
         if self._key is None:
             return
         before = self.log_list.current
-        key, archive = self._key, self._archive
+        key, events = self._key, self._events
         kinds = FILTERS[self._filter][1]
         log = self.log_list
         if kinds is None and not self._text:
-            count = await archive.read(lambda a: a.count_events(key))
+            count = await events.count(key)
 
             async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
-                return await archive.read(lambda a: a.log(key, after=offset, limit=limit))
+                return await events.page(key, after=offset, limit=limit)
 
             self._matching = None
             start = max(count - 200, 0) // 100 * 100
-            rows = await archive.read(lambda a: a.log(key, after=start, limit=300))
+            rows = await events.page(key, after=start, limit=300)
             log.show(count, fetch)
             log.prime(rows, start)
         else:
             text = self._text
-            matching = await archive.read(lambda a: a.matching(key, kinds=kinds or (), text=text))
+            matching = await events.matching(key, kinds=kinds or (), text=text)
             self._matching = matching
 
             async def fetch(offset: int, limit: int) -> Sequence[LogRow]:
                 wanted = list(matching[offset : offset + limit])
-                return await archive.read(lambda a: a.rows_at(key, wanted))
+                return await events.rows(key, wanted)
 
             log.show(len(matching), fetch)
         log.sought = self._text or self._search
@@ -184,7 +184,7 @@ class LogPane(Vertical):
             await self._load()
         log = self.log_list
         start = log.count + 1 if first else log.cursor + 1
-        seq = await self._archive.read(lambda a: a.search(key, text, start=start, forward=forward))
+        seq = await self._events.search(key, text, start=start, forward=forward)
         if seq is None:
             where = "below" if forward else "above"
             said = f"No event holds “{text}”." if first else f"No more “{text}” {where}."
@@ -193,7 +193,7 @@ class LogPane(Vertical):
             log.following = False
             log.cursor = seq - 1
         if self._found is None:
-            self._found = await self._archive.read(lambda a: a.count_matching(key, text))
+            self._found = await self._events.count_matching(key, text)
             self._show_title()
 
     def step_back(self) -> bool:
@@ -221,7 +221,7 @@ class LogPane(Vertical):
         key = self._key
         if key is None or self._syncing:
             return
-        seq = await self._archive.read(lambda a: a.row_of_step(key, step))
+        seq = await self._events.of_step(key, step)
         if seq is None:
             return
         self.log_list.following = False
