@@ -35,6 +35,17 @@ class TrainingStarted(EventModel):
     metadata: Any = None
 
 
+class TrainingResumed(EventModel):
+    """Training went on from the checkpoint at ``step``: what was logged after it is void.
+
+    An extension of the embedded backend (docs/protocol.md, section 7).
+    """
+
+    type: Literal["training.resumed"]
+    step: Step
+    metadata: Any = None
+
+
 class TrainingLog(EventModel):
     """Numbers of one step. Any of them may be None; eval-only and loss-only frames both occur.
 
@@ -100,10 +111,18 @@ class UnknownEvent(EventModel):
     """An event of a later protocol: counted as progress, otherwise ignored."""
 
 
-TrainingEvent = TrainingStarted | TrainingLog | CheckpointSaved | TrainingCompleted | TrainingFailed
+TrainingEvent = (
+    TrainingStarted
+    | TrainingResumed
+    | TrainingLog
+    | CheckpointSaved
+    | TrainingCompleted
+    | TrainingFailed
+)
 
 _MODELS: dict[str, type[TrainingEvent | UnknownEvent]] = {
     "training.started": TrainingStarted,
+    "training.resumed": TrainingResumed,
     "training.log": TrainingLog,
     "checkpoint.saved": CheckpointSaved,
     "training.completed": TrainingCompleted,

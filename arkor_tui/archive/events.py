@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .foreign import clean
-from .points import load_one, metric_points, series_names, values_before, write_points
+from .points import (
+    Point,
+    cut_points,
+    load_one,
+    metric_points,
+    series_names,
+    values_before,
+    write_points,
+)
 from .records import AppendResult, CheckpointRow, LogRow, NewEvent
 from .schema import transaction
 from .summary import Summary
@@ -47,11 +55,18 @@ class EventStore:
             if not fresh:
                 return AppendResult((), len(events))
             added: list[LogRow] = []
-            rows, points = [], []
+            rows: list[tuple[object, ...]] = []
+            points: list[Point] = []
             for seq, (stored_id, event) in enumerate(fresh.items(), summary.events + 1):
                 row = _log_row(seq, stored_id, event)
                 added.append(row)
                 rows.append((key, seq, stored_id, row.kind, row.step, row.at, row.data))
+                if row.kind == "training.resumed" and row.step is not None:
+                    # what was logged after that step was lost with the process that logged it
+                    write_points(self.db, key, points)
+                    points = []
+                    cut_points(self.db, key, row.step)
+                    summary.go_back(self.db, key, row.step)
                 numbers = metric_points(row.kind, row.step, row.at, row.data)
                 points += numbers
                 summary.take(row, numbers)

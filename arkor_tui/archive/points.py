@@ -132,6 +132,25 @@ def _write_series(db: sqlite3.Connection, run: int, name: str, fresh: dict[float
         )  # fmt: skip
 
 
+def cut_points(db: sqlite3.Connection, run: int, step: int) -> None:
+    """Forget every point after ``step``; the caller holds the transaction."""
+    db.execute("DELETE FROM points WHERE run = ? AND first > ?", (run, step))
+    across = db.execute(
+        "SELECT name, first, steps, vals FROM points WHERE run = ? AND last > ?", (run, step)
+    ).fetchall()
+    for name, first, some_steps, some_values in across:
+        place = bisect_right(steps := _from_bytes(some_steps), step)
+        kept, values = steps[:place], _from_bytes(some_values)[:place]
+        db.execute(
+            "UPDATE points SET last = ?, gaps = ?, steps = ?, vals = ?"
+            " WHERE run = ? AND name = ? AND first = ?",
+            (
+                kept[-1], sum(map(math.isnan, values)), _to_bytes(kept), _to_bytes(values),
+                run, name, first,
+            ),
+        )  # fmt: skip
+
+
 def _neighbours(
     db: sqlite3.Connection, run: int, name: str, lowest: float, highest: float
 ) -> list[tuple[float, bytes, bytes]]:

@@ -135,6 +135,18 @@ class Series:
         for step, value in points:
             self.put(step, value)
 
+    def cut_after(self, step: float) -> None:
+        """Forget every value and gap after ``step``."""
+        place = bisect_right(self.steps, step)
+        gap = bisect_right(self.gaps, step)
+        if place == len(self.steps) and gap == len(self.gaps):
+            return
+        # new arrays: smoothed series share the old ones
+        self.steps, self.values = self.steps[:place], self.values[:place]
+        self.gaps = self.gaps[:gap]
+        self._forget_from(place)
+        self.version += 1
+
     def _forget_from(self, place: int) -> None:
         block = place // BLOCK
         if block < len(self._lows):

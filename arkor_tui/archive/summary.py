@@ -11,7 +11,7 @@ from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.text.sanitize import plain
 
 from .foreign import object_of
-from .points import Point
+from .points import Point, iterate
 from .records import LogRow
 
 SPARK_VALUES = 48
@@ -65,19 +65,34 @@ class Summary:
             if value is None:
                 continue
             if name == "loss":
-                self.last_loss = value
-                self.best_loss = value if self.best_loss is None else min(value, self.best_loss)
-                self.spark.add(value)
+                self._take_loss(value)
             elif name == "evalLoss":
-                self.last_eval_loss = value
-                best = self.best_eval_loss
-                self.best_eval_loss = value if best is None else min(value, best)
+                self._take_eval_loss(value)
         if row.kind == "training.started":
             self._start(row)
         elif row.kind == "training.completed":
             self._end(row, "completed")
         elif row.kind == "training.failed":
             self._fail(row)
+
+    def go_back(self, db: sqlite3.Connection, key: int, step: int) -> None:
+        """Take the losses anew from the points, which end at ``step`` now."""
+        self.last_step, self.spark = step, Spark()
+        self.last_loss = self.best_loss = self.last_eval_loss = self.best_eval_loss = None
+        for _, value in iterate(db, key, "loss"):
+            self._take_loss(value)
+        for _, value in iterate(db, key, "evalLoss"):
+            self._take_eval_loss(value)
+
+    def _take_loss(self, value: float) -> None:
+        self.last_loss = value
+        self.best_loss = value if self.best_loss is None else min(value, self.best_loss)
+        self.spark.add(value)
+
+    def _take_eval_loss(self, value: float) -> None:
+        self.last_eval_loss = value
+        best = self.best_eval_loss
+        self.best_eval_loss = value if best is None else min(value, best)
 
     def _start(self, row: LogRow) -> None:
         self.started_at = self.started_at or row.at

@@ -246,7 +246,6 @@ class JobRunner:
         self, job_id: str, active: _Active, kind: str, message: dict[str, Any]
     ) -> bool:
         if kind == "started":
-            # a resumed job was announced by the process that began it
             await self._store.mark_started(job_id, message.get("metadata") or {})
         elif kind == "log":
             await self._store.append(job_id, "training.log", message)

@@ -215,7 +215,11 @@ class Store:
         return await self._in_transaction(lambda db: _append(db, job_id, kind, fields))
 
     async def mark_started(self, job_id: str, metadata: Mapping[str, Any]) -> bool:
-        """Queued to running, with its event, in one step; False if it was not queued."""
+        """Queued to running, with its event, in one step; False if it was not queued.
+
+        A job that ran before and goes on from a checkpoint says from which step, in an event of its
+        own: a client that does not know that event passes over it.
+        """
 
         def work(db: sqlite3.Connection) -> bool:
             changed = db.execute(
@@ -225,6 +229,8 @@ class Store:
             ).rowcount
             if changed:
                 _append(db, job_id, "training.started", {"metadata": metadata})
+            elif (step := metadata.get("resumedFrom")) is not None:
+                _append(db, job_id, "training.resumed", {"step": step, "metadata": metadata})
             return bool(changed)
 
         return await self._in_transaction(work)

@@ -11,6 +11,7 @@ from arkor_tui.api.events import (
     TrainingCompleted,
     TrainingFailed,
     TrainingLog,
+    TrainingResumed,
     TrainingStarted,
 )
 from arkor_tui.api.jobs import Job
@@ -138,6 +139,8 @@ class LinePresenter:
         if isinstance(event, TrainingStarted):
             self._total = started_steps(event) or self._total
             text = "training started"
+        elif isinstance(event, TrainingResumed):
+            text = f"resumed from step {event.step}"
         elif isinstance(event, TrainingLog):
             text = f"{step_of(event.step, self._total)}  {numbers(event)}"
             if (eta := self._pace.eta(event, self._total)) is not None:
@@ -250,6 +253,9 @@ class BarPresenter:
                 "  ".join(parts),
                 "" if eta is None else f"eta {clock(eta)}",
             )
+        elif isinstance(event, TrainingResumed):
+            self._loss = self._eval = None
+            self.line(f"resumed from step {event.step}")
         elif isinstance(event, CheckpointSaved) and not spoke:
             self.line(f"checkpoint {event.step} saved")
         elif isinstance(event, TrainingFailed):

@@ -37,6 +37,8 @@ async def test_after_a_kill_a_job_resumes_from_its_last_checkpoint(
         assert [(f.id, f.data) for f in after[: len(before)]] == [(f.id, f.data) for f in before]
         assert [int(frame.id) for frame in after[:-1]] == list(range(1, len(after)))
         assert [frame.event for frame in after].count("training.started") == 1
+        resumed = [json.loads(f.data) for f in after if f.event == "training.resumed"]
+        assert [(event["step"], event["metadata"]["steps"]) for event in resumed] == [(2, 100)]
         assert after[-2].event == "training.completed"
         order = json.loads((server.data_dir / "jobs" / job_id / "order.json").read_text())
         assert order["resume"].endswith("step-000002")

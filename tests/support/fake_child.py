@@ -42,6 +42,9 @@ def train() -> None:
         word, _, rest = line.partition(" ")
         if word in ("log", "checkpoint") and int(rest) <= begin:
             continue
+        if word == "started" and begin:
+            say("started", metadata={"steps": 100, "resumedFrom": begin})
+            continue
         run(word, rest, folder)
         if cancelled.is_set():
             say("cancelled", step=None)

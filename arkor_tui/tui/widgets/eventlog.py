@@ -39,6 +39,8 @@ def line_of(row: LogRow) -> list[Part]:
         return [*head, (f"◆ checkpoint {row.step} saved", "paged--accent")]
     if row.kind == "training.started":
         return [*head, ("▶ training started", "paged--strong")]
+    if row.kind == "training.resumed":
+        return [*head, (f"↻ resumed from step {row.step}", "paged--strong")]
     if row.kind == "training.completed":
         return [*head, ("✓ training completed", "paged--good")]
     if row.kind == "training.failed":

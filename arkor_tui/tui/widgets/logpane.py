@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FILTERS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("all events", None),
     ("start, checkpoints, end", frozenset({
-        "training.started", "checkpoint.saved", "training.completed", "training.failed",
+        "training.started", "training.resumed", "checkpoint.saved", "training.completed",
+        "training.failed",
     })),
     ("checkpoints", frozenset({"checkpoint.saved"})),
 )  # fmt: skip
