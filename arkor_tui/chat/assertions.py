@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from arkor_tui.api.wire import read_json
 from arkor_tui.errors import UsageError
 from arkor_tui.text.sanitize import plain
 
-from .patterns import PatternError, matches
+from .patterns import PatternError, check_pattern, matches
 from .verdict import Constraint, Verdict, judge
 
 _LONGEST_VERDICT = 300
@@ -43,8 +42,8 @@ class Expect:
     def __post_init__(self) -> None:
         if self.regex is not None:
             try:
-                re.compile(self.regex)
-            except re.error as error:
+                check_pattern(self.regex)
+            except PatternError as error:
                 raise UsageError(f"The pattern {self.regex!r} is wrong: {error}.") from error
 
     @property

@@ -20,7 +20,7 @@ from arkor_tui.api.wire import read_json
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.text.sanitize import plain
 
-from .patterns import LONGEST_SEARCHED, PatternError, matches
+from .patterns import PatternError, check_pattern, matches
 from .strict import strict_schema, without_made_nulls
 
 if TYPE_CHECKING:
@@ -212,20 +212,17 @@ class RegexForm(Form[str]):
         self.pattern = pattern
         self._why = ""
         try:
-            re.compile(pattern)
-        except re.error as error:  # the backend's dialect may have what Python's lacks
-            self._why = f"Python cannot read the pattern: {error}"
+            check_pattern(pattern)
+        except PatternError as error:  # the backend's dialect may have what ours lacks
+            self._why = f"the pattern cannot be read here: {error}"
 
     def options(self) -> InferOptions:
         """``structured_outputs.regex``."""
         return {"structured_outputs": {"regex": self.pattern}}
 
     def _read(self, text: str) -> TypedReply[str]:
-        why = self._why
-        if len(text) > LONGEST_SEARCHED:
-            why = f"not checked: longer than {LONGEST_SEARCHED:,} characters"
-        if why:
-            return TypedReply(text, text, unchecked=why)
+        if self._why:
+            return TypedReply(text, text, unchecked=self._why)
         try:
             if matches(self.pattern, text, whole=True):
                 return TypedReply(text, text)

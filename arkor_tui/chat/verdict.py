@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from arkor_tui.errors import UsageError
 
-from .patterns import PatternError, matches
+from .patterns import PatternError, check_pattern, matches
 
 Kind = Literal["", "json", "schema", "regex", "choice", "grammar"]
 KINDS: tuple[Kind, ...] = ("", "json", "schema", "regex", "choice", "grammar")
@@ -45,8 +44,8 @@ class Constraint:
                 raise UsageError("the schema is not a JSON object")
         elif name == "regex":
             try:
-                re.compile(value)
-            except re.error as error:
+                check_pattern(value)
+            except PatternError as error:
                 raise UsageError(f"the pattern is wrong: {error}") from error
         elif name in ("choice", "grammar") and not value.strip():
             raise UsageError("is empty")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arkor_tui.chat.assertions import Expect
 from arkor_tui.chat.infer import InferOptions
-from arkor_tui.chat.patterns import PatternError, matches
+from arkor_tui.chat.patterns import PatternError, check_pattern, matches
 from arkor_tui.chat.verdict import Constraint, Verdict, judge
 from arkor_tui.config.atomic import reason_of
 from arkor_tui.config.reading import NotTomlError, read_limited, read_toml
@@ -93,10 +92,10 @@ class Golden:
 
 
 def _is_pattern_here(pattern: str) -> bool:
-    """A backend may understand patterns that Python does not; those are left to it."""
+    """A backend may understand patterns that are none here; those are left to it."""
     try:
-        re.compile(pattern)
-    except re.error:
+        check_pattern(pattern)
+    except PatternError:
         return False
     return True
 

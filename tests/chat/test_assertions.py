@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.chat.patterns import PatternError, matches
+from arkor_tui.chat.patterns import PatternError, check_pattern, matches
+from arkor_tui.chat.verdict import Constraint, judge
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import Expect
 
+HOURS, EVIL = r"(a|aa)+$", "a" * 40 + "b"
 SCHEMA = {
     "type": "object",
     "properties": {"category": {"enum": ["auth", "billing"]}},
@@ -81,7 +85,37 @@ def test_a_verdict_is_short() -> None:
 
 def test_a_search_that_would_take_hours_is_given_up() -> None:
     with pytest.raises(PatternError, match="takes longer than"):
-        matches(r"(a+)+$", "a" * 40 + "b", seconds=0.5)
+        matches(HOURS, EVIL, seconds=0.5)
+
+
+async def test_the_event_loop_runs_while_a_pattern_is_tried() -> None:
+    """A search holds no lock that others need: the loop runs on, thousands of times."""
+    search = asyncio.create_task(asyncio.to_thread(matches, HOURS, EVIL, seconds=0.5))
+    turns = 0
+    while not search.done():
+        turns += 1
+        await asyncio.sleep(0)
+    with pytest.raises(PatternError):
+        await search
+    assert turns > 100
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("(", r"missing \) at position 1"),
+        ("a{99999999999}", "repeat count too big"),
+        ("(" * 900 + ")" * 900, "nested too deeply"),
+        ("a" * 3_000, "longer than 2,000 characters"),
+    ],
+)
+def test_what_is_wrong_with_a_pattern_is_told_in_words(pattern: str, said: str) -> None:
+    with pytest.raises(PatternError, match=said):
+        check_pattern(pattern)
+    with pytest.raises(UsageError, match=said):
+        Expect(regex=pattern)
+    with pytest.raises(UsageError, match=said):
+        Constraint.parse("regex", pattern)
 
 
 def test_a_search_without_result_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +139,9 @@ def test_where_a_pattern_looks() -> None:
     assert not matches("b", "abc", whole=True)
     assert matches("abc", "abc", whole=True)
     assert not matches("b", "a" * 10_000 + "b")
+
+
+def test_a_text_that_was_not_seen_whole_gets_no_verdict_on_the_whole() -> None:
+    verdict = judge("a" * 20_000 + "b", Constraint("regex", "a+b"))
+    assert verdict.passed is None
+    assert "longer than 10,000 characters" in verdict.text
