@@ -1,15 +1,14 @@
-"""A streamed chat reply, piece by piece (protocol reference, section 6)."""
+"""A streamed chat reply, piece by piece (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import httpx
 
 from .chat import ChatDelta, parse_delta
 from .errors import ConnectionFailedError, NotArkorError
-from .sse import BrokenStreamError, read_frames
+from .sse import BrokenStreamError, open_frames
 
 _NOTHING = ChatDelta()
 
@@ -23,17 +22,17 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
     """
     seen = False
     try:
-        async with aclosing(read_frames(response, unfinished=True)) as pieces:
-            async for frames in pieces:
-                for frame in frames:
-                    if frame.event == "end" or frame.data.strip() == "[DONE]":
-                        return
-                    if not frame.data or frame.event == "ping":
-                        continue
-                    seen = True
-                    delta = parse_delta(frame.data)
-                    if delta != _NOTHING:
-                        yield delta
+        async with open_frames(response, unfinished=True) as frames:
+            async for frame in frames:
+                data = frame.data
+                if frame.event == "end" or data.strip() == "[DONE]":
+                    return
+                if not data or frame.event == "ping":
+                    continue
+                seen = True
+                delta = parse_delta(data)
+                if delta != _NOTHING:
+                    yield delta
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise ConnectionFailedError(

@@ -1,127 +1,121 @@
-"""Frames of a server-sent event stream, read from bytes that nobody vouches for.
+"""Server-sent events: httpx-sse reads them, from a body that nobody vouches for.
 
-httpx-sse would do for the format, but its ids stick from frame to frame: an id of a frame's own,
-which is what repeats are recognised by, cannot be told from an inherited one.
+What arrives is decoded, bounded and timed here, before httpx-sse sees it. Its ids are those of the
+format: an event without an id of its own has the one before it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import codecs
-from collections.abc import AsyncGenerator
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import ClassVar, Self, cast
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent
 
 FRAME_LIMIT = 16 * 1024 * 1024  # characters; no frame of the protocol is near
+_MEDIA_TYPE = "text/event-stream"
 
 
 class BrokenStreamError(Exception):
     """The stream cannot be read on: not an event stream, or a frame beyond all measure."""
 
 
-class Frame(NamedTuple):
-    """What stood between two blank lines. ``id`` is None where this very frame carried none."""
+class EventText:
+    """The text of an event stream, in the shape that httpx-sse reads: a response's.
 
-    event: str
-    data: str
-    id: str | None
-
-
-class FrameDecoder:
-    """Bytes in, cut anywhere; frames out (WHATWG HTML, "Interpreting an event stream").
-
-    UTF-8 whatever the headers say, without a leading byte order mark; lines end in LF, CR LF or
-    CR. Unlike a browser it also gives frames that have a name or an id but no data: a bare
-    ``event: end`` means what it says.
+    UTF-8 whatever the headers say, without a leading byte order mark, broken bytes as U+FFFD. Every
+    line ends in LF, so that httpx-sse holds no CR back until it has seen what follows.
     """
 
-    __slots__ = ("_after_cr", "_at_start", "_data", "_event", "_id", "_line", "_size", "_text")
+    headers: ClassVar = {"content-type": _MEDIA_TYPE}
 
-    def __init__(self) -> None:
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(
+        self, chunks: AsyncIterator[bytes], *, idle: float | None = None, unfinished: bool = False
+    ) -> None:
+        self._chunks = chunks
+        self._idle = idle
+        self._ending = "\n\n" if unfinished else ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._at_start = True
         self._after_cr = False
-        self._line: list[str] = []  # pieces of the line that has not ended yet
-        self._event = ""
-        self._data: list[str] = []
-        self._id: str | None = None
-        self._size = 0
+        self._in_line = False
+        self._held = 0  # characters since the last blank line, which httpx-sse has to keep
 
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """The frames that this piece completes.
+    def aiter_text(self) -> Self:
+        """Give the pieces of text, as httpx-sse asks for them."""
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        """Wait for the next piece.
 
         Raises:
+            TimeoutError: none came within the seconds of ``idle``.
             BrokenStreamError: the frame has become too long.
         """
-        text = self._text.decode(chunk)
+        text = ""
+        while not text:
+            # only the waiting is timed: what the reader does between pieces is not idle
+            async with asyncio.timeout(self._idle):
+                chunk = await anext(self._chunks, None)
+            if chunk is None:
+                text, self._ending = self._ending, ""
+                if not text:
+                    raise StopAsyncIteration
+                return text
+            text = self._lines(self._decode(chunk))
+        self._bound(text)
+        return text
+
+    def _lines(self, text: str) -> str:
         if self._at_start and text:
             self._at_start = False
             text = text.removeprefix("\ufeff")
-        if not text:
-            return []
-        if self._after_cr and text[0] == "\n":
-            text = text[1:]
-        self._after_cr = text.endswith("\r") if text else False
+        if self._after_cr and text:
+            self._after_cr = False
+            text = text.removeprefix("\n")
         if "\r" in text:
+            self._after_cr = text[-1] == "\r"
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        lines = text.split("\n")
-        rest = lines.pop()
-        frames: list[Frame] = []
-        if lines:
-            if self._line:
-                self._line.append(lines[0])
-                lines[0] = "".join(self._line)
-                self._line = []
-            frames = self._read(lines)
-        if rest:
-            self._line.append(rest)
-        self._size = 0 if frames else self._size + len(text)
-        if self._size > FRAME_LIMIT:
+        return text
+
+    def _bound(self, text: str) -> None:
+        blank = text.rfind("\n\n")
+        if blank >= 0:
+            self._held = len(text) - blank - 2
+        elif text[0] == "\n" and not self._in_line:
+            self._held = len(text) - 1
+        else:
+            self._held += len(text)
+        self._in_line = text[-1] != "\n"
+        if self._held > FRAME_LIMIT:
             raise BrokenStreamError(f"a frame of more than {FRAME_LIMIT:,} characters")
-        return frames
-
-    def finish(self) -> list[Frame]:
-        """The frame that the end of the stream left without its blank line, if any."""
-        line, self._line = "".join(self._line), []
-        return self._read([line, ""])
-
-    def _read(self, lines: list[str]) -> list[Frame]:
-        frames: list[Frame] = []
-        event, data, own_id = self._event, self._data, self._id
-        for line in lines:
-            if line:
-                name, _, value = line.partition(":")
-                if value[:1] == " ":
-                    value = value[1:]
-                if name == "data":
-                    data.append(value)
-                elif name == "event":
-                    event = value
-                elif name == "id" and "\0" not in value:
-                    own_id = value
-            elif data or event or own_id is not None:
-                frames.append(Frame(event, "\n".join(data), own_id))
-                event, data, own_id = "", [], None
-        self._event, self._data, self._id = event, data, own_id
-        return frames
 
 
-async def read_frames(
-    response: httpx.Response, *, unfinished: bool = False
-) -> AsyncGenerator[list[Frame], None]:
-    """The frames of ``response``: a list, perhaps empty, for each piece that arrives.
+@asynccontextmanager
+async def open_frames(
+    response: httpx.Response, *, idle: float | None = None, unfinished: bool = False
+) -> AsyncIterator[AsyncGenerator[ServerSentEvent, None]]:
+    """Read the frames of ``response``, also those that have a name or an id but no data.
 
-    ``unfinished`` also gives a last frame that lacks its blank line.
+    ``idle`` is how many seconds may pass without a byte; ``unfinished`` also gives a last frame
+    that lacks its blank line.
 
     Raises:
         BrokenStreamError: the content type is not an event stream's, or a frame is endless.
+        TimeoutError: nothing came for ``idle`` seconds.
         httpx.HTTPError: the connection broke.
     """
     content_type = response.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type.lower() != "text/event-stream":
+    if content_type.lower() != _MEDIA_TYPE:
         raise BrokenStreamError(f"its content type is {content_type!r}, not an event stream's")
-    decoder = FrameDecoder()
-    async for chunk in response.aiter_bytes():
-        yield decoder.feed(chunk)
-    if unfinished:
-        yield decoder.finish()
+    body = cast(AsyncGenerator[bytes, None], response.aiter_bytes())
+    async with aclosing(body):
+        text = EventText(body, idle=idle, unfinished=unfinished)
+        async with aclosing(EventSource(cast(httpx.Response, text)).aiter_sse()) as frames:
+            yield frames

@@ -1,13 +1,14 @@
-"""A job's event stream that survives its connections (protocol reference, section 5)."""
+"""A job's event stream that survives its connections (docs/protocol.md, section 5)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+from httpx_sse import ServerSentEvent
 
 from arkor_tui.text.redact import redact_text
 from arkor_tui.text.sanitize import plain
@@ -23,7 +24,7 @@ from .events import (
     waits_in,
 )
 from .reconnect import PERMANENT_STATUSES, ReconnectPolicy, StreamState
-from .sse import BrokenStreamError, Frame, read_frames
+from .sse import BrokenStreamError, open_frames
 
 OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
 """Opens the stream after an event id (None: from its start) and gives the unread 2xx answer."""
@@ -33,8 +34,9 @@ OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
 class StreamEvent:
     """One event, once.
 
-    ``id`` is the server's, None where the frame had none of its own; ``data`` is the frame's JSON
-    text as it came, but for the secrets of an address in a failure.
+    ``id`` is the server's, None where it is not this event's alone: there is none, or an earlier
+    event has it. ``data`` is the frame's JSON text as it came, but for the secrets of an address in
+    a failure.
     """
 
     id: str | None
@@ -88,37 +90,39 @@ class EventStream:
         while True:
             progressed = False
             try:
-                async with aclosing(self._one_connection()) as connection:
-                    # Frames of one piece are understood one by one as they are asked for, so
-                    # that a consumer who leaves has marked none as seen that it did not get.
-                    async for frames in connection:
-                        for name, data, own_id in frames:
-                            after = self.last_event_id
-                            if own_id:
-                                self.last_event_id = own_id
-                            if name == "end":
-                                self._tell(StreamState("ended"))
-                                return
-                            if name == "ping":
-                                self._tell_waiting(waits_in(data))
-                                continue
-                            if not data:
-                                continue
-                            try:
-                                event = parse_event(data)
-                            except MalformedEventError:
-                                self.counters.malformed += 1
-                                continue
-                            progressed = True
-                            self._failures = 0
-                            if not self.seen.add(own_id, data, after):
-                                self.counters.repeats += 1
-                                continue
-                            self.counters.events += 1
+                async with self._one_connection() as frames:
+                    # A frame is understood only when it is asked for, so that a consumer who
+                    # leaves has marked none as seen that it did not get.
+                    async for frame in frames:
+                        name, data, event_id = frame.event, frame.data, frame.id
+                        after = self.last_event_id
+                        if event_id:
+                            self.last_event_id = event_id
+                        if name == "end":
+                            self._tell(StreamState("ended"))
+                            return
+                        if name == "ping":
+                            self._tell_waiting(waits_in(data))
+                            continue
+                        if not data:
+                            continue
+                        try:
+                            event = parse_event(data, name)
+                        except MalformedEventError:
+                            self.counters.malformed += 1
+                            continue
+                        progressed = True
+                        self._failures = 0
+                        is_named = bool(event_id) and event_id not in self.seen
+                        if not self.seen.add(event_id, data, after):
+                            self.counters.repeats += 1
+                            continue
+                        self.counters.events += 1
+                        if self._waits:
                             self._tell_waiting("")
-                            if isinstance(event, TrainingFailed):  # what is archived is the text
-                                data = redact_text(data)
-                            yield StreamEvent(own_id or None, event, data)
+                        if isinstance(event, TrainingFailed):  # what is archived is the text
+                            data = redact_text(data)
+                        yield StreamEvent(event_id if is_named else None, event, data)
             except _StreamFailure as failure:
                 await self._back_off(failure)
                 continue
@@ -130,8 +134,9 @@ class EventStream:
             else:
                 await self._back_off(_StreamFailure("closed without emitting any frame"))
 
-    async def _one_connection(self) -> AsyncGenerator[list[Frame], None]:
-        """One connection's frames, a list for each piece that arrives."""
+    @asynccontextmanager
+    async def _one_connection(self) -> AsyncIterator[AsyncGenerator[ServerSentEvent, None]]:
+        """Open one connection and give its frames; whatever ends it early is a failure."""
         self._tell(StreamState("connecting"))
         self._waits = ""
         self.counters.connections += 1
@@ -144,14 +149,7 @@ class EventStream:
                         self.open_stream(self.last_event_id or None)
                     )
                 self._tell(StreamState("live"))
-                pieces = await stack.enter_async_context(aclosing(read_frames(response)))
-                while True:
-                    # only the waiting is timed: what the consumer does between pieces is not idle
-                    async with asyncio.timeout(idle):
-                        frames = await anext(pieces, None)
-                    if frames is None:
-                        return
-                    yield frames
+                yield await stack.enter_async_context(open_frames(response, idle=idle))
         except TimeoutError as error:
             after = "" if idle is None else f" for {idle:g} s"
             raise _StreamFailure(f"no sign of life{after}") from error

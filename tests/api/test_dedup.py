@@ -16,14 +16,17 @@ ids = st.one_of(
 )
 
 
-@given(st.lists(ids))
-def test_knows_exactly_what_a_set_knows(given_ids: list[str]) -> None:
-    seen, plain_set = SeenIds(), set[str]()
-    for event_id in given_ids:
-        assert (event_id in seen) == (event_id in plain_set)
-        assert seen.add(event_id) == (event_id not in plain_set)
-        plain_set.add(event_id)
-    assert all(event_id in seen for event_id in plain_set)
+@given(st.lists(st.tuples(ids, st.integers(1, 3))))
+def test_knows_exactly_what_a_dictionary_knows(given_ids: list[tuple[str, int]]) -> None:
+    seen, first = SeenIds(), dict[str, int]()
+    for event_id, content in given_ids:
+        assert (event_id in seen) == (event_id in first)
+        known = (
+            "new" if event_id not in first else "same" if first[event_id] == content else "other"
+        )
+        assert seen.add(event_id, content) == known
+        first.setdefault(event_id, content)
+    assert all(event_id in seen for event_id in first)
 
 
 @given(st.permutations([str(number) for number in range(20)]))
@@ -32,26 +35,28 @@ def test_counters_in_any_order_leave_nothing_to_remember_once_they_follow_the_fi
 ) -> None:
     seen = SeenIds()
     for event_id in order:
-        seen.add(event_id)
-    assert seen._others == {event_id for event_id in order if int(event_id) < seen._first}
+        seen.add(event_id, int(event_id) + 1)
+    assert set(seen._others) == {event_id for event_id in order if int(event_id) < seen._first}
+    assert all(seen.add(event_id, int(event_id) + 1) == "same" for event_id in order)
 
 
-def test_counted_ids_take_no_memory() -> None:
+def test_counted_ids_take_little_memory() -> None:
     seen = SeenIds()
-    assert all(seen.add(str(number)) for number in range(1, 100_001))
+    assert all(seen.add(str(number), 1) == "new" for number in range(1, 100_001))
     assert not seen._others
+    assert seen._hashes.itemsize * len(seen._hashes) == 800_000
     assert "100000" in seen
     assert "100001" not in seen
 
 
 def test_ids_longer_than_a_counter_are_remembered_like_any_text() -> None:
     seen = SeenIds()
-    assert seen.add(str(10**18))
+    assert seen.add(str(10**18), 1) == "new"
     for number in (*range(10**18 - 3, 10**18), *range(10**18 + 1, 10**18 + 3)):
-        assert seen.add(str(number))
-        assert not seen.add(str(number))
+        assert seen.add(str(number), 1) == "new"
+        assert seen.add(str(number), 1) == "same"
         assert str(number) in seen
-    assert not seen.add(str(10**18))
+    assert seen.add(str(10**18), 1) == "same"
 
 
 # events with ids or without, as a stream has them
@@ -103,6 +108,31 @@ def test_several_alike_without_an_id_are_several_events_and_again_repeats() -> N
 def test_what_comes_again_after_its_id_in_one_connection_is_a_repeat() -> None:
     twice = [("1", "x"), (None, "a"), ("1", "x"), (None, "a")]
     assert passed(SeenEvents(), twice, None) == [True, True, False, False]
+
+
+def test_a_repeat_is_an_equal_id_with_equal_data() -> None:
+    seen = SeenEvents()
+    assert passed(seen, [("1", "a"), ("1", "a"), ("1", "b")], None) == [True, False, True]
+    assert passed(seen, [("1", "a"), ("1", "b"), ("1", "c"), ("2", "a")], "1") == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_an_inherited_id_and_none_at_all_name_the_same_event() -> None:
+    seen = SeenEvents()
+    assert passed(seen, [("1", "a"), ("1", "b"), ("1", "b")], None) == [True, True, True]
+    assert passed(seen, [(None, "b"), (None, "b"), (None, "b")], "1") == [False, False, True]
+
+
+def test_an_event_that_only_its_id_is_known_of_is_a_repeat_whatever_its_data() -> None:
+    seen = SeenEvents()
+    seen.add_id("7")
+    assert passed(seen, [("7", "a"), ("7", "b"), ("8", "c")], None) == [False, True, True]
+    seen.add_id("8")
+    assert passed(seen, [("7", "a"), ("7", "b"), ("8", "c")], None) == [False, False, False]
 
 
 def test_text_that_no_encoding_has_is_known_again() -> None:

@@ -255,9 +255,18 @@ async def test_a_repeat_is_dropped_within_a_connection_and_across_them(server: S
 
 async def test_frames_without_an_id_are_never_taken_for_repeats(server: Server) -> None:
     alike = frame({"type": "training.log", "step": 1})
-    server.script(stream(log(1, "1"), alike, alike, log(2, "1"), END))
+    server.script(stream(log(1, "1"), alike, alike, log(1, "1"), END))
     followed = await follow(server)
     assert followed.ids == ["1", None, None]
+
+
+async def test_an_id_that_two_events_have_is_the_first_ones(server: Server) -> None:
+    both = log(1, "1") + log(2, "1")
+    server.script(stream(both, log(3, "2")), stream(both, log(3, "2"), log(4, "1"), END))
+    followed = await follow(server)
+    assert followed.ids == ["1", None, "2", None]
+    assert followed.steps == [1, 2, 3, 4]
+    assert followed.counters == (2, 4, 3, 0)
 
 
 async def test_what_has_no_id_is_known_by_what_it_says(server: Server) -> None:

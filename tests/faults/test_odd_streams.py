@@ -1,4 +1,4 @@
-"""Every odd stream of the protocol reference, through client, callbacks and archive.
+"""Every odd stream of docs/protocol.md, through client, callbacks and archive.
 
 Virtual time, and no jitter: the waits are told to the last digit.
 """
@@ -326,10 +326,14 @@ ODD = [
     ),
     Odd(
         "one id for two events",
-        [stream(started("1"), log(1, "2"), log(2, "2"), TAIL)],
-        "1 2 9",
-        "slc",
-        repeats=1,
+        [
+            stream(started("1"), log(1, "2"), log(2, "2"), DROP),
+            stream(started("1"), log(1, "2"), log(2, "2"), TAIL),
+        ],
+        "1 2 - 9",
+        "sllc",
+        [1],
+        repeats=3,
     ),
     Odd(
         "ids that are empty, hold a NUL, or fit into no header",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ from arkor_tui.api.events import (
     parse_event,
     step_of,
 )
-from arkor_tui.api.sse import BrokenStreamError, Frame, FrameDecoder
+from arkor_tui.api.sse import BrokenStreamError, EventText, open_frames
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.api.wire import read_json
 from arkor_tui.cli.output import dump_line, event_record
@@ -39,39 +41,60 @@ pieces = st.sampled_from(
 streams = st.lists(pieces | st.binary(max_size=12), max_size=30).map(b"".join)
 
 
-@given(streams, st.data())
-def test_a_stream_gives_the_same_frames_wherever_it_is_cut(
-    body: bytes, data: st.DataObject
+async def in_pieces(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def frames_of(*chunks: bytes, unfinished: bool) -> list[tuple[str, str, str]]:
+    headers = {"content-type": "text/event-stream"}
+    response = httpx.Response(200, headers=headers, content=in_pieces(*chunks))
+    async with open_frames(response, unfinished=unfinished) as frames:
+        return [(frame.event, frame.data, frame.id) async for frame in frames]
+
+
+@given(streams, st.booleans(), st.data())
+async def test_a_stream_gives_the_same_frames_wherever_it_is_cut(
+    body: bytes, unfinished: bool, data: st.DataObject
 ) -> None:
     places = st.lists(st.integers(0, len(body)), max_size=12)
     cuts = [0, *sorted(data.draw(places)), len(body)]
-    decoder, whole = FrameDecoder(), FrameDecoder()
-    cut_up = [f for a, b in pairwise(cuts) for f in decoder.feed(body[a:b])]
-    assert cut_up == whole.feed(body)
-    assert decoder.finish() == whole.finish()
+    cut_up = await frames_of(*(body[a:b] for a, b in pairwise(cuts)), unfinished=unfinished)
+    assert cut_up == await frames_of(body, unfinished=unfinished)
 
 
 @given(st.lists(pieces, min_size=1, max_size=4).map(b"".join), st.integers(1, 40))
-def test_an_endless_stream_is_read_in_bounded_memory(piece: bytes, size: int) -> None:
+async def test_an_endless_stream_is_read_in_bounded_memory(piece: bytes, size: int) -> None:
     limit, held = 2_000, 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sse, "FRAME_LIMIT", limit)
-        decoder = FrameDecoder()
+        text = EventText(in_pieces(*[piece * size] * 400))
+        reader = SSEReader()
         try:
-            for _ in range(400):
-                decoder.feed(piece * size)
-                held = max(held, sum(map(len, decoder._line)) + sum(map(len, decoder._data)))
+            async for part in text:
+                held = max(held, reader.take(part))
         except BrokenStreamError:
             pass
     assert held <= limit + len(piece) * size
 
 
-def test_a_frame_without_end_takes_no_more_memory_than_the_limit() -> None:
+class SSEReader:
+    """Counts what httpx-sse keeps: the line that has not ended, and the frame's data so far."""
+
+    def __init__(self) -> None:
+        self._lines, self._frames = SSELineDecoder(), SSEDecoder()
+
+    def take(self, text: str) -> int:
+        for line in self._lines.decode(text):
+            self._frames.decode(line)
+        return sum(map(len, self._lines.buffer)) + sum(map(len, self._frames._data))
+
+
+async def test_a_frame_without_end_takes_no_more_memory_than_the_limit() -> None:
     tracemalloc.start()
-    decoder = FrameDecoder()
+    piece = b"data: " + b"x" * 65_536
     with pytest.raises(BrokenStreamError):
-        for _ in range(10_000):
-            decoder.feed(b"data: " + b"x" * 65_536)
+        await frames_of(*[piece] * 10_000, unfinished=False)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * sse.FRAME_LIMIT
@@ -111,6 +134,17 @@ def test_an_event_is_read_or_malformed(data: str) -> None:
     assert abs(step_of(event) or 0) < 2**53
     if not isinstance(event, TrainingStarted | UnknownEvent | TrainingCompleted):
         assert step_of(event) == event.step
+
+
+@given(anything, kinds)
+def test_what_a_frame_calls_an_event_changes_nothing(data: str, name: str) -> None:
+    def read(name: str) -> str:
+        try:
+            return repr(parse_event(data, name))
+        except MalformedEventError as error:
+            return str(error)
+
+    assert read(name) == read("")
 
 
 @given(anything, st.none() | hostile_text)
@@ -161,7 +195,8 @@ def test_any_bytes_are_json_or_a_value_error(data: bytes) -> None:
     json.dumps(value).encode()
 
 
-def test_a_frame_is_as_long_as_it_may_be_and_still_read() -> None:
-    decoder = FrameDecoder()
-    found = decoder.feed(b"data: " + b"x" * (sse.FRAME_LIMIT - 20) + b"\n\n")
-    assert [type(frame) for frame in found] == [Frame]
+async def test_a_frame_is_as_long_as_it_may_be_and_still_read() -> None:
+    body = b"data: " + b"x" * (sse.FRAME_LIMIT - 20) + b"\n\n"
+    parts = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+    found = await frames_of(*parts, unfinished=False)
+    assert [len(data) for _, data, _ in found] == [sse.FRAME_LIMIT - 20]
