@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from typing import Literal
 
 from arkor_tui.api.reconnect import StreamState
@@ -18,6 +19,7 @@ from arkor_tui.run.contexts import (
     Context,
     FailedContext,
     LogContext,
+    ResumedContext,
 )
 from arkor_tui.run.findings import Finding, Gauge
 
@@ -28,6 +30,8 @@ Action = Literal["now", "checkpoint"]
 ACTIONS: tuple[Action, ...] = ("now", "checkpoint")
 # due: a stop is overdue, and the next event brings it; over: nothing is left to stop
 _State = Literal["watching", "armed", "due", "stopping", "over"]
+_MOST_KEPT = 16
+"""Checkpoints whose guards are kept: a run goes on from one of its last."""
 _TRIES = 2
 """How often a stop that was not confirmed is asked for."""
 REQUEST = "request"
@@ -104,6 +108,8 @@ class EarlyStopping(Callback):
         self._requested: str | None = None
         self._restarted = False
         self._taking_up: asyncio.Task[None] | None = None
+        self._kept: dict[int, GuardSet] = {0: deepcopy(self._guards)}
+        """The guards as they were at the start and at the last checkpoints, by step."""
         self._forget_signal: Callable[[], None] | None = None
 
     def attached(self, run: RunHandle) -> None:
@@ -144,8 +150,11 @@ class EarlyStopping(Callback):
                 self._fired_by, self.reason = found
                 self._state = "due" if self.action == "now" else "armed"
         elif isinstance(ctx, CheckpointContext):
+            self._keep_guards(ctx.step)
             if self._state == "armed":  # whoever waited for this checkpoint was gone when it came
                 self._state = "due"
+        elif isinstance(ctx, ResumedContext):
+            self.on_resumed(ctx)
         elif isinstance(ctx, CompletedContext | FailedContext):
             self._end()
 
@@ -177,9 +186,28 @@ class EarlyStopping(Callback):
             return self._stop()
         return None
 
+    def on_resumed(self, ctx: ResumedContext) -> None:
+        """Take the guards back to that step, so that each step counts once.
+
+        A guard that fired on steps which are void watches again, unless the run is being stopped.
+        """
+        self._step = ctx.step
+        self._kept = {step: kept for step, kept in self._kept.items() if step <= max(ctx.step, 0)}
+        self._guards = deepcopy(self._kept[max(self._kept)])
+        if self._state in ("armed", "due") and self._requested is None:
+            self._cancel_limit()
+            self._state, self._fired_by, self.reason = "watching", "", None
+
+    def _keep_guards(self, step: int) -> None:
+        self._guards.settle()
+        self._kept[step] = deepcopy(self._guards)
+        if len(self._kept) > _MOST_KEPT:
+            del self._kept[sorted(self._kept)[1]]  # the start stays
+
     async def on_checkpoint(self, ctx: CheckpointContext) -> None:
         """Stop here if that is what was waited for."""
         self._step = ctx.step
+        self._keep_guards(ctx.step)
         if self._taking_up is not None:  # it says whether this checkpoint is waited for
             await asyncio.wait([self._taking_up])
         if self._state in ("armed", "due"):

@@ -16,6 +16,7 @@ from .contexts import CompletedContext as CompletedContext
 from .contexts import Context as Context
 from .contexts import FailedContext as FailedContext
 from .contexts import LogContext as LogContext
+from .contexts import ResumedContext as ResumedContext
 from .contexts import StartedContext as StartedContext
 from .findings import Finding, Gauge
 
@@ -77,10 +78,10 @@ class RunHandle(Protocol):
 class Callback:
     """Base class: override what you need.
 
-    ``on_started``, ``on_log``, ``on_checkpoint``, ``on_completed``, ``on_failed`` and
-    ``on_finding`` may be ``def`` or ``async def``: each is awaited before the next event is looked
-    at, and none runs twice at a time. At most one of ``on_completed`` and ``on_failed`` is called.
-    ``attached``, ``on_replayed``, ``on_connection`` and ``gauges`` are plain ``def``.
+    ``on_started``, ``on_resumed``, ``on_log``, ``on_checkpoint``, ``on_completed``, ``on_failed``
+    and ``on_finding`` may be ``def`` or ``async def``: each is awaited before the next event is
+    looked at, and none runs twice at a time. At most one of ``on_completed`` and ``on_failed`` is
+    called. ``attached``, ``on_replayed``, ``on_connection`` and ``gauges`` are plain ``def``.
     """
 
     def attached(self, run: RunHandle) -> None:
@@ -104,6 +105,12 @@ class Callback:
 
     def on_started(self, ctx: StartedContext) -> Outcome:
         """The backend began to train."""
+
+    def on_resumed(self, ctx: ResumedContext) -> Outcome:
+        """Training went on from a checkpoint: later steps come again.
+
+        Only the embedded backend says so. Forget what was logged after ``ctx.step``.
+        """
 
     def on_log(self, ctx: LogContext) -> Outcome:
         """Numbers of one step."""
@@ -164,6 +171,7 @@ class CallbackError(ArkorTuiError):
 
 _METHODS: dict[type, str] = {
     StartedContext: "on_started",
+    ResumedContext: "on_resumed",
     LogContext: "on_log",
     CheckpointContext: "on_checkpoint",
     CompletedContext: "on_completed",

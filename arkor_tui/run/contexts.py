@@ -14,6 +14,7 @@ from arkor_tui.api.events import (
     TrainingEvent,
     TrainingFailed,
     TrainingLog,
+    TrainingResumed,
     TrainingStarted,
     UnknownEvent,
 )
@@ -94,7 +95,24 @@ class FailedContext:
     timestamp: str | None = None
 
 
-Context = StartedContext | LogContext | CheckpointContext | CompletedContext | FailedContext
+@dataclass(frozen=True, slots=True)
+class ResumedContext:
+    """Training went on from the checkpoint at ``step``: what was logged after it is void."""
+
+    job: Job
+    step: int
+    event_id: str | None = None
+    timestamp: str | None = None
+
+
+Context = (
+    StartedContext
+    | ResumedContext
+    | LogContext
+    | CheckpointContext
+    | CompletedContext
+    | FailedContext
+)
 Talk = Callable[[AdapterRef | None], Infer]
 """How to talk to an adapter; to the base model for None."""
 
@@ -132,6 +150,8 @@ def context_of(
         )
     if isinstance(event, TrainingStarted):
         return StartedContext(job, talk(None), event_id, event.metadata, at)
+    if isinstance(event, TrainingResumed):
+        return ResumedContext(job, event.step, event_id, at)
     if isinstance(event, TrainingCompleted):
         final = talk(adapter_of(job.id, None))
         return CompletedContext(job, event.artifacts or [], final, event.metrics, event_id, at)

@@ -22,7 +22,7 @@ from arkor_tui.run import cancelling
 from arkor_tui.run.callbacks import RunHandle
 from arkor_tui.run.findings import Finding, Gauge
 from arkor_tui.run.trainer import Trainer
-from tests.support.frames import END, checkpoint, completed, failed, log, started
+from tests.support.frames import END, checkpoint, completed, failed, log, started, went_on
 from tests.support.scripted import JOB, Answer, Server, stream
 from tests.support.trainers import Recorder, a_trainer, attached
 
@@ -576,3 +576,46 @@ def test_a_limit_without_a_meaning(seconds: float) -> None:
 
 def test_confirmation_has_a_limit() -> None:
     assert 0 < cancelling.CONFIRM_SECONDS <= 120
+
+
+async def test_a_resumed_run_counts_each_step_once(server: Server) -> None:
+    """t5: patience is 4; losses of the first life after the checkpoint do not count."""
+    first = [log(1, loss=3.0), log(2, loss=2.0), checkpoint(2), log(3, loss=2.5), log(4, loss=2.5)]
+    again = [log(step, f"again {step}", loss=2.4) for step in (3, 4, 5)]
+    server.script(stream(started(), *first, went_on(2), *again, completed(), END))
+    guard = EarlyStopping(patience=4)
+    result = await a_trainer(server, guard).wait()
+    assert result.status == "completed"
+    assert server.cancellations == []
+    patience = next(gauge for gauge in guard.gauges() if gauge.name == "patience")
+    assert patience.value == 3
+
+
+async def test_a_guard_that_waits_for_a_checkpoint_watches_again_where_its_steps_are_void(
+    server: Server,
+) -> None:
+    """t5: it fired on a step that has never been, as far as anybody can tell."""
+    frames = [
+        started(),
+        log(1),
+        checkpoint(1),
+        log(2, loss=9.0),
+        went_on(1),
+        log(2, "again"),
+        checkpoint(2),
+    ]
+    server.script(stream(*frames, completed(), END))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint")
+    result = await a_trainer(server, guard).wait()
+    assert (result.status, server.cancellations, guard.reason) == ("completed", [], None)
+
+
+async def test_a_restart_knows_of_the_resume(server: Server) -> None:
+    """t5: told again after a restart, the void steps count no more than they did live."""
+    server.script(stream(log(3, loss=2.4, id="9"), completed(), END))
+    guard = EarlyStopping(patience=3)
+    before = [started(), log(1, loss=2.0), checkpoint(1), log(2, loss=2.5), went_on(1),
+              log(2, loss=2.4, id="8")]  # fmt: skip
+    trainer = await resumed(server, guard, *before)
+    assert (await trainer.wait()).status == "completed"
+    assert next(gauge for gauge in guard.gauges() if gauge.name == "patience").value == 2

@@ -29,6 +29,10 @@ def started(id: str | None = "1", **fields: Any) -> bytes:
     return event("training.started", id, **fields)
 
 
+def went_on(step: int, id: str | None = None, **fields: Any) -> bytes:
+    return event("training.resumed", id or f"r{step}", step=step, **fields)
+
+
 def log(step: int, id: str | None = None, **fields: Any) -> bytes:
     return event("training.log", id or str(step + 1), step=step, **{"loss": 1.5, **fields})
 
