@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,20 @@ from typing import Any
 import uvicorn
 
 from arkor_tui._version import __version__
-from arkor_tui.config.atomic import make_private_folder, write_failed, write_private
-from arkor_tui.config.local_backend import LocalBackendInfo, write_local_backend
+from arkor_tui.config.atomic import (
+    WriteFailedError,
+    make_private_folder,
+    write_failed,
+    write_private,
+)
+from arkor_tui.config.local_backend import (
+    LocalBackendInfo,
+    forget_stop,
+    lock_file,
+    mark_stopped,
+    was_stopped,
+    write_local_backend,
+)
 from arkor_tui.errors import ArkorTuiError, UsageError
 
 from .app import Backend, make_app
@@ -38,6 +51,7 @@ from .runner import TRAIN_COMMAND, JobRunner
 from .store import Store, now
 
 _TOKEN_LIMIT = 4_096  # bytes
+_LOCK_TRIES, _LOCK_AGAIN_SECONDS = 20, 0.02
 _GRACE_SECONDS = 3  # for open requests once the server stops
 
 
@@ -58,6 +72,8 @@ class ServeOptions:
     head_seconds: float = HEAD_SECONDS
     body_seconds: float = BODY_SECONDS
     connections: int = field(default_factory=max_connections)
+    unless_stopped: bool = False
+    """Whether it was started by itself, and so not where somebody has stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,9 @@ def serve(options: ServeOptions, *, on_ready: Callable[[ServingInfo], None]) -> 
         raise UsageError("At least one job must be allowed to train at a time.")
     folder = _own(make_private_folder(options.data_dir))
     with _locked(folder):
+        if options.unless_stopped and was_stopped(folder):
+            raise BackendTakenError(f"The embedded backend of {folder} was stopped.")
+        forget_stop(folder)
         token_file = folder / "token"
         token = _token(token_file)
         listener = _listen(options)
@@ -118,8 +137,15 @@ async def _serve(
         gate = Gate(make_app(backend), token, _hosts(options, listener), identify)
         server = _Server(_uvicorn_config(gate, folder, options), backend, ready)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            # first of all: whoever finds it gone asks whether that was meant
+            with contextlib.suppress(WriteFailedError):
+                mark_stopped(folder)
+            server.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, stop)
         await server.serve(sockets=[listener])
     return 0
 
@@ -289,19 +315,26 @@ def _own(folder: Path) -> Path:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it however this process ends."""
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open(lock_file(folder), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(descriptor):
             raise BackendTakenError(
                 f"An embedded backend already serves {folder}{_whose(folder)}.",
                 hint="Use that one (it is found by itself), stop it (`arkor-tui serve --stop`), or "
                 "choose another --data-dir.",
-            ) from None
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    for _ in range(_LOCK_TRIES):  # who only looks holds it for a moment
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_LOCK_AGAIN_SECONDS)
+    return False
 
 
 def _whose(folder: Path) -> str:

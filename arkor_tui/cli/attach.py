@@ -76,12 +76,12 @@ def _callbacks(connection: Connection, job: Job) -> str:
     from arkor_tui.errors import ArkorTuiError
     from arkor_tui.session.monitor import identity_of
 
-    from .watched import told_of
+    from .recipehost import describe_host
 
     try:
         with Archive.open() as archive:
             known = archive.run(archive.register(identity_of(connection, job.id), job))
-        told = told_of(known) if known is not None else ""
+        told = describe_host(known) if known is not None else ""
     except (ArkorTuiError, sqlite3.Error, OSError):
         return ""  # whoever only looks needs no archive
     return told[:1].upper() + told[1:] + "." if told else ""
@@ -92,8 +92,8 @@ async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None
     from arkor_tui.archive.store import Archive
     from arkor_tui.errors import UsageError
     from arkor_tui.session.monitor import identity_of
-    from arkor_tui.session.supervision import AlreadyWatchedError, load_recipes, recipe_files
-    from arkor_tui.session.supervisor import stop_supervisor, watch_of
+    from arkor_tui.session.recipe_host import AlreadyHostedError, load_recipes, recipe_files
+    from arkor_tui.session.supervision import host_of, stop_supervisor
 
     with Archive.open() as archive:
         known = archive.run(archive.register(identity_of(connection, job.id), job))
@@ -105,8 +105,8 @@ async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None
             hint="Without --take-over it is followed as it is.",
         )
     if not await stop_supervisor(known):
-        state = watch_of(known)
+        state = host_of(known)
         if state is not None:
-            raise AlreadyWatchedError(state)
+            raise AlreadyHostedError(state)
     trainer.file = files[0]
     trainer.callbacks.extend(load_recipes(files))

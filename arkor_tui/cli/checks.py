@@ -419,17 +419,17 @@ def check_callbacks() -> Iterable[Check]:
     from arkor_tui.archive.store import Archive
     from arkor_tui.config.folders import data_dir
 
-    from .watched import has_lost_its_recipes, told_of, watcher_of
+    from .recipehost import describe_host, has_lost_its_host, live_host
 
     if not (data_dir(create=False) / "history.db").is_file():
         return
     with Archive.open() as archive:
         runs = archive.runs(RunQuery(statuses=LIVE_STATUSES), limit=50)
-    watched = [run for run in runs if run.recipes and watcher_of(run) is not None]
+    watched = [run for run in runs if run.recipes and live_host(run) is not None]
     for run in runs:
-        if has_lost_its_recipes(run, watcher_of(run)):
+        if has_lost_its_host(run, live_host(run)):
             name = plain(run.name, limit=60, newlines=False)
-            what, _, fix = told_of(run).partition(": ")
+            what, _, fix = describe_host(run).partition(": ")
             yield Check("runs.callbacks", "warn", f"{name}: {what}", f"{fix}.")
     if watched:
         many = "run has" if len(watched) == 1 else "runs have"

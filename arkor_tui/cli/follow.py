@@ -182,7 +182,7 @@ async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
     if trainer.job is None or trainer.file is None or not trainer.callbacks:
         return
     from arkor_tui.archive.async_archive import AsyncArchive
-    from arkor_tui.session.supervisor import start_supervisor
+    from arkor_tui.session.supervision import start_supervisor
 
     try:
         archive = await AsyncArchive.open()

@@ -15,7 +15,7 @@ from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.text.sanitize import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
-from .watched import has_lost_its_recipes, told_of, watcher_of
+from .recipehost import describe_host, has_lost_its_host, live_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,8 +179,8 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
     ]
     _table(rows)
     for record in runs:
-        if has_lost_its_recipes(record, watcher_of(record)):
-            note(f"{one_line(record.name, limit=60)}: {told_of(record)}.")
+        if has_lost_its_host(record, live_host(record)):
+            note(f"{one_line(record.name, limit=60)}: {describe_host(record)}.")
     return 0
 
 
@@ -204,18 +204,18 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
                 {"step": c.step, "loss": c.loss, "evalLoss": c.eval_loss, "at": c.at}
                 for c in archive.checkpoints(record.key)
             ]
-            state = watcher_of(record)
+            state = live_host(record)
             watched = {
                 "callbacks": record.recipes,
                 "watcher": {"pid": state.pid, "kind": state.kind} if state is not None else None,
-                "unwatched": has_lost_its_recipes(record, state),
+                "unwatched": has_lost_its_host(record, state),
             }
             emit("run", {**as_json(record), **watched, **config, "savedCheckpoints": points})
             continue
         for name, value in as_json(record).items():
             if value not in (None, "", []):
                 say(f"{name:<14} {indented(_shown(name, value), by=' ' * 15)}")
-        if told := told_of(record):
+        if told := describe_host(record):
             say(f"{'callbacks':<14} {told}")
         for line in _recipes(archive, record):
             say(one_line(line, limit=1_000))

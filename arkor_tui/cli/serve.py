@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arkor_tui.connect.detached import ReadyPipe, add_ready_option
+
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="read the JSON lines of FILE for the hub dataset NAME",
     )
+    parser.add_argument("--unless-stopped", action="store_true", help=argparse.SUPPRESS)
+    add_ready_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,8 +104,15 @@ def run(args: argparse.Namespace) -> int:
         jobs=args.jobs,
         map_models=models,
         map_datasets=datasets,
+        unless_stopped=args.unless_stopped,
     )
-    return serve(options, on_ready=lambda info: _ready(info, args))
+    with ReadyPipe(args.ready_fd) as pipe:
+
+        def ready(info: ServingInfo) -> None:
+            _ready(info, args)
+            pipe.tell("serving")
+
+        return serve(options, on_ready=ready)
 
 
 def _stop(args: argparse.Namespace) -> int:

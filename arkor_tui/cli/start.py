@@ -79,7 +79,7 @@ async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
     """Submit, then let a supervisor stream, archive and run the callbacks."""
     from arkor_tui.archive.async_archive import AsyncArchive
     from arkor_tui.session.headless import register
-    from arkor_tui.session.supervisor import start_supervisor
+    from arkor_tui.session.supervision import start_supervisor
 
     presenter = view.presenter
     archive = await AsyncArchive.open()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import os
 import signal
 import sqlite3
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arkor_tui.config.folders import local_backend_dir
-from arkor_tui.config.local_backend import backend_file, is_alive, read_local_backend
+from arkor_tui.config.local_backend import (
+    backend_file,
+    is_alive,
+    is_served,
+    mark_stopped,
+    read_local_backend,
+)
 from arkor_tui.errors import ArkorTuiError
 
 from .interaction import emit, say
@@ -56,8 +60,9 @@ async def _stop() -> int | None:
     """Which process was ended; None where none runs."""
     from arkor_tui.connect.embedded import is_ours
 
-    info = read_local_backend()
+    info = await _found()
     if info is None:
+        mark_stopped()  # and nothing wakes up what has crashed
         return None
     # a process that has its number by now is not ours to end
     if not await is_ours(info):
@@ -78,6 +83,22 @@ async def _stop() -> int | None:
         ) from error
     await _end_of(info)
     return info.pid
+
+
+async def _found() -> LocalBackendInfo | None:
+    """What runs, or has begun to start and says in a moment where it is."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            while True:
+                info = read_local_backend()
+                if info is not None or not is_served():
+                    return info
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    raise ArkorTuiError(
+        f"A process holds {local_backend_dir(create=False)}, and has not said within "
+        f"{_STOP_SECONDS:g} s where it serves.",
+        hint="`ps` shows whether an `arkor-tui serve` runs; end that one.",
+    )
 
 
 async def _end_of(info: LocalBackendInfo) -> None:
@@ -104,18 +125,7 @@ def _has_ended(info: LocalBackendInfo) -> bool:
     if now is not None:
         return now.pid != info.pid
     # who started it, such as an app that is open, may not have noticed that it is gone
-    return _is_free(local_backend_dir(create=False) / "lock")
-
-
-def _is_free(lock: Path) -> bool:
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:
-        return True
-    return True
+    return not is_served()
 
 
 async def _live_jobs() -> tuple[int, int]:

@@ -6,6 +6,7 @@ Cloud credentials play no part here, and this token goes nowhere else.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import ipaddress
@@ -26,6 +27,7 @@ CHALLENGE_HEADER, PROOF_HEADER = "X-Arkor-Tui-Challenge", "X-Arkor-Tui-Proof"
 _START_AGAIN = (
     "Stop the embedded backend (`arkor-tui serve --stop`); it is started again when it is needed."
 )
+_STOPPED = "stopped"
 _TOKEN_LIMIT = 4_096  # bytes; a token is a line
 
 
@@ -114,6 +116,42 @@ def read_local_backend() -> LocalBackendInfo | None:
         version=version if isinstance(version, str) else None,
         started_at=started_at if isinstance(started_at, str) else None,
     )
+
+
+def is_served(folder: Path | None = None) -> bool:
+    """Whether a process holds this data folder of a backend: one that starts, serves or ends."""
+    try:
+        with lock_file(folder).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def lock_file(folder: Path | None = None) -> Path:
+    """The file whose lock a server holds as long as it lives."""
+    return (folder or local_backend_dir(create=False)) / "lock"
+
+
+def mark_stopped(folder: Path | None = None) -> None:
+    """Remember that somebody has stopped the server: nothing of ours starts it by itself.
+
+    Raises:
+        WriteFailedError: nothing was changed.
+    """
+    write_private((folder or local_backend_dir()) / _STOPPED, "")
+
+
+def was_stopped(folder: Path | None = None) -> bool:
+    """Whether somebody has stopped the server since it was started last."""
+    return ((folder or local_backend_dir(create=False)) / _STOPPED).exists()
+
+
+def forget_stop(folder: Path) -> None:
+    """Somebody starts the server again."""
+    (folder / _STOPPED).unlink(missing_ok=True)
 
 
 def read_token_file(path: Path) -> str:

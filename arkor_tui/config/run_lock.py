@@ -1,8 +1,8 @@
 """Which process runs the recipes of a run: one at a time, whatever is started beside it.
 
-Each watched run has files named after it in ``watchers`` of the data folder (0700): ``.lock`` is
-held by the process that watches, ``.json`` says who and how it stands, ``.log`` holds what its
-recipes print, and ``.py`` the recipes that were set up without a trainer file. All are 0600.
+Each run with recipes has files named after it in ``watchers`` of the data folder (0700): ``.lock``
+is held by the process that hosts them, ``.json`` says who and how it stands, ``.log`` holds what
+its recipes print, and ``.py`` the recipes that were set up without a trainer file. All are 0600.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from arkor_tui.text.jsonsafe import read_object
 from .atomic import make_private_folder, write_failed, write_private
 from .folders import data_dir
 
-WatcherKind = Literal["supervisor", "app", "command"]
-_KINDS: tuple[WatcherKind, ...] = get_args(WatcherKind)
+HostKind = Literal["supervisor", "app", "command"]
+_KINDS: tuple[HostKind, ...] = get_args(HostKind)
 _TRIES = 20
 _TRY_AGAIN_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class WatchState:
-    """How a watching process stands. ``since`` is epoch seconds, ``gauges`` as recipes tell them.
+class HostState:
+    """How the process that hosts the recipes of a run stands.
 
-    ``problem`` says why it cannot do its work at the moment; empty where it can.
+    ``since`` is epoch seconds, ``gauges`` are as recipes tell them, ``problem`` says why it
+    cannot do its work at the moment; empty where it can.
     """
 
     pid: int
-    kind: WatcherKind
+    kind: HostKind
     since: float
     callbacks: int = 0
     gauges: tuple[dict[str, Any], ...] = ()
@@ -45,14 +46,14 @@ class WatchState:
 
 
 @dataclass(slots=True)
-class Watch:
+class RunLock:
     """The right to run the recipes of a run, held until :meth:`release` or the process's end."""
 
     path: Path
     _descriptor: int
     _told: str = field(default="", repr=False)
 
-    def tell(self, state: WatchState) -> None:
+    def tell(self, state: HostState) -> None:
         """Let other processes see how this one stands; writes only what is new.
 
         Raises:
@@ -64,7 +65,7 @@ class Watch:
             self._told = text
 
     def release(self) -> None:
-        """Let another process watch."""
+        """Let another process host the recipes."""
         if self._descriptor >= 0:
             for suffix in (".json", ".lock"):
                 with suppress(OSError):
@@ -73,14 +74,14 @@ class Watch:
             self._descriptor = -1
 
 
-def watch_path(*identity: str) -> Path:
+def lock_path(*identity: str) -> Path:
     """The files of the run with this identity, without a suffix that means anything."""
     name = hashlib.sha256("\0".join(identity).encode("utf-8", "replace")).hexdigest()[:24]
     return make_private_folder(data_dir() / "watchers") / f"{name}.lock"
 
 
-def take_watch(path: Path) -> Watch | None:
-    """Take the right to watch the run of :func:`watch_path`; None while another process has it.
+def take_run_lock(path: Path) -> RunLock | None:
+    """Take the lock at this :func:`lock_path`; None while another process holds it.
 
     Raises:
         WriteFailedError: the files cannot be made.
@@ -94,7 +95,7 @@ def take_watch(path: Path) -> Watch | None:
             if _is_at(descriptor, path):
                 with suppress(OSError):  # what a killed holder said is no longer true
                     path.with_suffix(".json").unlink()
-                return Watch(path, descriptor)
+                return RunLock(path, descriptor)
             os.close(descriptor)  # released, and so deleted, between opening and locking
             continue
         os.close(descriptor)
@@ -103,8 +104,8 @@ def take_watch(path: Path) -> Watch | None:
     return None
 
 
-def read_watch(path: Path) -> WatchState | None:
-    """Who watches the run of :func:`watch_path`; None where nobody does."""
+def read_host(path: Path) -> HostState | None:
+    """Who holds the lock at this :func:`lock_path`; None where nobody does."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -114,25 +115,25 @@ def read_watch(path: Path) -> WatchState | None:
             return None  # whoever made the file is gone
         return _state(read_object(path.with_suffix(".json").read_bytes()))
     except (OSError, ValueError):
-        return WatchState(0, "supervisor", time.time())  # held, and about to say more
+        return HostState(0, "supervisor", time.time())  # held, and about to say more
     finally:
         os.close(descriptor)
 
 
-def _state(raw: dict[str, Any]) -> WatchState:
-    """What a watching process wrote, perhaps one of another version.
+def _state(raw: dict[str, Any]) -> HostState:
+    """What a host wrote, perhaps one of another version.
 
     Raises:
         ValueError: it is something else.
     """
     pid, since = raw.get("pid"), raw.get("since")
-    kind: WatcherKind | None = next((k for k in _KINDS if k == raw.get("kind")), None)
+    kind: HostKind | None = next((k for k in _KINDS if k == raw.get("kind")), None)
     if type(pid) is not int or not isinstance(since, int | float) or kind is None:
         raise ValueError("not a state")
     counts = [raw.get(name) for name in ("callbacks", "errors")]
     callbacks, errors = (count if type(count) is int else 0 for count in counts)
     gauges, problem = raw.get("gauges"), raw.get("problem")
-    return WatchState(
+    return HostState(
         pid,
         kind,
         _seconds(since),

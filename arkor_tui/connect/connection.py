@@ -123,11 +123,13 @@ async def connect(
     on_notice: NoticeHandler | None = None,
     may_start: bool = True,
     may_create: bool = True,
+    after_stop: bool = True,
 ) -> Connection:
     """Decide on backend, identity and scope for the project in ``folder`` (default: here).
 
     ``report`` gets one sentence for each thing that was started or made on the way. ``may_start``
-    allows to start the embedded backend, ``may_create`` to make an anonymous identity or project.
+    allows to start the embedded backend, ``after_stop`` also where somebody has stopped it, and
+    ``may_create`` to make an anonymous identity or project.
 
     Raises:
         ArkorTuiError: in its many kinds; each says what to do.
@@ -135,7 +137,9 @@ async def connect(
     folder = folder or Path.cwd()
     choice = chosen_backend(backend)
     if choice == "local":
-        info = await ensure_embedded_backend(report=report, may_start=may_start)
+        info = await ensure_embedded_backend(
+            report=report, may_start=may_start, after_stop=after_stop
+        )
         return _embedded(info.url, info.read_token(), folder, on_notice)
     if choice == "cloud":
         return await _cloud(folder, report, on_notice, may_create)

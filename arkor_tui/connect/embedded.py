@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hmac
 import importlib.util
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -17,23 +19,30 @@ from arkor_tui.config.local_backend import (
     CHALLENGE_HEADER,
     PROOF_HEADER,
     LocalBackendInfo,
+    is_served,
     proof_of,
     read_local_backend,
+    was_stopped,
 )
 from arkor_tui.errors import ArkorTuiError
 
-from .detached import Detached, start_detached
+from .detached import start_detached
 
 EMBEDDED_HEADER = "X-Arkor-Tui-Backend"
 """Every answer of the embedded backend carries it, refusals too."""
 
 ENGINE_MODULES = ("torch", "transformers", "peft", "starlette", "uvicorn")
-_START_SECONDS = 30.0
+LOG_NAME = "serve.log"
+_START_SECONDS = 90.0
 _LOOK_AGAIN_SECONDS = 0.05
 
 
 class EmbeddedBackendError(ArkorTuiError):
     """The embedded backend could not be started or reached."""
+
+
+class BackendStoppedError(EmbeddedBackendError):
+    """Somebody has stopped the embedded backend, and it stays so until somebody starts it."""
 
 
 def missing_engine_modules() -> list[str]:
@@ -42,25 +51,30 @@ def missing_engine_modules() -> list[str]:
 
 
 async def ensure_embedded_backend(
-    *, report: Callable[[str], None] = lambda _: None, may_start: bool = True
+    *,
+    report: Callable[[str], None] = lambda _: None,
+    may_start: bool = True,
+    after_stop: bool = True,
 ) -> LocalBackendInfo:
     """The running embedded backend of this user's data folder, started if need be.
 
-    It is started detached, so that it outlives this process and its terminal. Two callers at once
-    end up with the same one.
+    It is started detached, so that it outlives this process and its terminal, and once however many
+    ask at the same moment. ``after_stop`` tells whether a person asks, who may start it again after
+    somebody has stopped it.
 
     Raises:
+        BackendStoppedError: somebody has stopped it, and nobody asks to start it again.
         EmbeddedBackendError: it is not installed, did not start, or may not be started.
         LocalBackendError: what it left on disk cannot be trusted.
     """
-    info = read_local_backend()
-    if info is not None and await is_ours(info):
+    if (info := await _running()) is not None:
         return info
     if not may_start:
         raise EmbeddedBackendError(
             "The embedded backend is not running.",
-            hint="`arkor-tui serve` runs it; `arkor-tui start --backend local` starts it.",
+            hint="`arkor-tui serve` runs it; the next run that is started starts it too.",
         )
+    _check_stop(after_stop)
     missing = missing_engine_modules()
     if missing:
         raise EmbeddedBackendError(
@@ -69,45 +83,63 @@ async def ensure_embedded_backend(
         )
     report("Starting the embedded backend …")
     folder = local_backend_dir()
-    info = await _start(folder)
+    try:
+        async with asyncio.timeout(_START_SECONDS), _starting(folder):
+            info = await _start(folder, after_stop)
+    except TimeoutError:
+        raise EmbeddedBackendError(
+            f"The embedded backend did not start within {_START_SECONDS:g} seconds.",
+            hint=f"Its log is {folder / LOG_NAME}; `arkor-tui serve` runs it in the foreground.",
+        ) from None
     report(f"The embedded backend runs at {info.url} (pid {info.pid}).")
     return info
 
 
-async def _start(folder: Path) -> LocalBackendInfo:
-    log_path = folder / "serve.log"
-    started = await start_detached(
-        ("serve", "--json"), log=log_path, cwd=Path("/"), seconds=_START_SECONDS
-    )
-    if started.told("serving"):
-        info = read_local_backend()
-        if info is not None:
+async def _running() -> LocalBackendInfo | None:
+    info = read_local_backend()
+    return info if info is not None and await is_ours(info) else None
+
+
+def _check_stop(after_stop: bool) -> None:
+    if not after_stop and was_stopped():
+        raise BackendStoppedError(
+            "The embedded backend was stopped.",
+            hint="`arkor-tui serve` starts it again; the next run that is started does so too.",
+        )
+
+
+@asynccontextmanager
+async def _starting(folder: Path) -> AsyncIterator[None]:
+    """Let one at a time start it; whoever waits finds it running then."""
+    with (folder / "start.lock").open("ab") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        yield
+
+
+async def _start(folder: Path, after_stop: bool) -> LocalBackendInfo:
+    """Start it, once nobody else serves the folder; the caller's time-out ends this."""
+    words = ("serve", "--json") if after_stop else ("serve", "--json", "--unless-stopped")
+    while True:
+        if (info := await _running()) is not None:
             return info
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            # perhaps it ended because somebody else's start was faster
-            if started.has_ended:
-                return await _of_another_start(started)
-    except TimeoutError:
-        pass
-    raise EmbeddedBackendError(
-        f"The embedded backend did not start within {_START_SECONDS:g} seconds.",
-        hint=f"Its log is {log_path}; `arkor-tui serve` runs it in the foreground.",
-    )
-
-
-async def _of_another_start(started: Detached) -> LocalBackendInfo:
-    said = await asyncio.to_thread(started.said)
-    if "already" in said:
-        while True:  # the caller's time-out ends this
-            info = read_local_backend()
-            if info is not None and await is_ours(info):
-                return info
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    raise EmbeddedBackendError(
-        "The embedded backend did not start: " + (said or "it said nothing."),
-        hint=f"Its log is {started.log}; `arkor-tui serve` runs it in the foreground.",
-    )
+        if not is_served(folder):  # one that is just ending, or just coming up, holds the folder
+            _check_stop(after_stop)
+            started = await start_detached(words, log=folder / LOG_NAME, cwd=Path("/"))
+            if not started.has_ended and started.told("serving") is None:
+                raise TimeoutError
+            if started.has_ended and not is_served(folder):  # somebody else was not faster
+                _check_stop(after_stop)
+                why = await asyncio.to_thread(started.why)
+                raise EmbeddedBackendError(
+                    f"The embedded backend did not start: {why}",
+                    hint=f"Its log is {started.log}; `arkor-tui serve` runs it in the foreground.",
+                )
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def is_ours(info: LocalBackendInfo) -> bool:

@@ -16,7 +16,7 @@ from arkor_tui.run.trainer import Trainer
 
 from .keeping import ArchiveKeeper, tell_past
 from .monitor import identity_of
-from .supervision import take, telling
+from .recipe_host import hosting, take_lock
 
 
 @dataclass(slots=True)
@@ -82,8 +82,8 @@ async def headless(
             yield None
             return
         if trainer.callbacks:
-            watch = await take(run.record)
-            await stack.enter_async_context(telling(watch, trainer, "command"))
+            lock = await take_lock(run.record)
+            await stack.enter_async_context(hosting(lock, trainer, "command"))
         trainer.hooks.keeper = ArchiveKeeper(archive, run.record.key)
         if trainer.callbacks and run.record.events:
             await tell_past(archive, run.record.key, trainer)

@@ -108,13 +108,13 @@ class ReplaySession(Session):
         del backend, may_start, may_create
         raise _no()
 
-    async def connection_for(self, record: object) -> Connection:
+    async def connection_for(self, record: object, *, after_stop: bool = True) -> Connection:
         """There is no backend.
 
         Raises:
             UsageError: always.
         """
-        del record
+        del record, after_stop
         raise _no()
 
     async def settle(self) -> None:

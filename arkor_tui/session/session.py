@@ -16,7 +16,7 @@ from arkor_tui.errors import ArkorTuiError
 from .monitors import Monitors
 from .runlog import RunLog
 from .runs import Runs
-from .supervisors import Watchers
+from .supervision import Supervision
 from .transcripts import PromptLibrary, Transcripts
 from .updates import Problem, Target
 
@@ -42,7 +42,7 @@ class Session:
         self.transcripts = Transcripts(archive)
         self.prompts = PromptLibrary(archive)
         self.monitors = Monitors(archive)
-        self.watchers = Watchers(archive)
+        self.supervision = Supervision(archive)
         self.connection: Connection | None = None
         self.problem: Problem | None = None
         """Why there is no connection."""
@@ -168,7 +168,7 @@ class Session:
         monitor = await self.monitors.start(trainer, trainer_file=trainer_file)
         if elsewhere:
             self.monitors.own(
-                self.watchers.hand_over(monitor, max(count, 1), recipe_source), name="hand over"
+                self.supervision.hand_over(monitor, max(count, 1), recipe_source), name="hand over"
             )
         return monitor
 
@@ -252,8 +252,10 @@ class Session:
             assert monitor.record is not None
             monitor.trainer.use(await self.connection_for(monitor.record))
 
-    async def connection_for(self, record: RunRecord) -> Connection:
+    async def connection_for(self, record: RunRecord, *, after_stop: bool = True) -> Connection:
         """A connection to the backend of a run, in the run's own scope.
+
+        ``after_stop``: see :func:`~arkor_tui.connect.embedded.ensure_embedded_backend`.
 
         Raises:
             ArkorTuiError: it cannot be reached.
@@ -271,7 +273,10 @@ class Session:
             if current is None:
                 usual = await asyncio.to_thread(chosen_backend, self.backend)
                 current = await connect(
-                    identity.backend, folder=self.folder, may_start=True, may_create=False
+                    identity.backend,
+                    folder=self.folder,
+                    may_create=False,
+                    after_stop=after_stop,
                 )
                 if self.connection is None and usual == identity.backend:
                     self.connection = current

@@ -1,63 +1,42 @@
-"""The small process that goes on watching a run when nobody looks."""
+"""The small process that hosts the recipes of a run when nobody looks."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from arkor_tui.archive.records import RunRecord
-from arkor_tui.config.run_lock import WatchState, read_watch
-from arkor_tui.connect.detached import start_detached
-from arkor_tui.connect.embedded import ensure_embedded_backend
+from arkor_tui.connect.embedded import BackendStoppedError, ensure_embedded_backend
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run.trainer import Trainer
 
 from .monitor import RunMonitor
+from .recipe_host import hosting, load_recipes, problem_of, recipe_files, take_lock
 from .session import Session
-from .supervision import (
-    AlreadyWatchedError,
-    load_recipes,
-    path_of,
-    problem_of,
-    recipe_files,
-    take,
-    telling,
-)
+from .supervision import SupervisorError
 from .updates import Problem, Update
 
-_START_SECONDS = 30.0
 _WAKE_SECONDS = 5.0
 _RETRY_SECONDS = 10.0
-_LEAVE_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.05
 
 
-class SupervisorError(ArkorTuiError):
-    """The process that should watch a run did not start."""
+async def supervise(archive: Path | None, key: int, *, ready: Callable[[int], None]) -> int:
+    """Host the recipes of an archived run to its end, or until SIGTERM; returns the exit code.
 
-
-async def supervise(
-    archive: Path | None, key: int, *, ready: Callable[[dict[str, object]], None]
-) -> int:
-    """Run the recipes of an archived run to its end, or until SIGTERM; returns the exit code.
-
-    ``ready`` is called once the run is in this process's hands.
+    ``ready`` gets the number of callbacks once the run is in this process's hands.
 
     Raises:
-        AlreadyWatchedError: another process watches it.
+        AlreadyHostedError: another process hosts them.
         ArkorTuiError: the run or its recipes cannot be found.
     """
     async with Session.open(Path.cwd(), archive_path=archive) as session:
         record = await session.archive.read(lambda a: a.run(key))
         if record is None:
             raise SupervisorError(f"There is no run {key} in the archive {session.archive.path}.")
-        watch = await take(record)
+        lock = await take_lock(record)
         try:
             files = recipe_files(record)
             if not files:
@@ -74,121 +53,96 @@ async def supervise(
             trainer = Trainer.attach(record.identity.job_id, callbacks=callbacks)
             trainer.hooks.on_error = "report"
             monitor = RunMonitor(session.archive, trainer, record=record, origin=record.origin)
-            async with telling(watch, trainer, "supervisor", lambda: problem_of(monitor.state)):
-                ready({"type": "supervising", "pid": os.getpid(), "callbacks": len(callbacks)})
-                watching = asyncio.create_task(_watch(session, monitor, record), name="watch")
+            body = _Supervisor(session, monitor, record)
+            async with hosting(lock, trainer, "supervisor", body.problem):
+                ready(len(callbacks))
+                working = asyncio.create_task(body.run(), name="supervise")
                 leaving = asyncio.create_task(leave.wait(), name="leave")
                 try:
-                    await asyncio.wait({watching, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    for task in (watching, leaving):
+                    for task in (working, leaving):
                         task.cancel()
-                    await asyncio.wait({watching, leaving})
-                if not watching.cancelled():
-                    watching.result()
+                    await asyncio.wait({working, leaving})
+                if not working.cancelled():
+                    working.result()
         finally:
-            watch.release()
+            lock.release()
         return 0
 
 
-async def _watch(session: Session, monitor: RunMonitor, record: RunRecord) -> None:
-    """Follow the run to its end, however often its backend has to be found again."""
-    while not monitor.trainer.is_connected:
-        try:
-            monitor.trainer.use(await session.connection_for(record))
-        except ArkorTuiError as error:
-            print(f"no connection yet: {error.message}", file=sys.stderr, flush=True)
-            await asyncio.sleep(_RETRY_SECONDS)
-    told: list[Problem] = []
+class _Supervisor:
+    """Follows the run to its end, however often its backend has to be found again."""
 
-    def tell(_update: Update) -> None:
-        for problem in monitor.problems:
-            if problem not in told:
-                print(f"{problem.message} {problem.hint}".strip(), file=sys.stderr, flush=True)
-        told[:] = monitor.problems  # what has passed may come again
+    def __init__(self, session: Session, monitor: RunMonitor, record: RunRecord) -> None:
+        self.session = session
+        self.monitor = monitor
+        self.record = record
+        self.away: ArkorTuiError | None = None
+        """Why the backend is not there, as long as it is not."""
 
-    monitor.subscribe(tell)
-    await monitor.load()
-    async with asyncio.TaskGroup() as group:
-        waking = group.create_task(_keep_awake(monitor), name="wake the backend")
-        try:
-            await monitor.follow()
-        finally:
-            waking.cancel()
+    def problem(self) -> str:
+        """What keeps it from its work at the moment; empty where nothing does."""
+        return self.away.message if self.away is not None else problem_of(self.monitor.state)
 
+    async def run(self) -> None:
+        """Do it."""
+        monitor = self.monitor
+        while not monitor.trainer.is_connected:
+            try:
+                monitor.trainer.use(
+                    await self.session.connection_for(self.record, after_stop=False)
+                )
+            except ArkorTuiError as error:
+                self._tell_away(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+        self._tell_away(None)
+        told: list[Problem] = []
 
-async def _keep_awake(monitor: RunMonitor) -> None:
-    """An embedded backend that is gone is started again: it goes on with its jobs."""
-    connection = await monitor.trainer.connection()
-    while connection.kind == "local":
-        await asyncio.sleep(_WAKE_SECONDS)
-        if monitor.state.phase == "reconnecting" and monitor.state.attempt > 1:
-            with suppress(ArkorTuiError):
-                await ensure_embedded_backend()
+        def tell(_update: Update) -> None:
+            for problem in monitor.problems:
+                if problem not in told:
+                    _say(f"{problem.message} {problem.hint}".strip())
+            told[:] = monitor.problems  # what has passed may come again
 
+        monitor.subscribe(tell)
+        await monitor.load()
+        async with asyncio.TaskGroup() as group:
+            waking = group.create_task(self._keep_awake(), name="wake the backend")
+            try:
+                await monitor.follow()
+            finally:
+                waking.cancel()
 
-@dataclass(frozen=True, slots=True)
-class Supervisor:
-    """A process that watches a run with so many callbacks."""
+    async def _keep_awake(self) -> None:
+        """Start an embedded backend that crashed again: it goes on with its jobs.
 
-    pid: int
-    callbacks: int
+        One that somebody has stopped stays stopped until somebody starts it.
+        """
+        monitor = self.monitor
+        connection = await monitor.trainer.connection()
+        while connection.kind == "local":
+            await asyncio.sleep(_WAKE_SECONDS)
+            if monitor.state.phase != "reconnecting" or monitor.state.attempt <= 1:
+                self._tell_away(None)
+                continue
+            try:
+                await ensure_embedded_backend(after_stop=False)
+            except ArkorTuiError as error:
+                self._tell_away(error)
+            else:
+                self._tell_away(None)
 
-
-async def start_supervisor(record: RunRecord, archive: Path) -> Supervisor:
-    """Hand a run to a process of its own, which outlives this one.
-
-    Raises:
-        AlreadyWatchedError: another process watches the run.
-        SupervisorError: it did not start; the message holds what it said.
-    """
-    log_path = path_of(record).with_suffix(".log")
-    folder = Path(record.trainer_file).parent if record.trainer_file else Path.home()
-    started = await start_detached(
-        ("supervise", str(record.key), "--archive", str(archive)),
-        log=log_path,
-        cwd=folder if folder.is_dir() else Path("/"),
-        seconds=_START_SECONDS,
-    )
-    told = started.told("supervising")
-    if told is not None:
-        return Supervisor(started.pid, int(told["callbacks"]))
-    if not started.has_ended:
-        raise SupervisorError(
-            f"The supervisor did not start within {_START_SECONDS:g} seconds.",
-            hint=f"Its log is {log_path}.",
-        )
-    state = await asyncio.to_thread(read_watch, path_of(record))
-    if state is not None:
-        raise AlreadyWatchedError(state)
-    said = await asyncio.to_thread(started.said)
-    raise SupervisorError(
-        "The supervisor did not start: " + (said or "it said nothing."),
-        hint=f"Its log is {log_path}.",
-    )
+    def _tell_away(self, error: ArkorTuiError | None) -> None:
+        """Say in the log what is new about the backend."""
+        if error is not None and (self.away is None or self.away.message != error.message):
+            stopped = isinstance(error, BackendStoppedError)
+            waits = "waits until somebody starts it again" if stopped else "tries again"
+            _say(f"{error.message} This process {waits}.")
+        elif error is None and self.away is not None:
+            _say("The backend is there again.")
+        self.away = error
 
 
-async def stop_supervisor(record: RunRecord) -> bool:
-    """Ask the process that watches a run to leave it alone, and wait until it has.
-
-    The run goes on. False where it did not leave in time, or is no supervisor.
-    """
-    state = await asyncio.to_thread(read_watch, path_of(record))
-    if state is None:
-        return True
-    if state.kind != "supervisor" or state.pid <= 0:
-        return False
-    with suppress(ProcessLookupError):
-        os.kill(state.pid, signal.SIGTERM)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _LEAVE_SECONDS
-    while loop.time() < deadline:
-        if await asyncio.to_thread(read_watch, path_of(record)) is None:
-            return True
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    return False
-
-
-def watch_of(record: RunRecord) -> WatchState | None:
-    """Which process watches a run, and how it stands; None where none does."""
-    return read_watch(path_of(record))
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -294,10 +294,10 @@ class ArkorApp(KeysInOrder, TerminalApp):
         session = self.session
         if not session.can_talk:
             return
-        for record in await session.watchers.lost(session.backend_name):
+        for record in await session.supervision.lost(session.backend_name):
             name = plain(record.name, limit=60, newlines=False)
             try:
-                started = await session.watchers.take_up(record)
+                started = await session.supervision.start(record)
             except ArkorTuiError as error:
                 text = f"{name}: nobody watches this run any more: {plain(error, limit=300)}"
                 self.notify(text, severity="error", markup=False, timeout=12)

@@ -14,9 +14,9 @@ from arkor_tui.archive.records import Sample
 from arkor_tui.archive.store import Archive
 from arkor_tui.cli import main
 from arkor_tui.cli.checks import check_callbacks
-from arkor_tui.config.run_lock import WatchState, take_watch
+from arkor_tui.config.run_lock import HostState, take_run_lock
+from arkor_tui.session.recipe_host import lock_path_of
 from arkor_tui.session.replay import replaying
-from arkor_tui.session.supervision import path_of
 from arkor_tui.session.updates import Update
 from tests.support.recorded_runs import HOSTILE, add_run, fill, time_of, triage_events
 
@@ -114,10 +114,10 @@ def test_a_live_run_whose_callbacks_nobody_runs_is_told(capsys: Capture) -> None
     assert check.detail.startswith("lone-run: nobody runs its 3 callbacks")
     assert check.hint is not None
 
-    watch = take_watch(path_of(record))
+    watch = take_run_lock(lock_path_of(record))
     assert watch is not None
     try:
-        watch.tell(WatchState(4711, "supervisor", 1.0, callbacks=3))
+        watch.tell(HostState(4711, "supervisor", 1.0, callbacks=3))
         assert main(["runs", "show", "lone-run"]) == 0
         assert "callbacks      3 callbacks in process 4711 (a supervisor)" in lines(capsys)
         assert main(["runs", "show", "lone-run", "--json"]) == 0

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.config.run_lock import WatchState, read_watch, take_watch, watch_path
+from arkor_tui.config.run_lock import HostState, lock_path, read_host, take_run_lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from arkor_tui.config.run_lock import WatchState, take_watch
+from arkor_tui.config.run_lock import HostState, take_run_lock
 import os, time
-watch = take_watch(Path(sys.argv[1]))
-if watch is None:
+lock = take_run_lock(Path(sys.argv[1]))
+if lock is None:
     print("busy", flush=True)
 else:
-    watch.tell(WatchState(os.getpid(), "supervisor", 1.0, callbacks=2, gauges=({"name": "a"},)))
+    lock.tell(HostState(os.getpid(), "supervisor", 1.0, callbacks=2, gauges=({"name": "a"},)))
     print("held", flush=True)
     time.sleep(60)
 """
@@ -31,7 +31,7 @@ else:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ARKOR_TUI_DATA_DIR", str(tmp_path / "data"))
-    return watch_path("local", "org", "project", "job-1")
+    return lock_path("local", "org", "project", "job-1")
 
 
 def hold(path: Path) -> tuple[subprocess.Popen[str], str]:
@@ -43,21 +43,21 @@ def hold(path: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def test_each_run_has_files_of_its_own(path: Path) -> None:
-    assert watch_path("local", "org", "project", "job-1") == path
-    assert watch_path("local", "org", "project", "job-2") != path
+    assert lock_path("local", "org", "project", "job-1") == path
+    assert lock_path("local", "org", "project", "job-2") != path
     # a text that contains a separator is no other run's
-    assert watch_path("a", "b\0c") != watch_path("a\0b", "d")
+    assert lock_path("a", "b\0c") != lock_path("a\0b", "d")
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_one_process_watches_and_others_see_it(path: Path) -> None:
-    assert read_watch(path) is None
+    assert read_host(path) is None
     process, said = hold(path)
     try:
         assert said == "held"
-        assert take_watch(path) is None
-        state = read_watch(path)
-        assert state == WatchState(process.pid, "supervisor", 1.0, 2, ({"name": "a"},))
+        assert take_run_lock(path) is None
+        state = read_host(path)
+        assert state == HostState(process.pid, "supervisor", 1.0, 2, ({"name": "a"},))
         for suffix in (".lock", ".json"):
             assert stat.S_IMODE(path.with_suffix(suffix).stat().st_mode) == 0o600
     finally:
@@ -65,39 +65,39 @@ def test_one_process_watches_and_others_see_it(path: Path) -> None:
         process.wait()
     # a killed process leaves its files and no right
     assert path.exists()
-    assert read_watch(path) is None
-    watch = take_watch(path)
-    assert watch is not None
+    assert read_host(path) is None
+    lock = take_run_lock(path)
+    assert lock is not None
     # and nothing of what it said is taken for what the next one says
-    between = read_watch(path)
+    between = read_host(path)
     assert between is not None
     assert (between.pid, between.gauges) == (0, ())
-    watch.tell(WatchState(os.getpid(), "app", 2.0))
+    lock.tell(HostState(os.getpid(), "app", 2.0))
     other, said = hold(path)
     assert said == "busy"
     other.wait()
-    watch.release()
+    lock.release()
     assert not path.exists()
-    assert read_watch(path) is None
+    assert read_host(path) is None
 
 
 def test_releasing_twice_takes_nothing_from_the_next(path: Path) -> None:
-    first = take_watch(path)
+    first = take_run_lock(path)
     assert first is not None
     first.release()
-    second = take_watch(path)
+    second = take_run_lock(path)
     assert second is not None
     first.release()
-    assert take_watch(path) is None
+    assert take_run_lock(path) is None
     second.release()
 
 
 def test_a_state_that_cannot_be_read_still_counts_as_watched(path: Path) -> None:
-    watch = take_watch(path)
-    assert watch is not None
-    state = read_watch(path)
+    lock = take_run_lock(path)
+    assert lock is not None
+    state = read_host(path)
     assert state is not None
     assert state.pid == 0
     path.with_suffix(".json").write_text("[1")
-    assert read_watch(path) is not None
-    watch.release()
+    assert read_host(path) is not None
+    lock.release()

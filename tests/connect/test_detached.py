@@ -20,15 +20,28 @@ async def test_a_process_that_does_not_start_says_why_in_its_log(home: Path) -> 
     assert started.line == b""
     assert started.has_ended
     assert started.told("serving") is None
-    assert "no-such-command" in started.said()
-    assert "earlier" not in started.said()
+    assert "no-such-command" in started.why()
+    assert "earlier" not in started.why()
+
+
+def test_only_the_end_of_a_long_log_is_the_reason(home: Path) -> None:
+    """r13: whatever was printed before, the reason is not cut off."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    log = home / "x.log"
+    log.write_text("of an earlier start\n" + "noise\n" * 1_000 + "and then it broke\n")
+    assert Detached(process, b"", log, 20).why().endswith("and then it broke")
+    told = b'{"type": "failed", "message": "No room.", "hint": "Make some."}\n'
+    assert Detached(process, told, log, 20).why() == "No room. Make some."
+    log.write_text("")
+    assert Detached(process, b"", log, 0).why() == "it said nothing."
 
 
 async def test_it_leads_a_session_of_its_own(home: Path) -> None:
     """No signal of the starter's terminal is for it: the kernel sends them to one session."""
-    started = await start_detached(("serve", "--json"), log=home / "x.log", cwd=home, seconds=60.0)
+    started = await start_detached(("serve",), log=home / "x.log", cwd=home, seconds=60.0)
     try:
-        assert started.told("serving") is not None, started.said()
+        assert started.told("serving") is not None, started.why()
         assert os.getsid(started.pid) == started.pid
         assert os.getpgid(started.pid) == started.pid
     finally:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from arkor_tui.config.folders import local_backend_dir
-from arkor_tui.config.local_backend import LocalBackendInfo
+from arkor_tui.config.local_backend import LocalBackendInfo, lock_file, mark_stopped
 from arkor_tui.connect import embedded as module
 from arkor_tui.connect.detached import Detached
 from arkor_tui.connect.embedded import (
+    BackendStoppedError,
     EmbeddedBackendError,
     ensure_embedded_backend,
 )
@@ -77,7 +80,7 @@ async def test_one_that_does_not_answer_any_more_is_started_again(
     embedded: Server, starts: Any
 ) -> None:
     here("http://127.0.0.1:1")
-    started = starts(SERVING, then=lambda: here(embedded.url))
+    started = starts(SERVING, ends=False, then=lambda: here(embedded.url))
     reports: list[str] = []
     info = await ensure_embedded_backend(report=reports.append)
     assert info.url == embedded.url
@@ -103,34 +106,71 @@ async def test_what_is_not_installed_is_named(starts: Any, monkeypatch: pytest.M
     assert started == []
 
 
-async def test_who_starts_it_at_the_same_time_ends_up_with_the_same_one(
+async def test_however_many_ask_at_once_it_is_started_once(embedded: Server, starts: Any) -> None:
+    """r12: in a new home, where not even the folders are there yet."""
+    started = starts(SERVING, ends=False, then=lambda: here(embedded.url))
+    found = await asyncio.gather(*[ensure_embedded_backend() for _ in range(5)])
+    assert {info.url for info in found} == {embedded.url}
+    assert len(started) == 1
+
+
+async def test_one_that_is_just_coming_up_is_waited_for(embedded: Server, starts: Any) -> None:
+    """r12: somebody else has started it by hand, and it does not answer yet."""
+    started = starts()
+    embedded.token = None  # it says 404 as yet
+    here(embedded.url)
+    with lock_file(local_backend_dir()).open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        async with asyncio.TaskGroup() as both:
+            found = both.create_task(ensure_embedded_backend())
+            for _ in range(2):
+                await embedded.asked_for("/")
+            embedded.token = LOCAL_TOKEN
+    assert found.result().url == embedded.url
+    assert started == []
+
+
+async def test_a_start_by_hand_that_was_faster_is_waited_for(embedded: Server, starts: Any) -> None:
+    with ExitStack() as stack:
+
+        def by_hand() -> None:
+            held = stack.enter_context(lock_file(local_backend_dir()).open("wb"))
+            fcntl.flock(held, fcntl.LOCK_EX)
+            here(embedded.url)
+
+        started = starts(b'{"type": "failed", "message": "taken"}', then=by_hand)
+        assert (await ensure_embedded_backend()).url == embedded.url
+        assert len(started) == 1
+
+
+async def test_one_that_was_stopped_is_started_only_by_who_asks_for_it(
     embedded: Server, starts: Any
 ) -> None:
-    starts(said="It runs already.", then=lambda: here(embedded.url))
+    """r15: nothing of ours undoes `serve --stop` by itself."""
+    started = starts(SERVING, ends=False, then=lambda: here(embedded.url))
+    mark_stopped()
+    with pytest.raises(BackendStoppedError, match="was stopped") as raised:
+        await ensure_embedded_backend(after_stop=False)
+    assert "`arkor-tui serve` starts it again" in (raised.value.hint or "")
+    assert started == []
     assert (await ensure_embedded_backend()).url == embedded.url
+    assert started == [("serve", "--json")]
 
 
-async def test_the_other_start_is_waited_for_until_it_answers(
-    embedded: Server, starts: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_LOOK_AGAIN_SECONDS", 0.0)
-    embedded.token = None  # it says 404 as yet
-    starts(said="It runs already.", then=lambda: here(embedded.url))
-    async with asyncio.TaskGroup() as both:
-        found = both.create_task(ensure_embedded_backend())
-        await embedded.asked_for("/")
-        embedded.token = LOCAL_TOKEN
-    assert found.result().url == embedded.url
-    assert len(embedded.requests) >= 2
+async def test_a_crash_may_be_mended_without_being_asked(embedded: Server, starts: Any) -> None:
+    """r15: a stop that comes in between is still respected by the process that is started."""
+    started = starts(SERVING, ends=False, then=lambda: here(embedded.url))
+    assert (await ensure_embedded_backend(after_stop=False)).url == embedded.url
+    assert started == [("serve", "--json", "--unless-stopped")]
 
 
-@pytest.mark.parametrize(("line", "ends"), [(b"", True), (b"", False), (SERVING, False)])
+@pytest.mark.parametrize(("line", "ends"), [(b"", False), (SERVING, False)])
 async def test_a_start_that_leads_nowhere_has_a_limit(
     starts: Any, monkeypatch: pytest.MonkeyPatch, line: bytes, ends: bool
 ) -> None:
-    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
-    starts(line, said="It runs already.", ends=ends)
-    with pytest.raises(EmbeddedBackendError, match="did not start within 0 seconds") as raised:
+    monkeypatch.setattr(module, "_START_SECONDS", 0.1)
+    starts(line, ends=ends)
+    with pytest.raises(EmbeddedBackendError, match="did not start within 0.1 seconds") as raised:
         await ensure_embedded_backend()
     assert str(local_backend_dir() / "serve.log") in (raised.value.hint or "")
 

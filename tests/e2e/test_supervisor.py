@@ -16,9 +16,9 @@ import pytest
 
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.archive.store import Archive
+from arkor_tui.session.recipe_host import AlreadyHostedError
 from arkor_tui.session.session import Session
-from arkor_tui.session.supervision import AlreadyWatchedError
-from arkor_tui.session.supervisor import start_supervisor, stop_supervisor, watch_of
+from arkor_tui.session.supervision import host_of, start_supervisor, stop_supervisor
 from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
 
@@ -121,7 +121,7 @@ async def until_gone(pid: int) -> None:
 
 async def until_free(record: RunRecord) -> None:
     """Until nobody holds the lock: threads of a killed process may live a moment longer."""
-    await asyncio.to_thread(until, lambda: watch_of(record) is None)
+    await asyncio.to_thread(until, lambda: host_of(record) is None)
 
 
 async def until_lines(folder: Path, count: int) -> None:
@@ -147,7 +147,7 @@ async def test_a_detached_run_is_watched_to_its_end(backend: Backend, folder: Pa
     with Archive.open() as archive:
         rows = archive.log(record.key, after=0, limit=1_000)
     assert [int(str(row.id)) for row in rows] == events
-    assert watch_of(record) is None
+    assert host_of(record) is None
 
 
 async def test_after_a_kill_another_goes_on_with_the_next_event(
@@ -158,10 +158,10 @@ async def test_after_a_kill_another_goes_on_with_the_next_event(
     pid = int(str(told["pid"]))
     await until_lines(folder, 5)
     record = archived(told["jobId"])
-    state = watch_of(record)
+    state = host_of(record)
     assert state is not None
     assert (state.pid, state.kind, state.callbacks) == (pid, "supervisor", 1)
-    with pytest.raises(AlreadyWatchedError, match=str(pid)):
+    with pytest.raises(AlreadyHostedError, match=str(pid)):
         await start_supervisor(record, Archive.open().path)
 
     os.kill(pid, signal.SIGKILL)
@@ -207,7 +207,7 @@ async def test_a_command_takes_the_callbacks_over(backend: Backend, folder: Path
     assert past == list(range(1, len(past) + 1))
     assert events == list(range(past[-1] + 1, past[-1] + 1 + len(events)))
     assert mine[-1][-1] == "completed"
-    assert watch_of(archived(told["jobId"])) is None
+    assert host_of(archived(told["jobId"])) is None
 
 
 async def test_the_app_takes_up_what_lost_its_process(backend: Backend, folder: Path) -> None:
@@ -228,12 +228,12 @@ async def test_the_app_takes_up_what_lost_its_process(backend: Backend, folder: 
             await asyncio.to_thread(
                 until, lambda: any("had lost the process with its guards" in text for text in said)
             )
-            state = watch_of(record)
+            state = host_of(record)
             assert state is not None
             assert state.pid not in (0, pid)
             # asking again starts no second one
             await app.refresh_runs()
-            again = watch_of(record)
+            again = host_of(record)
             assert again is not None
             assert again.pid == state.pid
     # the app is gone, and the watching goes on

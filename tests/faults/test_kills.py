@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from arkor_tui.session.supervisor import watch_of
+from arkor_tui.session.supervision import host_of
 from tests.e2e.test_supervisor import archived, diary
 from tests.support.kills import World, end, grown, wait_for
 
@@ -51,12 +51,12 @@ def test_the_supervisor(world: World) -> None:
         if number % 3 != 2:  # else it may be reading what was before
             wait_for("new events", grown(ledger))
         wait_for("a moment", world.a_moment(1.0))
-        state = watch_of(record)
+        state = host_of(record)
         assert state is not None
         assert state.kind == "supervisor"
         ledger.look()
         os.kill(state.pid, signal.SIGKILL)
-        wait_for("the free lock", lambda: watch_of(record) is None)
+        wait_for("the free lock", lambda: host_of(record) is None)
         app = world.open_app()
         app.until(r"had lost the process")
         app.kill()
@@ -67,7 +67,7 @@ def test_the_supervisor(world: World) -> None:
     end(world, ledger)
     count = ledger.check_complete()
     world.check_calm()
-    assert watch_of(record) is None
+    assert host_of(record) is None
 
     # every process told the callbacks everything from the first event on, in order and once
     lines = diary(world.folder)
@@ -123,4 +123,4 @@ def test_the_training_child(world: World) -> None:
         assert "The training process ended early (signal SIGKILL" in error
         ledger.check_complete()
         world.check_calm()
-        assert watch_of(archived(ledger.job_id)) is None
+        assert host_of(archived(ledger.job_id)) is None

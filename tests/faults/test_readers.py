@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.archive.store import Archive
-from arkor_tui.session.supervisor import watch_of
+from arkor_tui.session.supervision import host_of
 from tests.e2e.test_supervisor import diary, is_running
 from tests.support.kills import World, end, wait_for
 from tests.support.recorded_runs import fill
@@ -50,7 +50,7 @@ def test_callbacks_go_on_elsewhere(world: World, how: str) -> None:
     assert b"Traceback" not in said
     with Archive.open() as archive:
         (run,) = [run for run in archive.runs() if not run.is_terminal]
-    state = watch_of(run)
+    state = host_of(run)
     assert state is not None
     assert state.kind == "supervisor"
     assert is_running(state.pid)

@@ -17,7 +17,7 @@ import pytest
 
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.archive.store import Archive
-from arkor_tui.session.supervisor import watch_of
+from arkor_tui.session.supervision import host_of
 from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
 from tests.e2e.test_supervisor import archived, write_trainer
@@ -116,7 +116,7 @@ def check_went_on(world: World, trained: Ledger) -> None:
     """The run trains, with its guards in the same hands, and nothing else is left."""
     trained.look()
     wait_for("new events", grown(trained))
-    state = watch_of(archived(trained.job_id))
+    state = host_of(archived(trained.job_id))
     assert state is not None
     assert state.kind == "supervisor"
     assert state.problem == ""
@@ -144,7 +144,7 @@ def only_run() -> RunRecord:
 
 def is_supervised() -> bool:
     """Whether its guards are in the hands of a supervisor."""
-    state = watch_of(only_run())
+    state = host_of(only_run())
     return state is not None and state.kind == "supervisor"
 
 

@@ -23,7 +23,7 @@ from arkor_tui.config.credentials import (
     read_credentials,
     write_credentials,
 )
-from arkor_tui.config.run_lock import read_watch, take_watch, watch_path
+from arkor_tui.config.run_lock import lock_path, read_host, take_run_lock
 from arkor_tui.config.settings import SettingsError, read_settings
 from arkor_tui.config.state import read_state
 from arkor_tui.errors import ArkorTuiError
@@ -206,12 +206,12 @@ watch_fields = st.dictionaries(
 @one_file
 @given(json_files | watch_fields)
 def test_any_file_of_a_watching_process(home: Path, content: bytes) -> None:
-    path = watch_path("local", "o", "p", "job")
-    watch = take_watch(path)
+    path = lock_path("local", "o", "p", "job")
+    watch = take_run_lock(path)
     assert watch is not None
     try:
         path.with_suffix(".json").write_bytes(content)
-        state = read_watch(path)
+        state = read_host(path)
     finally:
         watch.release()
     assert state is not None

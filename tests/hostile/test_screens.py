@@ -16,7 +16,7 @@ import pytest
 from arkor_tui.archive.recording import import_run
 from arkor_tui.archive.records import Exchange, Prompt, Sample
 from arkor_tui.archive.store import Archive
-from arkor_tui.session.supervision import path_of
+from arkor_tui.session.recipe_host import lock_path_of
 from tests.support.hostile_payloads import hostile_strings
 from tests.support.raw_terminal import RawTerminal, shapes
 
@@ -95,7 +95,7 @@ def fill(folder: Path, strings: list[str]) -> None:
             archive.save_finding(key, "notification", text, 5, {"error": text, "service": text})
         record = archive.run(key)
         assert record is not None
-        path_of(record).with_suffix(".log").write_text(
+        lock_path_of(record).with_suffix(".log").write_text(
             "\n".join([*strings[:400], "that was all"]), encoding="utf-8", errors="replace"
         )
         small = folder / "small.jsonl"

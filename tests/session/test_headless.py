@@ -14,11 +14,11 @@ from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.store import Archive
 from arkor_tui.config.atomic import WriteFailedError
 from arkor_tui.config.folders import data_dir
-from arkor_tui.config.run_lock import Watch, WatchState
+from arkor_tui.config.run_lock import HostState, RunLock
 from arkor_tui.run.trainer import Trainer
-from arkor_tui.session import supervision as watcher
+from arkor_tui.session import recipe_host
 from arkor_tui.session.headless import headless
-from arkor_tui.session.supervision import AlreadyWatchedError
+from arkor_tui.session.recipe_host import AlreadyHostedError
 from tests.support.frames import BARE_END, END, completed, log, started
 from tests.support.scripted import Answer, Server, stream
 from tests.support.trainers import Recorder, a_trainer, attached
@@ -121,11 +121,11 @@ async def test_a_run_whose_end_was_not_seen_is_left_open(server: Server) -> None
 async def test_how_the_watching_stands_may_be_unknown_but_costs_no_event(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(recipe_host, "TELL_SECONDS", 0.0)
     refused = asyncio.Event()
-    real, told = Watch.tell, 0
+    real, told = RunLock.tell, 0
 
-    def tell(self: Watch, state: WatchState) -> None:
+    def tell(self: RunLock, state: HostState) -> None:
         nonlocal told
         told += 1
         if told > 1:
@@ -134,7 +134,7 @@ async def test_how_the_watching_stands_may_be_unknown_but_costs_no_event(
         real(self, state)
 
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(Watch, "tell", tell)
+    monkeypatch.setattr(RunLock, "tell", tell)
     server.script(stream(started(), refused, log(1), completed(), END))
     seen = Recorder()
     assert await followed(a_trainer(server, seen)) == []
@@ -147,7 +147,7 @@ async def test_recipes_that_another_process_runs_are_not_run_twice(server: Serve
     await trainer.start()
     await other.start()
     async with headless(trainer, note=str):
-        with pytest.raises(AlreadyWatchedError, match="command"):
+        with pytest.raises(AlreadyHostedError, match="command"):
             async with headless(other, note=str):
                 pass
         # without recipes there is nothing to run twice

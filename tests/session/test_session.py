@@ -19,10 +19,10 @@ from arkor_tui.connect import connection as connecting
 from arkor_tui.connect import embedded
 from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import UsageError
-from arkor_tui.session import supervisor
+from arkor_tui.session import supervision
+from arkor_tui.session.recipe_host import lock_path_of, take_lock
 from arkor_tui.session.session import Session
-from arkor_tui.session.supervision import path_of, take
-from arkor_tui.session.supervisor import Supervisor, SupervisorError
+from arkor_tui.session.supervision import Supervisor, SupervisorError
 from arkor_tui.session.updates import Problem, Target
 from tests.support.archive_material import job
 from tests.support.frames import END, completed, started
@@ -234,7 +234,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, *outcomes: Supervisor | Exception) 
             raise found
         return found
 
-    monkeypatch.setattr(supervisor, "start_supervisor", start)
+    monkeypatch.setattr(supervision, "start_supervisor", start)
 
 
 async def handed_over(session: Session) -> None:
@@ -254,9 +254,9 @@ async def test_callbacks_of_a_trainer_file_are_handed_over(
     assert trainer.callbacks == []
     record = await record_of(session, monitor.key)
     assert (record.recipes, record.trainer_file) == (2, "/x/trainer.py")
-    lost = await session.watchers.lost(server.url)
+    lost = await session.supervision.lost(server.url)
     assert [one.key for one in lost] == [record.key]  # its first events may come meanwhile
-    assert await session.watchers.lost("local") == []
+    assert await session.supervision.lost("local") == []
 
 
 async def test_recipes_that_were_typed_are_written_down_and_recalled(
@@ -273,11 +273,11 @@ async def test_recipes_that_were_typed_are_written_down_and_recalled(
     ]
     record = await record_of(session, monitor.key)
     assert record.recipes == 1
-    assert await session.watchers.recalled(record) == {"guard_ceiling": "5.0"}
-    assert await session.watchers.printed(record) == []
-    log = path_of(record).with_suffix(".log")
+    assert await session.supervision.recalled(record) == {"guard_ceiling": "5.0"}
+    assert await session.supervision.printed(record) == []
+    log = lock_path_of(record).with_suffix(".log")
     log.write_bytes(b"first\nl\xffst\n")
-    assert await session.watchers.printed(record) == ["first", "l\ufffdst"]
+    assert await session.supervision.printed(record) == ["first", "l\ufffdst"]
 
 
 async def test_callbacks_without_a_file_stay_where_they_are(
@@ -289,19 +289,19 @@ async def test_callbacks_without_a_file_stay_where_they_are(
     await handed_over(session)
     assert trainer.callbacks == [seen]
     assert (await record_of(session, monitor.key)).recipes == 0
-    assert await session.watchers.recalled(monitor.record) == {}  # type: ignore[arg-type]
+    assert await session.supervision.recalled(monitor.record) == {}  # type: ignore[arg-type]
 
 
 async def test_a_run_that_is_being_watched_is_not_lost(server: Server, session: Session) -> None:
     record = await registered(session, server.url)
     await session.archive.write(lambda a: a.set_recipes(record.key, 1, None))
-    assert [run.key for run in await session.watchers.lost(server.url)] == [record.key]
-    watch = await take(record)
-    assert await session.watchers.lost(server.url) == []
-    assert await session.watchers.state(record) is not None
-    assert not await session.watchers.let_go(record)  # not a supervisor that could be ended
-    watch.release()
-    assert await session.watchers.let_go(record)
+    assert [run.key for run in await session.supervision.lost(server.url)] == [record.key]
+    lock = await take_lock(record)
+    assert await session.supervision.lost(server.url) == []
+    assert await session.supervision.host(record) is not None
+    assert not await session.supervision.stop(record)  # not a supervisor that could be ended
+    lock.release()
+    assert await session.supervision.stop(record)
     assert (await record_of(session, record.key)).recipes == 0
 
 
@@ -313,18 +313,18 @@ async def test_what_is_being_started_is_not_lost_either(
     lost: list[list[RunRecord]] = []
 
     async def start(_record: RunRecord, _archive: Path) -> Supervisor:
-        lost.append(await session.watchers.lost(server.url))
+        lost.append(await session.supervision.lost(server.url))
         raise SupervisorError("not now")
 
-    monkeypatch.setattr(supervisor, "start_supervisor", start)
+    monkeypatch.setattr(supervision, "start_supervisor", start)
     with pytest.raises(SupervisorError):
-        await session.watchers.take_up(record)
+        await session.supervision.start(record)
     assert lost == [[]]
-    assert len(await session.watchers.lost(server.url)) == 1
+    assert len(await session.supervision.lost(server.url)) == 1
 
 
 async def test_services_that_are_none_or_not_set_up_are_told(session: Session) -> None:
-    told = await session.watchers.test_notify(["pigeon", "slack"])
+    told = await session.supervision.test_notify(["pigeon", "slack"])
     assert told[0] == ("pigeon", False, "not one of slack, discord, webhook, apprise, bell")
     name, ok, text = told[1]
     assert (name, ok) == ("slack", False)

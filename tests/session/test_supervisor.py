@@ -13,20 +13,22 @@ import pytest_asyncio
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.records import RunIdentity, RunRecord
-from arkor_tui.config.run_lock import WatchState
+from arkor_tui.config.run_lock import HostState
+from arkor_tui.connect import detached
 from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run.trainer import Trainer
+from arkor_tui.session import supervision
 from arkor_tui.session import supervisor as module
 from arkor_tui.session.monitor import RunMonitor
+from arkor_tui.session.recipe_host import AlreadyHostedError, lock_path_of, take_lock
 from arkor_tui.session.session import Session
-from arkor_tui.session.supervision import AlreadyWatchedError, path_of, take
-from arkor_tui.session.supervisor import (
+from arkor_tui.session.supervision import (
     Supervisor,
     SupervisorError,
+    host_of,
     start_supervisor,
     stop_supervisor,
-    watch_of,
 )
 from arkor_tui.session.updates import Problem, Update
 from tests.support.archive_material import job
@@ -89,16 +91,16 @@ async def test_a_supervisor_watches_to_the_end_and_goes(
     server.script(stream(started(), log(1), go_on, completed(), END))
     begun = await start_supervisor(run, archive.path)
     assert begun == Supervisor(begun.pid, 2)
-    state = watch_of(run)
+    state = host_of(run)
     assert state is not None
     assert (state.pid, state.kind, state.callbacks) == (begun.pid, "supervisor", 2)
     assert [gauge["name"] for gauge in state.gauges] == ["non-finite", "ceiling"]
-    with pytest.raises(AlreadyWatchedError) as refused:
+    with pytest.raises(AlreadyHostedError) as refused:
         await start_supervisor(run, archive.path)
     assert refused.value.state.pid == begun.pid
     go_on.set()
     await gone(begun.pid)
-    assert watch_of(run) is None
+    assert host_of(run) is None
     assert (await record_of(archive, run.key)).status == "completed"
 
 
@@ -110,7 +112,7 @@ async def test_a_supervisor_that_is_told_to_leave_lets_the_run_go_on(
     await server.asked_for("/events/stream")
     assert await stop_supervisor(run)
     await gone(begun.pid)
-    assert watch_of(run) is None
+    assert host_of(run) is None
     assert server.cancellations == []
     assert await stop_supervisor(run)  # there is none any more
 
@@ -130,8 +132,8 @@ async def test_why_a_supervisor_did_not_start(
     with pytest.raises(SupervisorError, match="did not start: ") as raised:
         await start_supervisor(run, archive.path)
     assert told in raised.value.message
-    assert raised.value.hint == f"Its log is {path_of(run).with_suffix('.log')}."
-    assert watch_of(run) is None
+    assert raised.value.hint == f"Its log is {lock_path_of(run).with_suffix('.log')}."
+    assert host_of(run) is None
     assert server.requests == []
 
 
@@ -139,9 +141,10 @@ async def test_a_start_that_takes_too_long_is_told(
     archive: AsyncArchive, run: RunRecord, trainer_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewrite(trainer_file, None)  # so that it ends by itself afterwards
-    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
-    with pytest.raises(SupervisorError, match="did not start within 0 seconds"):
+    monkeypatch.setattr(detached.start_detached, "__kwdefaults__", {"seconds": 0.0})
+    with pytest.raises(SupervisorError, match="does not get ready") as raised:
         await start_supervisor(run, archive.path)
+    assert raised.value.hint == f"Its log is {lock_path_of(run).with_suffix('.log')}."
 
 
 async def test_a_run_that_is_not_archived_cannot_be_watched(archive: AsyncArchive) -> None:
@@ -152,14 +155,14 @@ async def test_a_run_that_is_not_archived_cannot_be_watched(archive: AsyncArchiv
 async def test_who_watches_in_another_way_is_not_ended(
     run: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LEAVE_SECONDS", 0.0)
-    watch = await take(run)
+    monkeypatch.setattr(supervision, "_LEAVE_SECONDS", 0.0)
+    lock = await take_lock(run)
     assert not await stop_supervisor(run)  # it has not said yet who it is
-    watch.tell(WatchState(os.getpid(), "command", 0.0))
+    lock.tell(HostState(os.getpid(), "command", 0.0))
     assert not await stop_supervisor(run)
-    watch.tell(WatchState(2**22 + 1, "supervisor", 0.0))  # no process has this id
+    lock.tell(HostState(2**22 + 1, "supervisor", 0.0))  # no process has this id
     assert not await stop_supervisor(run)
-    watch.release()
+    lock.release()
 
 
 @pytest_asyncio.fixture
@@ -176,7 +179,8 @@ async def test_a_backend_that_is_away_at_the_start_is_tried_again(
     monkeypatch.setattr(module, "_WAKE_SECONDS", 0.0)
     answers: list[Connection | ArkorTuiError] = [ArkorTuiError("away"), server.connection()]
 
-    async def connection_for(_record: RunRecord) -> Connection:
+    async def connection_for(_record: RunRecord, *, after_stop: bool) -> Connection:
+        assert not after_stop  # nobody asks it to
         answer = answers.pop(0)
         if isinstance(answer, ArkorTuiError):
             raise answer
@@ -186,11 +190,11 @@ async def test_a_backend_that_is_away_at_the_start_is_tried_again(
     server.script(Answer(410, {"error": "the stream is gone"}))
     trainer = Trainer.attach(JOB_ID, policy=AT_ONCE)
     monitor = RunMonitor(session.archive, trainer, record=run)
-    await module._watch(session, monitor, run)
+    await module._Supervisor(session, monitor, run).run()
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "no connection yet: away"
-    assert said[1].startswith("the stream is gone")
-    assert len(said) == 2  # a problem is told once
+    assert said[:2] == ["away This process tries again.", "The backend is there again."]
+    assert said[2].startswith("the stream is gone")
+    assert len(said) == 3  # a problem is told once
 
 
 async def test_a_problem_that_takes_the_place_of_another_is_told_too(
@@ -205,7 +209,7 @@ async def test_a_problem_that_takes_the_place_of_another_is_told_too(
             monitor.tell(Update())
 
     monkeypatch.setattr(monitor, "follow", follow)
-    await module._watch(session, monitor, run)
+    await module._Supervisor(session, monitor, run).run()
     assert capsys.readouterr().err.splitlines() == ["disk full", "read-only", "disk full"]
 
 
@@ -224,7 +228,8 @@ async def test_an_embedded_backend_that_is_away_for_long_is_started_again(
     woken: list[StreamState] = []
     connection.kind = "local"
 
-    async def start() -> None:
+    async def start(*, after_stop: bool) -> None:
+        assert not after_stop
         woken.append(monitor.state)
         if len(woken) == 2:
             connection.kind = "url"
@@ -239,5 +244,7 @@ async def test_an_embedded_backend_that_is_away_for_long_is_started_again(
 
     monkeypatch.setattr(module, "ensure_embedded_backend", start)
     monkeypatch.setattr(module.asyncio, "sleep", next_turn)
-    await module._keep_awake(monitor)
+    body = module._Supervisor(session, monitor, run)
+    await body._keep_awake()
+    assert body.problem() == "not now"
     assert woken == states[2:]

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.archive.records import Prompt, RunRecord, Sample
 from arkor_tui.archive.store import Archive
-from arkor_tui.config.run_lock import WatchState
+from arkor_tui.config.run_lock import HostState
 from arkor_tui.session.asking import Answer
 from arkor_tui.session.monitor import RunMonitor
 from arkor_tui.session.updates import Target
@@ -133,12 +133,12 @@ async def _guarded(app: ArkorApp, pilot: Pilot[None]) -> None:
          "above 5", "state": "armed"},
         {"name": "patience", "share": 0.4, "text": "12 of 30 without a better loss than 0.45"},
     )  # fmt: skip
-    state = WatchState(4711, "supervisor", 1.0, 3, gauges)
+    state = HostState(4711, "supervisor", 1.0, 3, gauges)
 
-    async def watched(record: RunRecord) -> WatchState:
+    async def watched(record: RunRecord) -> HostState:
         return state
 
-    app.session.watchers.state = watched  # type: ignore[method-assign, assignment]
+    app.session.supervision.host = watched  # type: ignore[method-assign, assignment]
     await _live(app, pilot)
 
 

@@ -13,8 +13,8 @@ from textual.widgets import Input
 
 from arkor_tui.archive.records import Sample
 from arkor_tui.archive.store import Archive
-from arkor_tui.config.run_lock import Watch, WatchState, take_watch
-from arkor_tui.session.supervision import path_of
+from arkor_tui.config.run_lock import HostState, RunLock, take_run_lock
+from arkor_tui.session.recipe_host import lock_path_of
 from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.matrix import MatrixScreen
 from arkor_tui.tui.screens.setup import SetupScreen
@@ -60,17 +60,17 @@ def a_live_run(path: Path, *, recipes: int = 1) -> int:
     return key
 
 
-def watched(path: Path, key: int, **state: Any) -> Watch:
+def watched(path: Path, key: int, **state: Any) -> RunLock:
     with Archive.open(path) as archive:
         record = archive.run(key)
     assert record is not None
-    watch = take_watch(path_of(record))
+    watch = take_run_lock(lock_path_of(record))
     assert watch is not None
     gauges = (
         {"name": "ceiling", "share": 0.9, "text": "loss 4.5 of 5", "state": "watching"},
         {"name": "patience", "share": None, "text": f"none yet {HOSTILE}", "state": "warming"},
     )
-    watch.tell(WatchState(os.getpid(), "supervisor", 1.0, 2, gauges, **state))
+    watch.tell(HostState(os.getpid(), "supervisor", 1.0, 2, gauges, **state))
     return watch
 
 
@@ -102,7 +102,7 @@ async def test_a_run_that_lost_its_process_says_so(path: Path) -> None:
         assert "watch: start the callbacks" in screen_text(app)
         await press(app, pilot, *"start the", "enter")
         # there is no trainer file that they could come from
-        await wait_for(app, pilot, "trainer file any more")
+        await wait_for(app, pilot, "did not start: The run has no trainer")
 
 
 async def test_a_run_without_guards_shows_no_panel(path: Path) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 async def guards_dialog(app: ArkorApp, record: RunRecord) -> None:
     """Ask what to do: begin watching, end it, or try other settings; then do it."""
-    watchers = app.session.watchers
-    state = None if record.is_terminal else await watchers.state(record)
+    supervision = app.session.supervision
+    state = None if record.is_terminal else await supervision.host(record)
     options = [("what-if", "what if: try other guard settings on what was logged")]
     if state is not None and state.kind == "supervisor":
         options.append(("stop", f"end the watching of process {state.pid}; training goes on"))
@@ -27,13 +27,13 @@ async def guards_dialog(app: ArkorApp, record: RunRecord) -> None:
 
         app.push_screen(WhatIfScreen(app.session, record))
     elif choice == "stop":
-        if await watchers.let_go(record):
+        if await supervision.stop(record):
             app.notify("Nobody watches this run any more; it goes on training.", markup=False)
         else:
             app.notify("The process did not let go; see its log with p.", severity="error")
     elif choice == "start":
         try:
-            started = await watchers.take_up(record)
+            started = await supervision.start(record)
         except ArkorTuiError as error:
             app.tell_problem(error)
         else:

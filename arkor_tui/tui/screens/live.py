@@ -401,7 +401,7 @@ class LiveScreen(BaseScreen):
         from arkor_tui.tui.widgets.output import OutputScreen
 
         record = self.monitor.record if self.monitor is not None else None
-        elsewhere = await self.session.watchers.printed(record) if record is not None else []
+        elsewhere = await self.session.supervision.printed(record) if record is not None else []
         self.app.push_screen(OutputScreen([*self.arkor.printed, *elsewhere]))
 
     # guards
@@ -415,14 +415,14 @@ class LiveScreen(BaseScreen):
         hooks = monitor.trainer.hooks
         record = await self.session.runs.fresh(monitor.record)
         findings = await self.session.runs.findings(monitor.key)
-        watch = None if record.is_terminal else await self.session.watchers.state(record)
+        host = None if record.is_terminal else await self.session.supervision.host(record)
         gauges = [asdict(gauge) for gauge in hooks.gauges()]
-        if watch is not None:
-            gauges = gauges or list(watch.gauges)
+        if host is not None:
+            gauges = gauges or list(host.gauges)
         expected = record.recipes > 0 and not record.is_terminal
         panel = self.query_one(GuardPanel)
-        panel.show(watch, gauges, findings, expected=expected)
-        panel.display = bool(watch or gauges or findings or expected)
+        panel.show(host, gauges, findings, expected=expected)
+        panel.display = bool(host or gauges or findings or expected)
         self.query_one("#guards-title").display = panel.display
 
     @work(group="guard-dialog", exclusive=True)

@@ -176,7 +176,7 @@ class SetupScreen(BaseScreen):
     @work(group="fill", exclusive=True)
     async def _recall_recipes(self, record: RunRecord, texts: dict[str, str]) -> None:
         """What watched over the earlier run: the callbacks of its file, and the form's."""
-        texts = {**texts, **await self.session.watchers.recalled(record)}
+        texts = {**texts, **await self.session.supervision.recalled(record)}
         trainer = None
         if record.trainer_file and record.recipes:
             try:
@@ -450,7 +450,7 @@ class SetupScreen(BaseScreen):
         if not names:
             self.notify("Name a service under Notifications first.", severity="warning")
             return
-        for name, ok, text in await self.session.watchers.test_notify(names):
+        for name, ok, text in await self.session.supervision.test_notify(names):
             self.notify(
                 plain(f"{name}: {text}", limit=300, newlines=False),
                 severity="information" if ok else "error",

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from arkor_tui.archive.records import FindingRow
-from arkor_tui.config.run_lock import WatchState
+from arkor_tui.config.run_lock import HostState
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import clock
 
@@ -25,7 +25,7 @@ _NEAR = 0.75
 
 
 class GuardPanel(Static):
-    """Gauges, the watching process, and what guards and notifications did last."""
+    """Gauges, the process that hosts the recipes, and what guards and notifications did last."""
 
     DEFAULT_CSS = """
     GuardPanel { padding: 0 1; height: auto; max-height: 14; }
@@ -37,7 +37,7 @@ class GuardPanel(Static):
 
     def show(
         self,
-        watch: WatchState | None,
+        host: HostState | None,
         gauges: Sequence[Mapping[str, Any]],
         findings: Sequence[FindingRow],
         *,
@@ -45,18 +45,18 @@ class GuardPanel(Static):
     ) -> None:
         """Show; ``expected`` says that somebody should be watching."""
         lines: list[Content] = []
-        if watch is not None:
-            many = "" if watch.callbacks == 1 else "s"
+        if host is not None:
+            many = "" if host.callbacks == 1 else "s"
             lines.append(
                 Content.assemble(
                     ("● ", "$success"),
-                    f"{watch.callbacks} recipe{many} · {watch.kind} {watch.pid}",
+                    f"{host.callbacks} recipe{many} · {host.kind} {host.pid}",
                 )
             )
-            if watch.problem:
-                lines.append(Content.styled(f"  {plain(watch.problem, limit=200)}", "$warning"))
-            if watch.errors:
-                lines.append(Content.styled(f"  {watch.errors} raised: press p", "$error"))
+            if host.problem:
+                lines.append(Content.styled(f"  {plain(host.problem, limit=200)}", "$warning"))
+            if host.errors:
+                lines.append(Content.styled(f"  {host.errors} raised: press p", "$error"))
         elif expected:
             lines.append(Content.styled("○ nobody watches: press w", "$error bold"))
         lines += [_gauge(gauge) for gauge in gauges]

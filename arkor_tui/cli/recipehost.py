@@ -8,25 +8,25 @@ from arkor_tui.text.sanitize import one_line
 
 if TYPE_CHECKING:
     from arkor_tui.archive.records import RunRecord
-    from arkor_tui.config.run_lock import WatchState
+    from arkor_tui.config.run_lock import HostState
 
 
-def watcher_of(record: RunRecord) -> WatchState | None:
+def live_host(record: RunRecord) -> HostState | None:
     """Which process runs the recipes of a live run; None where none does."""
-    from arkor_tui.session.supervisor import watch_of
+    from arkor_tui.session.supervision import host_of
 
-    return None if record.is_terminal else watch_of(record)
+    return None if record.is_terminal else host_of(record)
 
 
-def has_lost_its_recipes(record: RunRecord, state: WatchState | None) -> bool:
+def has_lost_its_host(record: RunRecord, state: HostState | None) -> bool:
     """Whether a live run had recipes that no process runs any more, as after a reboot."""
     return state is None and bool(record.recipes) and not record.is_terminal
 
 
-def told_of(record: RunRecord) -> str:
+def describe_host(record: RunRecord) -> str:
     """One line for people; empty where there is nothing to say."""
-    state = watcher_of(record)
-    if has_lost_its_recipes(record, state):
+    state = live_host(record)
+    if has_lost_its_host(record, state):
         one = record.recipes == 1
         return (
             f"nobody runs its {record.recipes} callback{'' if one else 's'}, as their process is "
