@@ -17,6 +17,8 @@ from arkor_tui.config.local_backend import (
     LocalBackendInfo,
     backend_file,
     is_alive,
+    is_served,
+    was_stopped,
     write_local_backend,
 )
 from tests.backend.conftest import Server, make_server, open_client, script, submit, until
@@ -75,6 +77,44 @@ def test_the_command_that_serves_is_ended_by_the_command_that_stops() -> None:
         "lostJobs": None,
     }  # fmt: skip
     assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_stop_is_remembered_until_somebody_starts_it(
+    server: Server, capsys: Capture, home: Path
+) -> None:
+    """r15: also where it had crashed before, and nothing runs that could be ended."""
+    assert server.process is not None
+    assert not was_stopped()
+    server.process.kill()
+    server.process.wait()
+    assert not was_stopped()  # a crash is nobody's wish
+    assert main(["serve", "--stop"]) == 0
+    assert was_stopped()
+    assert main(["serve", "--unless-stopped"]) == 1  # what was about to start it by itself
+    assert "was stopped" in capsys.readouterr().err
+    server.start()
+    assert not was_stopped()
+    assert main(["serve", "--stop"]) == 0
+    assert was_stopped()
+
+
+def test_one_that_is_just_starting_is_stopped_too(
+    server: Server, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r15: it holds its folder, and says only a moment later where it is."""
+    assert server.process is not None
+    said = [backend_file().read_text()]
+    backend_file().unlink()
+
+    def served() -> bool:
+        if said:
+            backend_file().write_text(said.pop())
+            return True
+        return is_served()
+
+    monkeypatch.setattr(stopping, "is_served", served)
+    assert main(["serve", "--stop", "--json"]) == 0
+    assert told(capsys)["pid"] == server.process.pid
 
 
 async def test_jobs_that_had_not_ended_are_told_and_go_on(

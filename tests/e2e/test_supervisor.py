@@ -16,7 +16,8 @@ import pytest
 
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.archive.store import Archive
-from arkor_tui.session.recipe_host import AlreadyHostedError
+from arkor_tui.config.local_backend import is_served, read_local_backend
+from arkor_tui.session.recipe_host import AlreadyHostedError, lock_path_of
 from arkor_tui.session.session import Session
 from arkor_tui.session.supervision import host_of, start_supervisor, stop_supervisor
 from arkor_tui.terminal import Capabilities
@@ -80,13 +81,18 @@ def start_detached(folder: Path) -> dict[str, object]:
     return told
 
 
-def runs_show(job_id: object) -> dict[str, object]:
+def command_of(*words: str) -> dict[str, object]:
+    """What a command says that needs no option for its backend."""
     done = subprocess.run(
-        [sys.executable, "-m", "arkor_tui", "runs", "show", str(job_id), "--json"],
+        [sys.executable, "-m", "arkor_tui", *words, "--json"],
         capture_output=True, text=True, env=dict(os.environ), check=True, timeout=60,
     )  # fmt: skip
-    shown: dict[str, object] = json.loads(done.stdout)
-    return shown
+    said: dict[str, object] = json.loads(done.stdout)
+    return said
+
+
+def runs_show(job_id: object) -> dict[str, object]:
+    return command_of("runs", "show", str(job_id))
 
 
 def archived(job_id: object) -> RunRecord:
@@ -208,6 +214,32 @@ async def test_a_command_takes_the_callbacks_over(backend: Backend, folder: Path
     assert events == list(range(past[-1] + 1, past[-1] + 1 + len(events)))
     assert mine[-1][-1] == "completed"
     assert host_of(archived(told["jobId"])) is None
+
+
+async def test_a_backend_that_was_stopped_stays_stopped(backend: Backend, folder: Path) -> None:
+    """r15: the supervisor says so and waits, and goes on once somebody starts the backend again."""
+    write_trainer(folder, 120)
+    told = start_detached(folder)
+    await until_lines(folder, 12)  # behind the first checkpoint
+    record = archived(told["jobId"])
+    await asyncio.to_thread(command_of, "serve", "--stop")
+    assert backend.process is not None
+    backend.process.wait(timeout=30)
+
+    def problem() -> str:
+        state = host_of(record)
+        return state.problem if state is not None else "no host"
+
+    await asyncio.to_thread(until, lambda: "was stopped" in problem())
+    assert read_local_backend() is None
+    assert not is_served()
+    log = lock_path_of(record).with_suffix(".log").read_text()
+    assert "This process waits until somebody starts it again." in log
+
+    backend.start()
+    await until_gone(int(str(told["pid"])))
+    assert archived(told["jobId"]).status == "completed"
+    assert diary(folder)[-1][-1] == "completed"
 
 
 async def test_the_app_takes_up_what_lost_its_process(backend: Backend, folder: Path) -> None:

@@ -104,6 +104,37 @@ async def test_a_supervisor_watches_to_the_end_and_goes(
     assert (await record_of(archive, run.key)).status == "completed"
 
 
+async def test_what_a_trainer_file_prints_is_kept_and_disturbs_nothing(
+    server: Server, archive: AsyncArchive, run: RunRecord, trainer_file: Path
+) -> None:
+    """r13: it prints, what it imports prints, and something writes to the descriptor itself."""
+    (trainer_file.parent / "noisy.py").write_text("print('an import prints')")
+    (trainer_file.parent / "trainer.py").write_text(
+        "import os, noisy\nprint('a file prints')\nos.write(1, b'a library writes\\n')\n"
+        'print(\'{"type": "supervising", "callbacks": 7}\', flush=True)\n' + TRAINER
+    )
+    go_on = asyncio.Event()
+    server.script(stream(started(), go_on, completed(), END))
+    begun = await start_supervisor(run, archive.path)
+    assert begun == Supervisor(begun.pid, 2)
+    log = lock_path_of(run).with_suffix(".log").read_text()
+    for text in ("an import prints", "a file prints", "a library writes"):
+        assert text in log
+    go_on.set()
+    await gone(begun.pid)
+
+
+async def test_why_a_supervisor_did_not_start_is_not_lost_in_what_was_printed(
+    archive: AsyncArchive, run: RunRecord, trainer_file: Path
+) -> None:
+    """r13: the reason comes by itself, whatever was printed before it."""
+    rewrite(trainer_file, "print('noise ' * 10_000)\n1 / 0\n")
+    with pytest.raises(SupervisorError) as raised:
+        await start_supervisor(run, archive.path)
+    assert "trainer.py, line 2: ZeroDivisionError" in raised.value.message
+    assert "noise" not in raised.value.message
+
+
 async def test_a_supervisor_that_is_told_to_leave_lets_the_run_go_on(
     server: Server, archive: AsyncArchive, run: RunRecord
 ) -> None:
