@@ -136,7 +136,7 @@ class CloudApiClient:
         if isinstance(source, jobs.BlobSource):
             self._secrets.add(source.token, *secrets_of(source.url))
         envelope = await self._json(
-            jobs.JobEnvelope, "POST", "/v1/jobs", query=_query(scope), body=job.to_wire()
+            jobs.JobEnvelope, "POST", "/v1/jobs", query=_query(scope), body=job.body()
         )
         return envelope.job
 
@@ -296,7 +296,7 @@ class CloudApiClient:
         path: str,
         *,
         query: dict[str, str] | None = None,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | bytes | None = None,
         auth: bool = True,
     ) -> ModelT:
         data = await self._send(method, path, query=query, body=body, auth=auth)
@@ -311,7 +311,7 @@ class CloudApiClient:
         path: str,
         *,
         query: dict[str, str] | None = None,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | bytes | None = None,
         auth: bool = True,
         timeout: httpx.Timeout | None = None,
     ) -> bytes:
@@ -327,7 +327,7 @@ class CloudApiClient:
         path: str,
         *,
         query: dict[str, str] | None = None,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | bytes | None = None,
         headers: dict[str, str] | None = None,
         auth: bool = True,
         timeout: httpx.Timeout | None = None,
@@ -336,7 +336,7 @@ class CloudApiClient:
         merged = {**self._headers, **(self._authorization if auth else {}), **(headers or {})}
         content: bytes | None = None
         if body is not None:
-            content = _encoded(body)
+            content = body if isinstance(body, bytes) else _encoded(body)
             merged["Content-Type"] = "application/json"
         try:
             request = self._http.build_request(

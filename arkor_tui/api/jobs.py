@@ -1,13 +1,19 @@
-"""Jobs: their configuration as sent, and the job record as read (protocol reference, 3 and 4)."""
+"""Jobs: their configuration as sent, and the job record as read.
+
+docs/protocol.md, sections 3 and 4.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from arkor_tui import params
+from arkor_tui.text.jsonsafe import shown_as_sent
 from arkor_tui.text.redact import redact_text
 
+from .parameters import model_of
 from .statuses import TERMINAL_STATUSES as TERMINAL_STATUSES
 from .wire import Timestamp, WireReader, WireWriter
 
@@ -63,63 +69,54 @@ class FileSource(WireWriter):
 DatasetSource = Annotated[HuggingFaceSource | BlobSource | FileSource, Field(discriminator="type")]
 
 
-class DatasetSplit(WireWriter):
-    """The held-out part; without one there is no eval loss, whatever ``evalSteps`` says."""
-
-    enabled: bool
-    test_size: Number | None = None
-    seed: int | None = None
-
-
-class DatasetFormat(WireWriter):
-    """How rows are to be read.
-
-    ``type`` is open (``chatml``, ``text``, ``sharegpt``, ``alpaca``, ``prompt_completion`` are
-    known); ``column_mapping`` names the dataset's columns for the format's own.
-    """
-
-    type: str
-    column_mapping: dict[str, str] | None = None
+def _plain_number(value: object) -> object:
+    """A plain number of steps is what people write; the cloud wants ``{"steps": n}``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"steps": value}
+    return value
 
 
-class JobConfig(WireWriter):
-    """The ``config`` of ``POST /v1/jobs``. Everything but model and source is optional.
+_TYPES: dict[type, Any] = {
+    params.Whole: Number,
+    params.Real: Number,
+    params.Share: Number,
+    params.Flag: bool,
+    params.Choice: str,
+    params.Steps: Annotated[StepConfig, BeforeValidator(_plain_number)],
+    params.Names: list[str],
+    params.Columns: dict[str, str],
+}
 
-    Lengths are tokens, ``batch_size`` is per device. The client checks nothing that the server
-    knows better: a server answers 400 for values that it does not take.
-    """
 
+def _sent(parameter: params.Parameter) -> tuple[Any, Any]:
+    """What may be sent: the server knows better what it takes."""
+    kind = _TYPES[type(parameter.kind)]
+    if parameter.kind == params.Flag(wrapped=True):
+        kind = bool | dict[str, bool]
+    return (kind, ...) if parameter.needed else (kind | None, None)
+
+
+class _JobHead(WireWriter):
     model: str
     dataset_source: DatasetSource
-    lora_r: Number | None = None
-    lora_alpha: Number | None = None
-    max_length: Number | None = None
-    load_in_4bit: bool | None = Field(default=None, alias="loadIn4bit")
-    max_steps: Number | None = None
-    num_train_epochs: Number | None = None
-    learning_rate: Number | None = None
-    batch_size: Number | None = None
-    weight_decay: Number | None = None
-    optim: str | None = None
-    lr_scheduler_type: str | None = None
-    warmup_steps: StepConfig | None = None
-    logging_steps: StepConfig | None = None
-    save_steps: StepConfig | None = None
-    eval_steps: StepConfig | None = None
-    dataset_split: DatasetSplit | None = None
-    dataset_format: DatasetFormat | str | None = None
-    train_on_responses_only: bool | dict[str, bool] | None = None
-    gpu_types: list[str] | None = None
-    dry_run: bool | None = None
-    seed: int | None = None
 
-    @field_validator("warmup_steps", "logging_steps", "save_steps", "eval_steps", mode="before")
-    @classmethod
-    def _plain_number(cls, value: object) -> object:
-        """A plain number of steps is what people write; the cloud wants ``{"steps": n}``."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"steps": value}
-        return value
+
+if TYPE_CHECKING:
+
+    class JobConfig(_JobHead):
+        """The ``config`` of ``POST /v1/jobs``, with each parameter of ``arkor_tui.params``.
+
+        The client checks nothing that the server knows better: a server answers 400 for values
+        that it does not take.
+        """
+
+else:
+    JobConfig = model_of(
+        _JobHead,
+        "JobConfig",
+        _sent,
+        lambda wire, model: model | str if wire == "datasetFormat" else model,
+    )
 
 
 class JobCreate(WireWriter):
@@ -127,6 +124,10 @@ class JobCreate(WireWriter):
 
     name: str
     config: JobConfig
+
+    def body(self) -> bytes:
+        """The request's body, as it is sent and as it is shown beforehand."""
+        return shown_as_sent(self.to_wire()).encode()
 
 
 class JobConfigView(WireReader):

@@ -7,14 +7,13 @@ hands it to the training process. Nothing here imports the engine.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from arkor_tui.datasets.formats import FormatType
+from arkor_tui.params import PARAMETERS, FormatType, Parameter, Steps
+from arkor_tui.params import Optimizer as Optimizer
+from arkor_tui.params import Scheduler as Scheduler
 from arkor_tui.text.redact import redact_url
-
-Optimizer = Literal["adamw_torch", "adamw", "sgd", "adafactor"]
-Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 SCHEDULERS: tuple[str, ...] = get_args(Scheduler)
@@ -66,45 +65,57 @@ def sendable_token(token: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSpec:
-    """All settings of one run. ``max_steps`` wins over ``epochs`` when both are set.
-
-    ``model_source`` is what the engine loads: a folder, a ``.gguf`` file or a hub id; ``model`` is
-    the name that the client used. ``save_every``, ``eval_every`` and ``log_every`` of 0 mean never
-    (``log_every``: 0 means at the end only).
-    """
-
+class _SpecHead:
     name: str
     model: str
     model_source: str
     dataset: DatasetSpec
-    lora_r: int = 16
-    lora_alpha: float = 16.0
-    max_length: int = 512
-    max_steps: int | None = None
-    epochs: float = 1.0
-    learning_rate: float = 2e-4
-    batch_size: int = 8
-    weight_decay: float = 0.0
-    optimizer: Optimizer = "adamw_torch"
-    scheduler: Scheduler = "linear"
-    warmup: Every = Every(steps=0)
-    log_every: Every = Every(steps=1)
-    save_every: Every = Every(steps=0)
-    eval_every: Every = Every(steps=0)
-    responses_only: bool = False
-    dry_run: bool = False
-    seed: int = 42
 
     def to_json(self) -> str:
-        """The spec as one JSON line. It holds the dataset token, if any: 0600 places only."""
+        """Write the spec as one JSON line. It holds the dataset token, if any: 0600 places only."""
         return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> TrainingSpec:
+    def from_json(cls, text: str) -> Self:
         """Read what :meth:`to_json` wrote."""
         raw: dict[str, Any] = json.loads(text)
         raw["dataset"] = DatasetSpec(**raw["dataset"])
-        for name in ("warmup", "log_every", "save_every", "eval_every"):
-            raw[name] = Every(**raw[name])
+        for parameter in SETTINGS:
+            if isinstance(parameter.kind, Steps) and parameter.spec in raw:
+                raw[parameter.spec] = Every(**raw[parameter.spec])
         return cls(**raw)
+
+
+def default_of(parameter: Parameter) -> Any:
+    """What the engine takes where nothing is sent."""
+    value = parameter.default
+    return Every(steps=value) if isinstance(parameter.kind, Steps) else value
+
+
+SETTINGS: tuple[Parameter, ...] = tuple(p for p in PARAMETERS.values() if p.spec is not None)
+"""The parameters that the engine reads from a :class:`TrainingSpec`."""
+
+if TYPE_CHECKING:
+
+    class TrainingSpec(_SpecHead):
+        """All settings of one run: an attribute for each of :data:`SETTINGS`, by its ``spec`` name.
+
+        ``model_source`` is what the engine loads: a folder, a ``.gguf`` file or a hub id; ``model``
+        is the name that the client used. ``max_steps`` wins over ``epochs`` when both are set.
+        """
+
+        def __init__(
+            self, name: str, model: str, model_source: str, dataset: DatasetSpec, **settings: Any
+        ) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    TrainingSpec = make_dataclass(
+        "TrainingSpec",
+        [(parameter.spec, Any, field(default=default_of(parameter))) for parameter in SETTINGS],
+        bases=(_SpecHead,),
+        namespace={"__module__": __name__},
+        frozen=True,
+        slots=True,
+    )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-FormatType = Literal["chatml", "sharegpt", "alpaca", "prompt_completion", "text"]
+from arkor_tui.params import FormatType as FormatType
+
 FORMATS: tuple[FormatType, ...] = get_args(FormatType)
 """In the order in which they are guessed."""
 

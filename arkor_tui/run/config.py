@@ -1,82 +1,66 @@
-"""A trainer's settings, and the job request that they make (protocol reference, section 4)."""
+"""A trainer's settings, and the job request that they make (docs/protocol.md, section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from arkor_tui.api.jobs import JobConfig, JobCreate, StepConfig
+from arkor_tui.api.jobs import FileSource, JobConfig, JobCreate
 from arkor_tui.api.wire import mistakes
 from arkor_tui.datasets.sources import Dataset, LocalModel, model_name
 from arkor_tui.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class LoraConfig:
-    """The adapter: rank ``r``, scaling ``alpha``; ``max_length`` is tokens per example.
-
-    ``load_in_4bit`` keeps the base weights in four bits, which saves memory on Arkor's GPUs. The
-    embedded backend refuses True.
-    """
-
-    r: int
-    alpha: float
-    max_length: int | None = None
-    load_in_4bit: bool | None = None
-
-
-Steps = int | float | Mapping[str, Any] | StepConfig
-"""A number of steps, ``{"steps": n}``, or ``{"ratio": r}`` of all steps."""
+from arkor_tui.params import ARGUMENTS, PARAMETERS, RunParameters, not_served
+from arkor_tui.params import LoraConfig as LoraConfig
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerInput:
-    """Everything that a trainer sends. What is None is left to the backend.
+    """Everything that a trainer sends. What is None or left out is left to the backend.
 
-    ``max_steps`` counts optimiser steps, ``num_train_epochs`` passes over the data; one of the two
-    is enough. ``batch_size`` is examples per step and device. ``optim`` names the optimiser and
-    ``lr_scheduler_type`` the course of the learning rate; both are sent as they are. The embedded
-    backend knows the optimisers ``adamw_torch`` (also called ``adamw``), ``sgd`` and ``adafactor``
-    and the courses ``linear``, ``cosine``, ``constant`` and ``constant_with_warmup``, and refuses
-    others; the cloud has lists of its own, with ``adamw_8bit``, ``linear`` and ``cosine``.
-    ``warmup_steps`` is how long the learning rate rises; ``logging_steps``, ``save_steps`` and
-    ``eval_steps`` are how often there is a log event, a checkpoint and an eval loss.
-    ``dataset_split`` is ``{"enabled", "test_size", "seed"}`` with ``test_size`` as a share below 1;
-    without a held-out part there is no eval loss.
-    ``train_on_responses_only`` takes the loss over the assistant's tokens only. ``gpu_types`` are
-    slugs in order of preference, for the cloud. ``dry_run`` asks for a short run on little data.
-    Names on the wire: protocol reference, section 4.
+    ``parameters`` are those of :class:`~arkor_tui.params.RunParameters` (docs/parameters.md); each
+    can be read as an attribute too: ``settings.max_steps``.
     """
 
     name: str
     model: str | LocalModel
     dataset: Dataset
-    lora: LoraConfig | None = None
-    max_steps: int | None = None
-    num_train_epochs: float | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    weight_decay: float | None = None
-    optim: str | None = None
-    lr_scheduler_type: str | None = None
-    warmup_steps: Steps | None = None
-    logging_steps: Steps | None = None
-    save_steps: Steps | None = None
-    eval_steps: Steps | None = None
-    dataset_split: Mapping[str, Any] | None = None
-    dataset_format: Mapping[str, Any] | str | None = None
-    train_on_responses_only: bool | None = None
-    gpu_types: list[str] | None = None
-    dry_run: bool | None = None
-    seed: int | None = None
+    parameters: RunParameters = field(default_factory=RunParameters)
+
+    @classmethod
+    def of(
+        cls, name: str, model: str | LocalModel, dataset: Dataset, parameters: Mapping[str, Any]
+    ) -> TrainerInput:
+        """Keep the parameters that are set.
+
+        Raises:
+            TypeError: there is no parameter of that name.
+        """
+        for unknown in parameters:
+            if unknown not in ARGUMENTS:
+                near = get_close_matches(unknown, ARGUMENTS, 1)
+                also = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(
+                    f"create_trainer() got an unexpected keyword argument {unknown!r}{also}"
+                )
+        given = {key: value for key, value in parameters.items() if value is not None}
+        return cls(name, model, dataset, cast("RunParameters", given))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ARGUMENTS:
+            return self.parameters.get(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def changed(self, **changes: Any) -> TrainerInput:
         """A copy with other values."""
-        return replace(self, **changes)
+        own = {
+            part: changes.pop(part, getattr(self, part)) for part in ("name", "model", "dataset")
+        }
+        return self.of(**own, parameters={**self.parameters, **changes})
 
     def job_request(self, folder: Path) -> JobCreate:
         """The request; relative paths are taken from ``folder``.
@@ -84,16 +68,13 @@ class TrainerInput:
         Raises:
             UsageError: a setting has a type or shape that the wire does not know.
         """
-        lora = self.lora
-        settings: dict[str, Any] = {
-            "model": model_name(self.model, folder),
-            "dataset_source": self.dataset.source(folder),
-            **({} if lora is None else _lora_fields(lora)),
-            **{name: getattr(self, name) for name in _SAME_NAME},
-        }
         try:
             config = JobConfig.model_validate(
-                {name: value for name, value in settings.items() if value is not None}
+                {
+                    "model": model_name(self.model, folder),
+                    "dataset_source": self.dataset.source(folder),
+                    **config_fields(self.parameters),
+                }
             )
             return JobCreate(name=self.name, config=config)
         except ValidationError as error:
@@ -103,31 +84,44 @@ class TrainerInput:
             ) from None
 
 
-_SAME_NAME = (
-    "max_steps",
-    "num_train_epochs",
-    "learning_rate",
-    "batch_size",
-    "weight_decay",
-    "optim",
-    "lr_scheduler_type",
-    "warmup_steps",
-    "logging_steps",
-    "save_steps",
-    "eval_steps",
-    "dataset_split",
-    "dataset_format",
-    "train_on_responses_only",
-    "gpu_types",
-    "dry_run",
-    "seed",
-)
+def check_served(request: JobCreate, backend: str) -> None:
+    """Refuse by name what ``backend`` (the kind of a connection) is known not to have.
+
+    Raises:
+        UsageError: Arkor's cloud has no such parameter, or cannot read a file of this machine.
+    """
+    if backend != "cloud":
+        return
+    if isinstance(request.config.dataset_source, FileSource):
+        raise UsageError(
+            "Arkor's cloud cannot read a file of this machine (FileDataset).",
+            hint="Use HuggingFaceDataset or BlobDataset there, or train here: --backend local.",
+        )
+    missing = [found.path[-1] for found in not_served(request.config.to_wire(), "cloud")]
+    if missing:
+        raise UsageError(
+            f"Arkor's cloud does not have {', '.join(missing)}.",
+            hint=f"Leave {'it' if len(missing) == 1 else 'them'} out for the cloud, or train here: "
+            "--backend local.",
+        )
 
 
-def _lora_fields(lora: LoraConfig) -> dict[str, Any]:
-    return {
-        "lora_r": lora.r,
-        "lora_alpha": lora.alpha,
-        "max_length": lora.max_length,
-        "load_in_4bit": lora.load_in_4bit,
-    }
+def config_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a ``JobConfig`` for these arguments of ``create_trainer``."""
+    found: dict[str, Any] = {}
+    for parameter in PARAMETERS.values():
+        argument, *inner = parameter.path
+        value = arguments.get(argument)
+        *objects, _ = parameter.wire.split(".")
+        if value is None:
+            continue
+        if inner and objects:  # the same object here and there, whatever else is in it
+            found[argument] = value
+        elif inner:
+            if (part := getattr(value, inner[0], None)) is not None:
+                found[parameter.name] = part
+        elif objects:
+            found.setdefault(objects[0], {})[argument] = value
+        else:
+            found[argument] = value
+    return found

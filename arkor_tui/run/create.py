@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.datasets.sources import Dataset, LocalModel, check_model
+from arkor_tui.params import RunParameters
 
 from .abort import AbortSignal
 from .callbacks import (
@@ -18,7 +19,7 @@ from .callbacks import (
     LogContext,
     StartedContext,
 )
-from .config import LoraConfig, Steps, TrainerInput
+from .config import TrainerInput
 from .hooks import OnCallbackError
 from .trainer import Trainer
 
@@ -28,24 +29,6 @@ def create_trainer(
     name: str,
     model: str | LocalModel,
     dataset: Dataset,
-    lora: LoraConfig | None = None,
-    max_steps: int | None = None,
-    num_train_epochs: float | None = None,
-    learning_rate: float | None = None,
-    batch_size: int | None = None,
-    weight_decay: float | None = None,
-    optim: str | None = None,
-    lr_scheduler_type: str | None = None,
-    warmup_steps: Steps | None = None,
-    logging_steps: Steps | None = None,
-    save_steps: Steps | None = None,
-    eval_steps: Steps | None = None,
-    dataset_split: Mapping[str, Any] | None = None,
-    dataset_format: Mapping[str, Any] | str | None = None,
-    train_on_responses_only: bool | None = None,
-    gpu_types: list[str] | None = None,
-    dry_run: bool | None = None,
-    seed: int | None = None,
     callbacks: Sequence[Callback] = (),
     on_started: Callable[[StartedContext], object] | None = None,
     on_log: Callable[[LogContext], object] | None = None,
@@ -56,15 +39,18 @@ def create_trainer(
     on_callback_error: OnCallbackError = "raise",
     backend: str | None = None,
     policy: ReconnectPolicy | None = None,
+    **parameters: Unpack[RunParameters],
 ) -> Trainer:
     """Describe a run. Reads nothing, connects to nothing.
 
-    Settings are those of :class:`~arkor_tui.run.config.TrainerInput`; what is left out is the
-    backend's choice. The five ``on_…`` functions run after ``callbacks``. ``backend`` is ``local``,
-    ``cloud`` or a URL; by default the command line or the surroundings decide.
+    ``parameters`` are those of :class:`~arkor_tui.params.RunParameters` (docs/parameters.md); what
+    is left out is the backend's choice. The five ``on_…`` functions run after ``callbacks``.
+    ``backend`` is ``local``, ``cloud`` or a URL; by default the command line or the surroundings
+    decide.
 
     Raises:
         UnsupportedModelError: no backend has a model of that name.
+        TypeError: there is no parameter of that name.
     """
     check_model(model)
     functions = {
@@ -77,29 +63,7 @@ def create_trainer(
     every = list(callbacks)
     if any(function is not None for function in functions.values()):
         every.append(FunctionCallback(**functions))  # type: ignore[arg-type]
-    settings = TrainerInput(
-        name=name,
-        model=model,
-        dataset=dataset,
-        lora=lora,
-        max_steps=max_steps,
-        num_train_epochs=num_train_epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        weight_decay=weight_decay,
-        optim=optim,
-        lr_scheduler_type=lr_scheduler_type,
-        warmup_steps=warmup_steps,
-        logging_steps=logging_steps,
-        save_steps=save_steps,
-        eval_steps=eval_steps,
-        dataset_split=dataset_split,
-        dataset_format=dataset_format,
-        train_on_responses_only=train_on_responses_only,
-        gpu_types=gpu_types,
-        dry_run=dry_run,
-        seed=seed,
-    )
+    settings = TrainerInput.of(name, model, dataset, parameters)
     return Trainer(
         settings,
         callbacks=every,

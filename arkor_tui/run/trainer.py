@@ -29,7 +29,7 @@ from arkor_tui.api.events import (
     TrainingStarted,
     UnknownEvent,
 )
-from arkor_tui.api.jobs import FileSource, Job, JobCreate
+from arkor_tui.api.jobs import Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.chat.infer import Infer
@@ -40,7 +40,7 @@ from arkor_tui.errors import UsageError
 from .abort import AbortController, AbortSignal, interruptible
 from .callbacks import Callback, CallbackError
 from .cancelling import CancelState, cancel_and_confirm
-from .config import TrainerInput
+from .config import TrainerInput, check_served
 from .contexts import adapter_of, context_of
 from .ending import failed_or_cancelled, terminal_event, wait_for_the_end
 from .findings import Finding
@@ -245,7 +245,7 @@ class Trainer:
         if self._given_id is not None:
             return (await connection.client.get_job(connection.scope, self._given_id)).job
         request = self.request()
-        _check_for_backend(request, connection)
+        check_served(request, connection.kind)
         return await connection.client.create_job(connection.scope, request)
 
     def _submitted(self, submission: asyncio.Task[Job]) -> None:
@@ -490,11 +490,3 @@ class Trainer:
         assert self._job is not None
         self._job = await wait_for_the_end(self._job, connection, self.policy, self.abort_signal)
         await self._dispatch(terminal_event(self._job), None)
-
-
-def _check_for_backend(request: JobCreate, connection: Connection) -> None:
-    if connection.kind == "cloud" and isinstance(request.config.dataset_source, FileSource):
-        raise UsageError(
-            "Arkor's cloud cannot read a file of this machine (FileDataset).",
-            hint="Use HuggingFaceDataset or BlobDataset there, or train here: --backend local.",
-        )

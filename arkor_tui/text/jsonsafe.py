@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from .sanitize import escape_controls
+
 
 class NotJsonError(ValueError):
     """The text is not a JSON object."""
@@ -48,6 +50,15 @@ def read_object(content: bytes) -> dict[str, Any]:
 def write_object(value: dict[str, Any]) -> str:
     """Write ``value`` with an indent of two spaces and no final newline."""
     return json.dumps(value, indent=2, allow_nan=False)
+
+
+def shown_as_sent(value: Any) -> str:
+    """Write ``value`` as JSON that is harmless plain text too: what is shown can be sent.
+
+    Raises:
+        ValueError: a NaN or an infinity is in it.
+    """
+    return escape_controls(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _refuse(token: str) -> float:

@@ -10,6 +10,7 @@ import pytest
 from arkor_tui.backend.jobconfig import InvalidConfigError, check_job
 from arkor_tui.backend.models import ModelRegistry, tiny_folder
 from arkor_tui.backend.spec import Every, TrainingSpec
+from arkor_tui.params import PARAMETERS
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_setting_arrives(
         ("loraR", True),
         ("loraAlpha", 0),
         ("maxLength", 4),
-        ("maxLength", 100_000),
+        ("maxLength", 1_000_001),
         ("loadIn4bit", True),
         ("loadIn4bit", "no"),
         ("maxSteps", 0),
@@ -110,6 +111,9 @@ def test_a_setting_arrives(
         ("datasetFormat", "xml"),
         ("datasetFormat", {"type": "alpaca", "columnMapping": {"prompt": "x"}}),
         ("datasetFormat", {"type": "text", "columns": {}}),
+        ("datasetFormat", {}),
+        ("datasetFormat", {"columnMapping": {"text": "x"}}),
+        ("datasetFormat", 5),
         ("trainOnResponsesOnly", "yes"),
         ("gpuTypes", ["h200"]),
         ("dryRun", 1),
@@ -118,9 +122,9 @@ def test_a_setting_arrives(
     ],
 )
 def test_a_setting_is_refused_by_name(rows: Path, wire: str, value: object) -> None:
-    fields = refused(rows, **{wire: value})
-    assert list(fields) == [f"config.{wire}"]
-    assert fields[f"config.{wire}"]
+    [(path, said)] = refused(rows, **{wire: value}).items()
+    assert path == f"config.{wire}" or path.startswith(f"config.{wire}.")
+    assert said
 
 
 def test_all_wrong_fields_are_told_at_once(rows: Path) -> None:
@@ -155,6 +159,42 @@ def test_the_splits_seed_is_refused_by_its_own_name(rows: Path) -> None:
     split = {"enabled": True, "testSize": 0.1, "seed": -5}
     said = "must be a whole number from 0 to 4294967295"
     assert refused(rows, datasetSplit=split) == {"config.datasetSplit.seed": said}
+    parts = {"enabled": "yes", "testSize": 0, "share": 1}
+    assert refused(rows, datasetSplit=parts) == {
+        "config.datasetSplit.enabled": "must be true or false",
+        "config.datasetSplit.testSize": "must be a share below 1 or a whole number of rows",
+        "config.datasetSplit.share": "is not a field of this backend",
+    }
+
+
+def test_null_is_as_if_left_out(rows: Path) -> None:
+    nothing = {found.wire.split(".")[0]: None for found in PARAMETERS.values()}
+    assert check(rows, **nothing) == check(rows)
+    half = {"enabled": True, "testSize": None, "seed": None}
+    spec = check(rows, datasetSplit=half, datasetFormat={"type": "text", "columnMapping": None})
+    assert (spec.dataset.held_out, spec.dataset.split_seed) == (0.1, 42)
+    assert refused(rows, unheardOf=None) == {"config.unheardOf": "is not a field of this backend"}
+
+
+def test_the_values_of_the_cookbook_are_taken(rows: Path) -> None:
+    """t7: more tokens than the model has positions is no mistake; it trains with what it has."""
+    spec = check(
+        rows, loraR=32, loraAlpha=64, maxLength=2048, loadIn4bit=False, maxSteps=500,
+        learningRate=2e-4, batchSize=8, weightDecay=0.01, lrSchedulerType="cosine",
+        datasetSplit={"enabled": True, "testSize": 0.1},
+    )  # fmt: skip
+    assert (spec.lora_r, spec.max_length, spec.scheduler) == (32, 512, "cosine")
+    assert spec.dataset.held_out == 0.1
+
+
+def test_a_spec_that_version_0_1_stored_is_read() -> None:
+    stored = (
+        '{"name":"x","model":"m","model_source":"/m","dataset":{"kind":"file","location":"/r"},'
+        '"lora_r":8,"optimizer":"sgd","warmup":{"steps":null,"ratio":0.1},"epochs":2.0}'
+    )
+    spec = TrainingSpec.from_json(stored)
+    assert (spec.lora_r, spec.optimizer, spec.warmup) == (8, "sgd", Every(ratio=0.1))
+    assert (spec.epochs, spec.learning_rate, spec.log_every) == (2.0, 2e-4, Every(steps=1))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +258,7 @@ def test_model_folders_must_hold_safetensors(rows: Path, tmp_path: Path) -> None
     assert "safetensors" in refused(rows, model=str(folder))["config.model"]
     (folder / "model.safetensors").touch()
     assert check(rows, model=str(folder)).model_source == str(folder)
-    assert "maxLength" in str(refused(rows, model=str(folder), maxLength=65))
+    assert check(rows, model=str(folder), maxLength=65).max_length == 64
     assert "no file" in refused(rows, model=str(tmp_path / "x.gguf"))["config.model"]
 
 

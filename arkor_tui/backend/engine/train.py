@@ -154,6 +154,7 @@ class Run:
                 "rows": len(train),
                 "heldOut": len(held_out),
                 "truncated": sum(row.cut for row in rows),
+                "maxLength": spec.max_length,
                 "steps": loop.plan.total,
                 "resumedFrom": loop.step or None,
                 "device": device.type,
