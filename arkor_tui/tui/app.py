@@ -27,6 +27,7 @@ from .places import bound_places, load_screens
 from .screens.base import BaseScreen
 from .terminalapp import TerminalApp
 from .text import MARKS, duration, number, percent
+from .textual_compat import inside, is_leaving, is_processing
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
 from .widgets.status import StatusInfo
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from arkor_tui.run.trainer import Trainer
     from arkor_tui.session.monitor import RunMonitor
+
+    from .host import Host
 
 
 _OFFER = "is ready: press i to talk to it."
@@ -184,7 +187,8 @@ class ArkorApp(KeysInOrder, TerminalApp):
 
     def action_view(self, name: str) -> None:
         """Go to one of the four views."""
-        if self._exit:  # a view that is made while all are closed would end that with an error
+        # a view that is made while all are closed would end that with an error
+        if is_leaving(self):
             return
         if len(self.screen_stack) > 1 or name == self._view:
             return
@@ -365,9 +369,9 @@ class ArkorApp(KeysInOrder, TerminalApp):
 
     def _updated(self, monitor: RunMonitor, update: Update) -> None:
         """Hand on what is new to the screen that is shown."""
-        if not self.is_running or not self._running:
+        if not is_processing(self):
             return
-        with self._context():  # the tasks of monitors may be older than the app
+        with inside(self):  # the tasks of monitors may be older than the app
             self._hand_on(monitor, update)
 
     def _hand_on(self, monitor: RunMonitor, update: Update) -> None:
@@ -494,3 +498,10 @@ async def run_app(
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+if TYPE_CHECKING:
+
+    def _is_a_host(app: ArkorApp) -> Host:
+        """Have the type checker compare the app with what screens expect of it."""
+        return app

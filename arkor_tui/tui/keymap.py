@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.keys import _character_to_key
 
 from arkor_tui.config.settings import KeyTable
+
+from .textual_compat import key_of_character
 
 
 def action_ids(places: Iterable[type[DOMNode]]) -> dict[str, str]:
@@ -71,7 +72,7 @@ def _bindings_of(place: type[DOMNode]) -> dict[str, Binding]:
 
 def _long_name(key: str) -> str:
     key = key.strip()
-    return _character_to_key(key) if len(key) == 1 else key
+    return key_of_character(key) if len(key) == 1 else key
 
 
 def _called(action: str, description: str) -> str:

@@ -16,6 +16,8 @@ from textual import events
 from textual.app import App, ScreenStackError
 from textual.message_pump import MessagePump
 
+from .textual_compat import parent_of
+
 PATIENCE_SECONDS = 1.0
 """After so long the next key goes on its way, whatever became of the one before."""
 
@@ -51,13 +53,13 @@ class KeysInOrder(App[Any]):
     def _follow(self, key: asyncio.TimerHandle, node: MessagePump | None) -> None:
         """Go behind a key through the queues of everything that may act on it."""
         while node is not None and not node.call_later(self._follow_on, key, node):
-            node = node._parent  # it is being removed
+            node = parent_of(node)  # it is being removed
         if node is None and key is self._on_its_way:
             self._arrived()
 
     def _follow_on(self, key: asyncio.TimerHandle, node: MessagePump) -> None:
         if key is self._on_its_way:
-            self._follow(key, node._parent)
+            self._follow(key, parent_of(node))
 
     def _arrived(self) -> None:
         if self._on_its_way is not None:

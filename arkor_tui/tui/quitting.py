@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
+from textual.app import App
 
 from arkor_tui.text.sanitize import plain
 
+from .host import host_of
 from .widgets.dialogs import Confirm, DialogChoice
 
 if TYPE_CHECKING:
     from arkor_tui.session.monitor import RunMonitor
 
-    from .app import ArkorApp
 
-
-async def ask_quit(app: ArkorApp) -> None:
+async def ask_quit(app: App[Any]) -> None:
     """Quit; asks first while a run is live."""
-    live = app.session.monitors.live
+    live = host_of(app).session.monitors.live
     if not live:
         app.exit()
         return
@@ -48,10 +48,10 @@ async def ask_quit(app: ArkorApp) -> None:
         await _cancel_and_quit(app, live)
 
 
-async def _cancel_and_quit(app: ArkorApp, live: list[RunMonitor]) -> None:
+async def _cancel_and_quit(app: App[Any], live: list[RunMonitor]) -> None:
     app.notify("Cancelling; waiting for the backend to say so …", timeout=60)
     for monitor in live:
-        outcome = await app.session.cancel(monitor, "cancelled on quitting")
+        outcome = await host_of(app).session.cancel(monitor, "cancelled on quitting")
         if outcome.phase == "failed":
             text = plain(f"{outcome.message}\n{outcome.hint}", limit=600)
             app.notify(text, severity="error", markup=False, timeout=20)

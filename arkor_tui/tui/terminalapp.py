@@ -10,7 +10,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.app import App
 from textual.worker import WorkerFailed
 
 from arkor_tui.archive.errors import ArchiveError
@@ -18,6 +17,8 @@ from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.terminal import Capabilities, osc52
 from arkor_tui.text.sanitize import one_line, plain
+
+from .textual_compat import OwnedApp, driver_of, remember_copied, toasts_of, withdraw_toast
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -33,7 +34,7 @@ _TERMINAL_SECONDS = 1.0
 """Between looks whether the terminal is still there."""
 
 
-class TerminalApp(App[None]):
+class TerminalApp(OwnedApp[None]):
     """Knows its terminal and nothing of runs."""
 
     def __init__(self, settings: Settings, capabilities: Capabilities | None) -> None:
@@ -112,8 +113,9 @@ class TerminalApp(App[None]):
 
     def withdraw(self, ending: str) -> None:
         """Take back what was told and ends so: nobody needs it any more."""
-        for told in [one for one in self._notifications if one.message.endswith(ending)]:
-            self._unnotify(told)
+        for told in toasts_of(self):
+            if told.message.endswith(ending):
+                withdraw_toast(self, told)
 
     def tell_problem(self, error: ArkorTuiError) -> None:
         """A failure where the user looks: what happened, and what to do."""
@@ -122,13 +124,13 @@ class TerminalApp(App[None]):
             text += "\n" + plain(error.hint, limit=300)
         self.notify(text, severity="error", markup=False, timeout=12)
 
-    def _handle_exception(self, error: Exception) -> None:
+    def handle_failure(self, error: Exception) -> None:
         """A disk that is full or damaged ends what was asked for, and not the app."""
         cause = error.error if isinstance(error, WorkerFailed) else error
         if isinstance(cause, ArchiveError):
             self.tell_archive(cause)
         else:
-            super()._handle_exception(error)
+            super().handle_failure(error)
 
     def tell_archive(self, error: ArchiveError) -> None:
         """A failure of the archive: once, not each time that it is asked."""
@@ -148,26 +150,18 @@ class TerminalApp(App[None]):
         except ArkorTuiError as error:
             self.tell_problem(error)
             return
-        self._clipboard = text
+        remember_copied(self, text)
         self.write_out(sequence)
         said = f"Copied {what}: " if what else "Copied "
         self.notify(f"{said}{len(text):,} characters.", timeout=2, markup=False)
 
     def write_out(self, sequence: str) -> None:
         """Write one of our own control sequences to the terminal."""
-        if self._driver is not None:
-            self._driver.write(sequence)
+        driver = driver_of(self)
+        if driver is not None:
+            driver.write(sequence)
 
     # leaving
-
-    def _fatal_error(self) -> None:
-        """Leave without a traceback on screen: its local variables may hold secrets."""
-        self._close_messages_no_wait()
-
-    @property
-    def failure(self) -> Exception | None:
-        """What ended the app, where it was no wish of the user."""
-        return self._exception
 
     async def show(self, *, mouse: bool = True) -> None:
         """Run on the terminal to the end.
@@ -193,7 +187,8 @@ class TerminalApp(App[None]):
         self.leave(signal.SIGHUP)
 
     def _look_at_terminal(self) -> None:
-        if getattr(self._driver, "is_gone", False):  # no signal tells it to a job of the background
+        # no signal tells it to a job of the background
+        if getattr(driver_of(self), "is_gone", False):
             self.terminal_gone()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from textual import events
+from textual import events, on
 from textual.messages import Prune
 from textual.screen import ModalScreen, Screen
 
@@ -14,7 +14,8 @@ Result = TypeVar("Result")
 class View(Screen[Result]):
     """Anything that fills the terminal."""
 
-    async def _on_resize(self, event: events.Resize) -> None:
+    @on(events.Resize)
+    def _take_newest_size(self, event: events.Resize) -> None:
         """Lay out for the terminal as it is now, whichever size this event was of.
 
         Each layout posts its own size to the view again, and that replaces what waits before it:
@@ -22,7 +23,8 @@ class View(Screen[Result]):
         """
         event.size = self.app.size
 
-    def _on_prune(self, _: Prune) -> None:
+    @on(Prune)
+    def _cancel_workers(self) -> None:
         # work for a view ends before its widgets go, so that it never looks for one that is gone:
         # Textual cancels the workers of a screen only when everything in it has been removed
         for worker in self.workers:

@@ -12,13 +12,13 @@ from textual.widgets import Static
 
 from arkor_tui.session.session import Session
 from arkor_tui.session.updates import Update
+from arkor_tui.tui.host import Host, host_of
 from arkor_tui.tui.view import Dialog, Result, View
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     from arkor_tui.session.monitor import RunMonitor
-    from arkor_tui.tui.app import ArkorApp
 
 
 MIN_COLUMNS, MIN_ROWS = 50, 12
@@ -48,17 +48,14 @@ class BaseScreen(View[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (MIN_ROWS, "-low"), (30, "-tall")]  # noqa: RUF012
 
     @property
-    def arkor(self) -> ArkorApp:
-        """The app, as what it is."""
-        from arkor_tui.tui.app import ArkorApp
-
-        assert isinstance(self.app, ArkorApp)
-        return self.app
+    def host(self) -> Host:
+        """The app, as far as a screen knows it."""
+        return host_of(self)
 
     @property
     def session(self) -> Session:
         """Archive, backends and live runs."""
-        return self.arkor.session
+        return self.host.session
 
     def compose(self) -> ComposeResult:
         """The content, then the foot."""
@@ -86,8 +83,8 @@ class BaseScreen(View[None]):
     def show_status(self) -> None:
         """Write the status line anew."""
         if self.is_mounted:
-            self.query_one(StatusLine).show(self.arkor.status_info())
-            self.arkor.show_title()
+            self.query_one(StatusLine).show(self.host.status_info())
+            self.host.show_title()
 
     def backend_asked(self) -> None:
         """The backend has been asked for its runs; which project this is may be known only now."""

@@ -126,8 +126,8 @@ class ConsoleScreen(BaseScreen):
     @work(group="targets", exclusive=True)
     async def _take_up(self) -> None:
         # both stay as they are until all is done: what is new of a run begins this once more
-        wanted = self.arkor.target
-        current = self.arkor.current
+        wanted = self.host.target
+        current = self.host.current
         run = wanted.run if wanted is not None else (current.record if current else None)
         if run is not None and (self.run is None or run.key != self.run.key):
             self._suit(run, await self.session.system_prompt(run))
@@ -141,8 +141,8 @@ class ConsoleScreen(BaseScreen):
             else:
                 targets.select(wanted.kind, wanted.step)
             self.query_one(PromptArea).focus()
-        if self.arkor.target is wanted:
-            self.arkor.target = None
+        if self.host.target is wanted:
+            self.host.target = None
         self._show_head()
 
     async def _load_targets(self) -> None:
@@ -348,7 +348,7 @@ class ConsoleScreen(BaseScreen):
         elif isinstance(self.focused, PromptArea):
             self.query_one(TalkPane).focus()
         else:
-            self.arkor.go_back()
+            self.host.go_back()
 
     @on(PromptArea.Recall)
     def _recall(self, message: PromptArea.Recall) -> None:
@@ -477,18 +477,18 @@ class ConsoleScreen(BaseScreen):
         choice = await self.app.push_screen_wait(Choose("Transcripts: Enter copies", options))
         chosen = next((e for e in found if str(e.id) == choice), None)
         if chosen is not None:
-            self.arkor.copy(plain(chosen.reply))
+            self.host.copy(plain(chosen.reply))
 
     def action_export(self) -> None:
         """Write this run's transcripts into files."""
         if self.run is not None:
-            self.arkor.export_transcripts(self.run)
+            self.host.export_transcripts(self.run)
 
     def action_copy(self) -> None:
         """Copy the last reply."""
         texts = [answer.text for answer in self._answers if answer.text]
         if texts:
-            self.arkor.copy(plain("\n\n".join(texts)))
+            self.host.copy(plain("\n\n".join(texts)))
 
     def action_clear(self) -> None:
         """Begin a new conversation; the old one stays archived."""

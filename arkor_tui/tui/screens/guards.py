@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+from textual.app import App
 
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.tui.host import host_of
 from arkor_tui.tui.widgets.dialogs import Choose
 
-if TYPE_CHECKING:
-    from arkor_tui.tui.app import ArkorApp
 
-
-async def guards_dialog(app: ArkorApp, record: RunRecord) -> None:
+async def guards_dialog(app: App[Any], record: RunRecord) -> None:
     """Ask what to do: begin watching, end it, or try other settings; then do it."""
-    supervision = app.session.supervision
+    host = host_of(app)
+    supervision = host.session.supervision
     state = None if record.is_terminal else await supervision.host(record)
     options = [("what-if", "what if: try other guard settings on what was logged")]
     if state is not None and state.kind == "supervisor":
         options.append(("stop", f"end the watching of process {state.pid}; training goes on"))
-    elif state is None and not record.is_terminal and app.session.can_talk:
+    elif state is None and not record.is_terminal and host.session.can_talk:
         options.append(("start", "watch: start the callbacks of its trainer file again"))
     choice = await app.push_screen_wait(Choose("Guards", options))
     if choice == "what-if":
         from .whatif import WhatIfScreen
 
-        app.push_screen(WhatIfScreen(app.session, record))
+        app.push_screen(WhatIfScreen(host.session, record))
     elif choice == "stop":
         if await supervision.stop(record):
             app.notify("Nobody watches this run any more; it goes on training.", markup=False)
@@ -35,6 +36,6 @@ async def guards_dialog(app: ArkorApp, record: RunRecord) -> None:
         try:
             started = await supervision.start(record)
         except ArkorTuiError as error:
-            app.tell_problem(error)
+            host.tell_problem(error)
         else:
             app.notify(f"Process {started.pid} watches the run.", markup=False)

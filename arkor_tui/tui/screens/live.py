@@ -112,7 +112,7 @@ class LiveScreen(BaseScreen):
     def on_mount(self) -> None:
         """The log in focus, and a clock."""
         chart = self.query_one("#chart", LossChart)
-        chart.max_fps, chart.symbols = self.arkor.redraws_per_second, self.arkor.symbols
+        chart.max_fps, chart.symbols = self.host.redraws_per_second, self.host.symbols
         self.query_one(EventLog).focus()
         self.set_interval(1.0, self._tick)
         self._show_nothing()
@@ -120,7 +120,7 @@ class LiveScreen(BaseScreen):
     def on_screen_resume(self) -> None:
         """Another run may have been chosen meanwhile."""
         super().on_screen_resume()
-        current = self.arkor.current
+        current = self.host.current
         if current is not None and current is not self.monitor:
             self.show_run(current)
         elif self.monitor is not None:
@@ -134,9 +134,9 @@ class LiveScreen(BaseScreen):
         """Where none was chosen, the newest run of the project: whoever comes back looks for it."""
         query = self.session.scoped(RunQuery())
         found = await self.session.runs.page(query, limit=1)
-        if found and self.arkor.current is None:
-            self.arkor.current = await self.session.view(found[0])
-            self.show_run(self.arkor.current)
+        if found and self.host.current is None:
+            self.host.current = await self.session.view(found[0])
+            self.show_run(self.host.current)
 
     def _show_nothing(self) -> None:
         self.query_one(RunHeader).show_text("No run is open. 1 lists the runs, 2 sets one up.")
@@ -316,7 +316,7 @@ class LiveScreen(BaseScreen):
         """Copy the event under the cursor as JSON."""
         text = self.query_one(LogPane).current_text
         if text is not None:
-            self.arkor.copy(text, "the event")
+            self.host.copy(text, "the event")
 
     def key_escape(self) -> None:
         """One layer back: the search, the zoom, then the screen."""
@@ -325,7 +325,7 @@ class LiveScreen(BaseScreen):
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed", "-zoom-chart", "-zoom-log", "-zoom-side")
         else:
-            self.arkor.go_back()
+            self.host.go_back()
 
     # checkpoints
 
@@ -343,13 +343,13 @@ class LiveScreen(BaseScreen):
     @on(CheckpointList.Chosen, "#checkpoints")
     def _checkpoint_chosen(self, message: CheckpointList.Chosen) -> None:
         if self.monitor is not None and message.item is not None:
-            self.arkor.talk_to(self.monitor, message.item.step)
+            self.host.talk_to(self.monitor, message.item.step)
 
     def action_talk(self) -> None:
         """Talk to the newest checkpoint."""
         if self.monitor is None:
             return
-        self.arkor.talk_to(self.monitor, None)
+        self.host.talk_to(self.monitor, None)
 
     # the run
 
@@ -385,7 +385,7 @@ class LiveScreen(BaseScreen):
         try:
             outcome = await self.session.cancel(monitor, "cancelled by hand")
         except ArkorTuiError as error:
-            self.arkor.tell_problem(error)
+            self.host.tell_problem(error)
             return
         good = outcome.phase == "confirmed"
         self.notify(
@@ -402,7 +402,7 @@ class LiveScreen(BaseScreen):
 
         record = self.monitor.record if self.monitor is not None else None
         elsewhere = await self.session.supervision.printed(record) if record is not None else []
-        self.app.push_screen(OutputScreen([*self.arkor.printed, *elsewhere]))
+        self.app.push_screen(OutputScreen([*self.host.printed, *elsewhere]))
 
     # guards
 
@@ -431,7 +431,7 @@ class LiveScreen(BaseScreen):
         from .guards import guards_dialog
 
         if self.monitor is not None and self.monitor.record is not None:
-            await guards_dialog(self.arkor, self.monitor.record)
+            await guards_dialog(self.app, self.monitor.record)
             self._show_guards()
 
     def action_samples(self) -> None:
@@ -445,7 +445,7 @@ class LiveScreen(BaseScreen):
     async def action_follow_again(self) -> None:
         """Follow the run again after its stream was given up."""
         if self.monitor is not None:
-            await self.arkor.follow(self.monitor)
+            await self.host.follow(self.monitor)
 
     # panes
 

@@ -15,6 +15,7 @@ from arkor_tui.archive.matrix import SampleMatrix
 from arkor_tui.archive.records import RunRecord, Sample
 from arkor_tui.session.session import Session
 from arkor_tui.text.sanitize import plain
+from arkor_tui.tui.host import host_of
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST, verdict_mark
 from arkor_tui.tui.widgets.textdiff import diff_content
@@ -101,11 +102,9 @@ class MatrixScreen(PageScreen[None]):
 
     def action_copy(self) -> None:
         """Copy this answer."""
-        from arkor_tui.tui.app import ArkorApp
-
         sample = self._sample()
-        if sample is not None and isinstance(self.app, ArkorApp):
-            self.app.copy(plain(sample.reply))
+        if sample is not None:
+            host_of(self).copy(plain(sample.reply))
 
     def _sample(self) -> Sample | None:
         matrix = self._matrix

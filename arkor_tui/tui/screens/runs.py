@@ -158,7 +158,7 @@ class RunsScreen(BaseScreen):
     def on_mount(self) -> None:
         """Read the first page; look at the backend now and then."""
         table = self.query_one(RunTable)
-        table.ascii_only = self.arkor.symbols == "ascii"
+        table.ascii_only = self.host.symbols == "ascii"
         table.focus()
         self.set_interval(REFRESH_SECONDS, self._look)
 
@@ -175,7 +175,7 @@ class RunsScreen(BaseScreen):
     @work(group="look", exclusive=True)
     async def _look(self) -> None:
         if self.is_current and self.session.backend_name:
-            await self.arkor.refresh_runs()
+            await self.host.refresh_runs()
 
     def backend_asked(self) -> None:
         """Show what it said."""
@@ -284,7 +284,7 @@ class RunsScreen(BaseScreen):
 
     @work(group="open", exclusive=True)
     async def _open(self, record: RunRecord) -> None:
-        await self.arkor.open_run(record)
+        await self.host.open_run(record)
 
     # keys
 
@@ -378,14 +378,14 @@ class RunsScreen(BaseScreen):
         """Setup, filled in from this run."""
         run = self.query_one(RunTable).current
         if run is not None:
-            self.arkor.set_up_from(run)
+            self.host.set_up_from(run)
 
     @work(group="talk", exclusive=True)
     async def action_talk(self) -> None:
         """Talk to the newest checkpoint of this run."""
         run = self.query_one(RunTable).current
         if run is not None:
-            self.arkor.talk_to(await self.session.view(run), None)
+            self.host.talk_to(await self.session.view(run), None)
 
     @work(group="edit", exclusive=True)
     async def action_tag(self) -> None:
@@ -463,7 +463,7 @@ class RunsScreen(BaseScreen):
         """Write this run into a file."""
         run = self.query_one(RunTable).current
         if run is not None:
-            self.arkor.export_run(run)
+            self.host.export_run(run)
 
     def action_refresh(self) -> None:
         """Ask the backend now."""

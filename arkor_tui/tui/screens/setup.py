@@ -122,7 +122,7 @@ class SetupScreen(BaseScreen):
         """A run may have been handed over to be run again."""
         super().on_screen_resume()
         self._offer_choices()
-        record = self.arkor.take_setup()
+        record = self.host.take_setup()
         if record is not None:
             self._begun_in = self.session.folder
             self.fill_from_run(record)
@@ -194,7 +194,7 @@ class SetupScreen(BaseScreen):
         try:
             trainer = await asyncio.to_thread(load_trainer, path)
         except ArkorTuiError as error:
-            self.arkor.tell_problem(error)
+            self.host.tell_problem(error)
             return
         if trainer.settings is None:
             self.notify("That trainer follows a run of elsewhere.", severity="error")
@@ -240,7 +240,7 @@ class SetupScreen(BaseScreen):
         try:
             await asyncio.to_thread(write_starter, template, folder)
         except ArkorTuiError as error:
-            self.arkor.tell_problem(error)
+            self.host.tell_problem(error)
             return
         self.notify(plain(f"The starter is in {folder}", limit=200), markup=False, timeout=5)
         await self._fill_from_file(folder / "trainer.py")
@@ -380,7 +380,7 @@ class SetupScreen(BaseScreen):
         if self._is_certain():
             self._point_to("dataset", self._data_wrong)
             return
-        started = await self.arkor.start_run(
+        started = await self.host.start_run(
             trainer, trainer_file=file, recipe_source=source, tell=self._tell_refusal
         )
         if started and file:
@@ -402,7 +402,7 @@ class SetupScreen(BaseScreen):
         named = {name: said[path] for path, name in fields.items() if name is not None}
         self._refused = {name: (text, texts[name]) for name, text in named.items()}
         if not named or None in fields.values():
-            self.arkor.tell_problem(error)
+            self.host.tell_problem(error)
             return
         many = f"{len(named)} fields" if len(named) > 1 else "1 field"
         text = f"The backend refuses {many}; beside it stands why, and f1 has all of it."
@@ -426,7 +426,7 @@ class SetupScreen(BaseScreen):
         try:
             written = await asyncio.to_thread(write_new, _path(path), source)
         except ArkorTuiError as error:
-            self.arkor.tell_problem(error)
+            self.host.tell_problem(error)
             return
         text = f"Wrote {path}" if written else f"{path} exists already; nothing was written."
         if written and self._trainer is not None and self._trainer.callbacks:
@@ -478,7 +478,7 @@ class SetupScreen(BaseScreen):
         if self._in_previews():
             self.action_previews()
         else:
-            self.arkor.go_back()
+            self.host.go_back()
 
 
 def _next_name(name: str) -> str:

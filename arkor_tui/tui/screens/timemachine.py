@@ -21,6 +21,7 @@ from arkor_tui.session.updates import Target
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.host import host_of
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST, facts_of, verdict_mark
 from arkor_tui.tui.widgets.textdiff import diff_content
@@ -119,10 +120,7 @@ class TimeMachineScreen(PageScreen[None]):
 
     def action_copy(self) -> None:
         """Copy this answer."""
-        from arkor_tui.tui.app import ArkorApp
-
-        if isinstance(self.app, ArkorApp):
-            self.app.copy(plain(self.answers[self.place].text))
+        host_of(self).copy(plain(self.answers[self.place].text))
 
     def _step_of(self, place: int) -> float | None:
         target = self.answers[place].target

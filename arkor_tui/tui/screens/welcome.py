@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -19,12 +19,10 @@ from arkor_tui.run.loading import load_trainer
 from arkor_tui.starters import STARTERS
 from arkor_tui.starters.write import write_starter
 from arkor_tui.text.sanitize import plain
+from arkor_tui.tui.host import host_of
 from arkor_tui.tui.widgets.dialogs import Ask, Confirm, DialogChoice
 
 from .base import PageScreen
-
-if TYPE_CHECKING:
-    from arkor_tui.tui.app import ArkorApp
 
 _ABOUT = (
     "Fine-tune a language model with LoRA, watch the loss fall, and talk to the half-trained model "
@@ -74,7 +72,7 @@ class WelcomeScreen(PageScreen[None]):
     @work
     async def _offer(self) -> None:
         options: list[Option] = []
-        folder = self._arkor.session.folder
+        folder = host_of(self).session.folder
         if await asyncio.to_thread((folder / "trainer.py").is_file):
             where = plain(str(folder), limit=60, newlines=False)
             options.append(Option(f"Set up and start trainer.py here ({where})", id="here"))
@@ -92,13 +90,6 @@ class WelcomeScreen(PageScreen[None]):
         choices.highlighted = 0
         choices.focus()
 
-    @property
-    def _arkor(self) -> ArkorApp:
-        from arkor_tui.tui.app import ArkorApp
-
-        assert isinstance(self.app, ArkorApp)
-        return self.app
-
     def action_move(self, by: int) -> None:
         """Through the list."""
         options = self.query_one(OptionList)
@@ -112,7 +103,7 @@ class WelcomeScreen(PageScreen[None]):
             self._train(choice)
         elif choice == "here":
             self.dismiss()
-            self._arkor.action_view("setup")
+            host_of(self).action_view("setup")
         elif choice == "open":
             self._open()
         else:
@@ -120,12 +111,12 @@ class WelcomeScreen(PageScreen[None]):
 
     @work(exclusive=True)
     async def _train(self, template: str) -> None:
-        app = self._arkor
-        folder = app.session.folder
+        host = host_of(self)
+        folder = host.session.folder
         if await asyncio.to_thread((folder / "trainer.py").exists) or folder == Path.home():
             folder = folder / f"{template}-demo"
         shown = plain(str(folder), limit=200, newlines=False)
-        answer = await app.push_screen_wait(
+        answer = await self.app.push_screen_wait(
             Confirm(
                 f"Train {STARTERS[template].title.lower()} here?",
                 f"Writes a small project into {shown} (nothing is overwritten) and trains it on "
@@ -142,26 +133,26 @@ class WelcomeScreen(PageScreen[None]):
             await asyncio.to_thread(write_starter, template, folder)
             trainer = await asyncio.to_thread(load_trainer, folder / "trainer.py")
         except ArkorTuiError as error:
-            app.tell_problem(error)
+            host.tell_problem(error)
             return
-        app.session.enter(folder, "local")
-        await app.start_run(trainer, trainer_file=str(folder / "trainer.py"))
+        host.session.enter(folder, "local")
+        await host.start_run(trainer, trainer_file=str(folder / "trainer.py"))
 
     @work(exclusive=True)
     async def _open(self) -> None:
-        app = self._arkor
-        answer = await app.push_screen_wait(
-            Ask("Folder of the project", value=str(app.session.folder), check=_a_folder)
+        host = host_of(self)
+        answer = await self.app.push_screen_wait(
+            Ask("Folder of the project", value=str(host.session.folder), check=_a_folder)
         )
         if answer:
-            app.session.enter(_path(answer))
+            host.session.enter(_path(answer))
             self.dismiss()
-            app.action_view("setup")
+            host.action_view("setup")
 
     @work(exclusive=True)
     async def _cloud(self) -> None:
-        app = self._arkor
-        answer = await app.push_screen_wait(
+        host = host_of(self)
+        answer = await self.app.push_screen_wait(
             Confirm(
                 "Use Arkor's cloud?",
                 "Without stored credentials an anonymous identity is made. To sign in with an "
@@ -172,12 +163,12 @@ class WelcomeScreen(PageScreen[None]):
         if answer != "yes":
             return
         try:
-            await app.session.connect("cloud")
+            await host.session.connect("cloud")
         except ArkorTuiError as error:
-            app.tell_problem(error)
+            host.tell_problem(error)
             return
         self.dismiss()
-        app.action_view("setup")
+        host.action_view("setup")
 
 
 def _path(text: str) -> Path:

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from arkor_tui.archive.records import LogRow
 from arkor_tui.text.sanitize import plain
+from arkor_tui.tui.host import host_of
 from arkor_tui.tui.text import when
 from arkor_tui.tui.view import Dialog
 
@@ -51,7 +52,4 @@ class EventDetail(Dialog[None]):
 
     def action_copy(self) -> None:
         """Copy the text."""
-        from arkor_tui.tui.app import ArkorApp
-
-        if isinstance(self.app, ArkorApp):
-            self.app.copy(self._text, "the event")
+        host_of(self).copy(self._text, "the event")

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
+from arkor_tui.tui.textual_compat import own_bindings
 from arkor_tui.tui.view import Dialog
 
 Row = tuple[str, str]
@@ -69,12 +70,9 @@ def _add(rows: dict[str, list[str]], screen: Screen[object], binding: Binding) -
 
 def _own_bindings(pane: Widget) -> list[Binding]:
     """The keys that this kind of pane adds to those of every list, as the user set them."""
-    bindings = pane._bindings.copy()
-    bindings.apply_keymap(pane.app._keymap)
     return [
         binding
-        for many in bindings.key_to_bindings.values()
-        for binding in many
+        for binding in own_bindings(pane)
         if binding.id and not binding.id.startswith("list.")
     ]
 
