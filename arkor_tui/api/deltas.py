@@ -6,9 +6,13 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
+from arkor_tui.text.redact import redact_text
+from arkor_tui.text.sanitize import plain
+
 from .chat import ChatDelta, parse_delta
-from .errors import ConnectionFailedError, NotArkorError
+from .errors import ConnectionFailedError, NotArkorError, ReplyFailedError
 from .sse import BrokenStreamError, open_frames
+from .wire import read_json
 
 _NOTHING = ChatDelta()
 
@@ -18,6 +22,7 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
 
     Raises:
         ConnectionFailedError: the connection broke in the middle of the reply.
+        ReplyFailedError: the server says that it cannot go on, in an event named ``error``.
         NotArkorError: the answer is not an event stream, or holds nothing at all.
     """
     seen = False
@@ -29,6 +34,8 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
                     return
                 if not data or frame.event == "ping":
                     continue
+                if frame.event == "error":
+                    raise _failed(data)
                 seen = True
                 delta = parse_delta(data)
                 if delta != _NOTHING:
@@ -43,3 +50,17 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
         raise NotArkorError(f"The reply is not an event stream: {error}.") from error
     if not seen:
         raise NotArkorError("The server answered with an empty reply.", hint="Send it again.")
+
+
+def _failed(data: str) -> ReplyFailedError:
+    """What the embedded backend says of a reply that it cannot finish."""
+    try:
+        raw = read_json(data)
+    except ValueError:
+        raw = None
+    told = raw.get("error") if isinstance(raw, dict) else None
+    why = plain(redact_text(told if isinstance(told, str) else data), limit=1_000)
+    return ReplyFailedError(
+        f"The reply broke off: {why or 'the server gave no reason.'}",
+        hint="What came before is not the whole answer. Send the prompt again.",
+    )

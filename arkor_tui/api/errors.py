@@ -49,6 +49,10 @@ class NotArkorError(ArkorTuiError):
     """Something answered, but not in Arkor's protocol."""
 
 
+class ReplyFailedError(ArkorTuiError):
+    """The server gave up in the middle of a reply; what came of it is no whole answer."""
+
+
 class StreamExhaustedError(ArkorTuiError):
     """The event stream failed more often in a row than the policy allows.
 

@@ -21,7 +21,7 @@ from arkor_tui.api.chat import (
     parse_reply,
 )
 from arkor_tui.api.deltas import read_deltas
-from arkor_tui.api.errors import NotArkorError
+from arkor_tui.api.errors import NotArkorError, ReplyFailedError
 
 USER = [{"role": "user", "content": "hi"}]
 
@@ -71,12 +71,13 @@ def test_any_text_gives_a_piece(data: str) -> None:
     assert isinstance(parse_delta(data).text, str)
 
 
-async def texts(*chunks: bytes, content_type: str = "text/event-stream") -> list[str]:
-    async def body() -> Any:
-        for chunk in chunks:
-            yield chunk
+async def chunks(*parts: bytes) -> Any:
+    for part in parts:
+        yield part
 
-    response = httpx.Response(200, headers={"content-type": content_type}, content=body())
+
+async def texts(*parts: bytes, content_type: str = "text/event-stream") -> list[str]:
+    response = httpx.Response(200, headers={"content-type": content_type}, content=chunks(*parts))
     async with aclosing(read_deltas(response)) as deltas:
         return [delta.text async for delta in deltas]
 
@@ -194,3 +195,26 @@ def test_any_bytes_are_a_reply_or_a_value_error(data: bytes) -> None:
         parse_reply(data)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ('{"error": "the engine ended early", "code": "engine_lost"}', "the engine ended early"),
+        ("out of \x1b[31mmemory", "out of"),
+        ("[]", "[]"),
+    ],
+)
+async def test_a_reply_that_the_server_gives_up_is_no_whole_answer(data: str, words: str) -> None:
+    half = f"data: {openai(content='half')}\n\n"
+    body = f"{half}event: error\ndata: {data}\n\nevent: end\ndata: {{}}\n\n".encode()
+    stream = {"content-type": "text/event-stream"}
+    response = httpx.Response(200, headers=stream, content=chunks(body))
+    told = []
+    with pytest.raises(ReplyFailedError, match="broke off") as caught:
+        async with aclosing(read_deltas(response)) as deltas:
+            async for delta in deltas:
+                told.append(delta.text)
+    assert told == ["half"]
+    assert words in caught.value.message
+    assert "\x1b" not in caught.value.message
