@@ -2,11 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo
-# A process for each core, at most four; tests of one file stay together and share what they start.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# A process for each core and one more, at most five: tests wait for processes now and then.
+# Those of one file stay together and share what they start.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(5, 1 + (os.cpu_count() or 1)))')
+PARALLEL := -n $(WORKERS) --dist loadfile
+# make test ROOM=api
+ROOM ?=
+# Python keeps what it has compiled: a suite that starts hundreds of processes compiles once.
+export PYTHONDONTWRITEBYTECODE :=
 MEASURED := $(addprefix tests/,accounts api archive chat cli config connect datasets e2e hostile recipes run session text tui)
 
-.PHONY: run test check coverage mutation bench clean
+.PHONY: run test nightly check coverage mutation bench clean
 
 # The app; where there is no terminal, a starter trained headless.
 run: .venv/run.stamp
@@ -19,7 +25,11 @@ run: .venv/run.stamp
 	fi
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS) $(addprefix tests/,$(ROOM))
+
+# All of what is drawn from seeds, with new examples each time: an hour.
+nightly: export ARKOR_TUI_TEST_NIGHTLY := 1
+nightly: test
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -11,12 +11,22 @@ import pytest_asyncio
 import textual._wait
 
 from arkor_tui.connect.embedded import EMBEDDED_HEADER
+from tests.support.amounts import load_profile, patience
 from tests.support.scripted import LOCAL_TOKEN, Answer, Server, running_server
 
 # How Pilot waits until the app is idle: by the same share of the processor over a shorter time.
 # With Textual's own 20 ms two thirds of the time of a test that presses keys are waiting.
 textual._wait.SLEEP_GRANULARITY = 0.005
 textual._wait.SLEEP_IDLE = 0.005 / 20
+
+load_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a test as long as this machine needs before it counts as hanging."""
+    if config.getoption("timeout") is None:
+        config.option.timeout = patience(float(config.getini("timeout")))
 
 
 @pytest.fixture(autouse=True)

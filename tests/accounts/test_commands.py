@@ -26,6 +26,7 @@ from arkor_tui.config.credentials import (
 )
 from arkor_tui.config.state import ProjectState, write_state
 from arkor_tui.errors import ArkorTuiError, UsageError
+from tests.support.amounts import patience
 from tests.support.oauth_issuer import Browser, Issuer
 from tests.support.scripted_cloud import CLI_CONFIG, Cloud
 
@@ -74,9 +75,8 @@ def browser(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """The browser that opens, signing in at the issuer."""
     visitor = Browser()
     monkeypatch.setattr(oauth, "open_in_browser", visitor)
-    monkeypatch.setattr(
-        oauth, "sign_in", functools.partial(oauth.sign_in, issuer_url=issuer.url, timeout=5)
-    )
+    sign_in = functools.partial(oauth.sign_in, issuer_url=issuer.url, timeout=patience(5))
+    monkeypatch.setattr(oauth, "sign_in", sign_in)
     return visitor
 
 

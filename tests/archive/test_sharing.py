@@ -14,6 +14,7 @@ import pytest
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.errors import ArchiveError
 from arkor_tui.archive.store import Archive
+from tests.support.amounts import patience
 from tests.support.archive_material import IDENTITY, job, log
 
 WRITER = """
@@ -54,7 +55,7 @@ def test_processes_that_write_the_same_run_at_once(path: Path) -> None:
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        outputs.append(writer.communicate(timeout=120)[0])
+        outputs.append(writer.communicate(timeout=patience(120))[0])
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert outputs == ["None\n"] * 3
     with Archive.open(path) as archive:

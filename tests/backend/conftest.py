@@ -18,6 +18,7 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from arkor_tui.api.client import CLIENT_HEADER, CLIENT_VERSION
+from tests.support.amounts import patience
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_child.py"
 _SERVE = """
@@ -88,7 +89,7 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=10)
+        _, said = self.process.communicate(timeout=patience(10))
         return self.process.returncode, said
 
     @property
@@ -134,7 +135,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 def open_client(server: Server, token: str | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=server.url, headers=server.headers(token), trust_env=False, timeout=20
+        base_url=server.url, headers=server.headers(token), trust_env=False, timeout=patience(20)
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.amounts import patience
+
 from .conftest import Server, everything, frames, job, submit, until
 
 
@@ -93,7 +95,7 @@ async def test_cancelling_a_running_job(client: httpx.AsyncClient, script: Any) 
     await until(client, job_id, "training.log")
     begin = time.monotonic()
     response = await client.post(f"/v1/jobs/{job_id}/cancel")
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < patience(2)
     assert response.json()["job"]["status"] == "cancelled"
     sent = await everything(client, job_id)
     assert [frame.event for frame in sent[-2:]] == ["training.failed", "end"]
@@ -111,7 +113,7 @@ async def test_a_child_that_ignores_the_cancel_is_killed_in_time(
     await until(client, job_id, "training.log")
     begin = time.monotonic()
     response = await client.post(f"/v1/jobs/{job_id}/cancel")
-    assert time.monotonic() - begin < 2.5
+    assert time.monotonic() - begin < patience(2.5)
     assert response.json()["job"]["status"] == "cancelled"
     assert not list((server.data_dir / "jobs" / job_id / "checkpoints").glob(".tmp-*"))
 

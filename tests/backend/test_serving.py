@@ -22,6 +22,7 @@ from arkor_tui.backend.inference import INFER_COMMAND
 from arkor_tui.backend.runner import TRAIN_COMMAND
 from arkor_tui.config.local_backend import read_local_backend
 from arkor_tui.connect.detached import start_detached
+from tests.support.amounts import patience
 
 from .conftest import Server, everything, open_client, submit
 
@@ -89,7 +90,7 @@ def test_without_a_word_the_command_listens_on_loopback_alone() -> None:
             assert ip_address(host).is_loopback
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=patience(20))
     assert process.returncode == 0, said
     assert "not encrypted" not in said
 
@@ -221,7 +222,7 @@ def test_no_module_is_taken_from_the_folder_it_is_started_in(
     (project / f"{module}.py").write_text(f"open({str(marker)!r}, 'w')\nraise SystemExit")
     unsafe = tuple(word for word in command if word != "-P")
     for words, runs_it in ((unsafe, True), (command, False)):
-        subprocess.run(words, input=b"", capture_output=True, check=False, timeout=60)
+        subprocess.run(words, input=b"", capture_output=True, check=False, timeout=patience(60))
         assert marker.exists() is runs_it
         marker.unlink(missing_ok=True)
 

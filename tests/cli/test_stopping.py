@@ -22,6 +22,7 @@ from arkor_tui.config.local_backend import (
     write_local_backend,
 )
 from tests.backend.conftest import Server, make_server, open_client, script, submit, until
+from tests.support.amounts import patience
 
 __all__ = ["make_server", "script"]
 Capture = pytest.CaptureFixture[str]
@@ -51,7 +52,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "arkor_tui", "serve", "--stop", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(60),
         check=False,
     )
 
@@ -67,7 +68,7 @@ def test_the_command_that_serves_is_ended_by_the_command_that_stops() -> None:
             done = command()
             assert done.returncode == 0, done.stderr
             assert done.stdout == f"The embedded backend (pid {pid}) has stopped.\n"
-            assert serving.wait(timeout=20) == 0
+            assert serving.wait(timeout=patience(20)) == 0
         finally:
             serving.kill()
     assert not backend_file().exists()
@@ -135,7 +136,7 @@ async def test_jobs_that_had_not_ended_are_told_and_go_on(
         "3 jobs had not ended: they go on from the last checkpoint at the next start.",
         "1 of these had no checkpoint yet, and will be marked failed then.",
     ]
-    assert server.process.wait(timeout=10) == 0
+    assert server.process.wait(timeout=patience(10)) == 0
     go.touch()
     server.start()
     async with open_client(server) as client:
@@ -166,7 +167,7 @@ def test_a_process_that_only_has_its_number_is_left_alone(home: Path, capsys: Ca
         assert other.poll() is None
         assert other.stdin is not None
         other.stdin.close()
-        assert other.wait(timeout=10) == 1  # of itself: its input has ended
+        assert other.wait(timeout=patience(10)) == 1  # of itself: its input has ended
     assert not is_alive(other.pid)
     assert main(["serve", "--stop"]) == 0
     assert capsys.readouterr().out == "No embedded backend runs.\n"

@@ -18,6 +18,7 @@ import pytest
 
 from arkor_tui.api.scope import Scope
 from arkor_tui.connect.connection import Connection
+from tests.support.amounts import patience
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Backend:
             return
         self.process.terminate()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=patience(10))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -21,9 +21,10 @@ from pathlib import Path
 import pyte
 import pytest
 
+from tests.support.amounts import patience
 from tests.support.recorded_runs import HOSTILE, fill
 
-_DEADLINE = 90.0  # seconds until a screen that does not come is a failure
+_DEADLINE = patience(90)  # seconds until a screen that does not come is a failure
 _CONTROLS = re.compile("[\x9b\x9d\u202e]|\x1b\\]0;owned|\x1b\\]52")
 
 
@@ -71,7 +72,10 @@ class Screen:
         # pyte knows no private CSI with "<", ">" or "=", which terminals ignore or answer
         self._stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]", b"", self._unseen))
         self._unseen = b""
-        return "\n".join(self._screen.display)
+        # not its ``display``: that knows no wide letter whose first half was written over
+        rows = (self._screen.buffer[row] for row in range(self._screen.lines))
+        columns = range(self._screen.columns)
+        return "\n".join("".join(row[column].data for column in columns) for row in rows)
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self.fd], [], [], seconds)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.starters import STARTERS
+from tests.support.amounts import patience
 
 from .conftest import Backend
 
@@ -26,7 +27,7 @@ def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         env=dict(os.environ),
         check=False,
-        timeout=120,
+        timeout=patience(120),
     )
 
 

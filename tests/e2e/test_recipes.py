@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.archive.store import Archive
+from tests.support.amounts import patience
 
 from .conftest import Backend
 
@@ -46,7 +47,8 @@ contains = "{"
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "arkor_tui", *arguments],
-        capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False, timeout=120,
+        capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False,
+        timeout=patience(120),
     )  # fmt: skip
 
 

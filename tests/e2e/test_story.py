@@ -21,6 +21,7 @@ from arkor_tui import (
 )
 from arkor_tui.api.events import CheckpointSaved, TrainingFailed, TrainingLog
 from arkor_tui.chat.infer import Infer
+from tests.support.amounts import patience
 
 from .conftest import Backend, Proxy
 
@@ -147,7 +148,7 @@ async def test_sigterm_keeps_the_job_for_the_next_start(backend: Backend, rows: 
             if isinstance(item.event, CheckpointSaved):
                 assert backend.process is not None
                 backend.process.send_signal(signal.SIGTERM)
-                backend.process.wait(timeout=10)
+                backend.process.wait(timeout=patience(10))
                 break
     await connection.aclose()
     assert trainer.job is not None

@@ -22,6 +22,7 @@ from arkor_tui.session.session import Session
 from arkor_tui.session.supervision import host_of, start_supervisor, stop_supervisor
 from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
+from tests.support.amounts import patience
 
 from .conftest import Backend
 
@@ -66,7 +67,8 @@ def write_trainer(folder: Path, steps: int) -> None:
 def command(*arguments: str, folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "arkor_tui", *arguments, "--backend", "local", "--json"],
-        capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False, timeout=60,
+        capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False,
+        timeout=patience(60),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -85,7 +87,7 @@ def command_of(*words: str) -> dict[str, object]:
     """What a command says that needs no option for its backend."""
     done = subprocess.run(
         [sys.executable, "-m", "arkor_tui", *words, "--json"],
-        capture_output=True, text=True, env=dict(os.environ), check=True, timeout=60,
+        capture_output=True, text=True, env=dict(os.environ), check=True, timeout=patience(60),
     )  # fmt: skip
     said: dict[str, object] = json.loads(done.stdout)
     return said
@@ -115,7 +117,7 @@ def is_running(pid: int) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience(60)
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -285,7 +287,7 @@ def test_a_signal_may_cancel(backend: Backend, folder: Path) -> None:
     )  # fmt: skip
     until(lambda: len(diary(folder)) > 3)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=patience(60))
     result = json.loads(out.splitlines()[-1])
     assert process.returncode == 1, err
     assert (result["status"], result["reason"]) == ("cancelled", "cancelled by hand")

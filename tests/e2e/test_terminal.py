@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from arkor_tui.cli import main
+from tests.support.amounts import patience
 
 from .conftest import Backend
 
 pytestmark = pytest.mark.engine
-_DEADLINE = 60.0  # seconds until a screen that does not come is a failure
+_DEADLINE = patience(60)  # seconds until a screen that does not come is a failure
 
 
 class Terminal:
@@ -67,7 +68,7 @@ class Terminal:
             if not data:
                 break
             self.seen += data.decode("utf-8", "replace")
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=patience(10))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
+from tests.support.amounts import patience
 
 TEMPLATE = (
     "{%- for m in messages -%}"
@@ -178,7 +179,7 @@ class Child:
         self.process.stdin.flush()
 
     def next(self, timeout: float = 60) -> dict[str, Any] | None:
-        return self.messages.get(timeout=timeout)
+        return self.messages.get(timeout=patience(timeout))
 
     def until(self, *kinds: str) -> list[dict[str, Any]]:
         """All messages up to the first one of ``kinds``."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
+from tests.support.amounts import patience
 
 from .conftest import Child, many_rows
 
@@ -65,7 +66,7 @@ def test_a_whole_run_and_one_that_resumes(child: Start, make_spec: Make, job: Pa
         "adapter_config.json",
     }
     assert first.next() is None
-    assert first.process.wait(10) == 0
+    assert first.process.wait(patience(10)) == 0
 
     second = child(TRAIN)
     order(second, spec, job, job / "checkpoints" / "step-4")
@@ -94,11 +95,11 @@ def test_cancel_is_prompt_and_saves_nothing(child: Start, make_spec: Make, job: 
     before = time.monotonic()
     process.send(op="cancel")
     last = process.until("cancelled", "failed", "completed")[-1]
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < patience(1)
     assert last["type"] == "cancelled"
     assert last["step"] >= 1
     assert process.next() is None
-    assert process.process.wait(5) == 0
+    assert process.process.wait(patience(5)) == 0
     assert list(job.rglob("*.safetensors")) == []
 
 
@@ -108,7 +109,7 @@ def test_cancel_before_training_has_begun(child: Start, make_spec: Make, job: Pa
     process.send(op="cancel")
     before = time.monotonic()
     assert process.until("cancelled", "failed", "started")[-1] == {"type": "cancelled", "step": 0}
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < patience(2)
 
 
 def test_broken_rows_fail_at_once_with_one_clear_text(
@@ -121,7 +122,7 @@ def test_broken_rows_fail_at_once_with_one_clear_text(
     assert failed["step"] is None
     assert "line 2: not valid JSON" in failed["error"]
     assert "Traceback" not in failed["error"]
-    assert process.process.wait(5) == 0
+    assert process.process.wait(patience(5)) == 0
 
 
 def test_an_unknown_model_fails_clearly(child: Start, make_spec: Make, job: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_child_ends_with_its_server(
         process.until("ready")
     assert process.process.stdin is not None
     process.process.stdin.close()
-    assert process.process.wait(5) == 0
+    assert process.process.wait(patience(5)) == 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")

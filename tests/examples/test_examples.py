@@ -20,6 +20,7 @@ import pytest
 
 from tests.e2e.conftest import Backend
 from tests.e2e.conftest import backend as backend
+from tests.support.amounts import patience
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -29,7 +30,7 @@ engine = pytest.mark.engine
 def example(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=patience(120),
         env={**os.environ, **environment},
     )  # fmt: skip
 
@@ -48,7 +49,7 @@ def interrupted(name: str, *, when: list[str]) -> tuple[int, str]:
             assert line, f"it ended early:\n{said}"
             said += line
         process.send_signal(signal.SIGINT)
-        said += process.communicate(timeout=60)[0]
+        said += process.communicate(timeout=patience(60))[0]
     finally:
         process.kill()
         process.wait()
@@ -208,7 +209,7 @@ def app() -> Any:
 
 def until(condition: Callable[[], bool]) -> None:
     """Ask again and again, as a client of the route would."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience(60)
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Backend
+from tests.support.amounts import amount
 from tests.support.kills import World
 
-KILLS = int(os.environ.get("ARKOR_TUI_TEST_KILLS", "2"))
-SEED = int(os.environ.get("ARKOR_TUI_TEST_SEED", "1"))
+KILLS = amount("KILLS", 2, 10)
+SEED = amount("SEED", 1, 1)
 
 
 @pytest.fixture(scope="module")

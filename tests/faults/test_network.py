@@ -9,7 +9,6 @@ in virtual time: no wait is real, and each is checked to the last digit.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 
 from arkor_tui.archive.async_archive import AsyncArchive
 from tests.support import fault_clock as clock
+from tests.support.amounts import amount, examples, patience
 from tests.support.fault_lab import Story, live_through
 from tests.support.fault_schedule import (
     IDS,
@@ -38,13 +38,13 @@ from tests.support.fault_schedule import (
 )
 from tests.support.fault_verdict import judge
 
-SCHEDULES = int(os.environ.get("ARKOR_TUI_TEST_SCHEDULES", "1000"))
-SOCKETS = int(os.environ.get("ARKOR_TUI_TEST_SOCKETS", "25"))
-SEED = int(os.environ.get("ARKOR_TUI_TEST_SEED", "1"))
+SCHEDULES = amount("SCHEDULES", 200, 1_000)
+SOCKETS = amount("SOCKETS", 10, 100)
+SEED = amount("SEED", 1, 1)
 PART = 100  # schedules of one test
 GRACE = 0.002  # real seconds for bytes on their way through the kernel
 
-pytestmark = pytest.mark.timeout(180 + SCHEDULES // 10 + SOCKETS)
+pytestmark = pytest.mark.timeout(patience(180 + SCHEDULES // 10 + SOCKETS))
 
 
 async def _all(schedules: Iterable[Schedule], folder: Path, *, tcp: bool) -> list[Story]:
@@ -171,7 +171,7 @@ def schedules(pick: st.DrawFn) -> Schedule:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(schedules())
 def test_any_schedule_at_all(tmp_path_factory: pytest.TempPathFactory, schedule: Schedule) -> None:
     clock.run(_all([schedule], tmp_path_factory.mktemp("any"), tcp=False))

@@ -17,6 +17,7 @@ import pytest
 from arkor_tui.archive.store import Archive
 from arkor_tui.session.supervision import host_of
 from tests.e2e.test_supervisor import diary, is_running
+from tests.support.amounts import patience
 from tests.support.kills import World, end, wait_for
 from tests.support.recorded_runs import fill
 
@@ -45,7 +46,7 @@ def test_callbacks_go_on_elsewhere(world: World, how: str) -> None:
     while b"checkpoint" not in seen:
         seen += os.read(reader, 65536)
     os.close(reader)
-    said = process.communicate(timeout=60)[1] or b""
+    said = process.communicate(timeout=patience(60))[1] or b""
     assert process.returncode == (128 + signal.SIGHUP if on_terminal else 1), said
     assert b"Traceback" not in said
     with Archive.open() as archive:

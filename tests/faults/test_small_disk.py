@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_supervisor import write_trainer
+from tests.support.amounts import patience
 from tests.support.kills import ENDLESS, Ledger, processes, wait_for
 from tests.support.mounts import SmallDisk
 
@@ -76,7 +77,7 @@ def test_a_run_waits_says_why_and_ends_with_the_reason(
     wait_for("the end of training", lambda: "train" not in processes(home).values())
     assert run.poll() is None
     disk.free()
-    assert run.wait(timeout=60) == 1
+    assert run.wait(timeout=patience(60)) == 1
     assert "The disk is full. Free some space, then start the run again." in out.read_text()
 
     job_id = json.loads(out.read_text().splitlines()[0])["jobId"]

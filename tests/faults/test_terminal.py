@@ -21,6 +21,7 @@ from arkor_tui.session.supervision import host_of
 from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
 from tests.e2e.test_supervisor import archived, write_trainer
+from tests.support.amounts import patience
 from tests.support.kills import ENDLESS, App, Ledger, World, end, grown, processes, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -167,7 +168,7 @@ def test_a_dropped_line(world: World, trained: Ledger) -> None:
         app.wait_for("new events", grown(trained))
         app.wait_for("a moment", world.a_moment(0.3))  # it draws all the while
         app.hang_up()
-        assert app.process.wait(timeout=30) == 128 + signal.SIGHUP
+        assert app.process.wait(timeout=patience(30)) == 128 + signal.SIGHUP
         check_went_on(world, trained)
     check_reopened(world, trained)
 
@@ -186,7 +187,7 @@ def test_a_dropped_line_where_the_app_has_started_everything(untouched: World) -
     before = lasting(untouched)
     assert sorted(before.values()) == ["serve", "supervise", "train"]
     app.hang_up()
-    assert app.process.wait(timeout=30) == 128 + signal.SIGHUP
+    assert app.process.wait(timeout=patience(30)) == 128 + signal.SIGHUP
     ledger.look()
     wait_for("new events", grown(ledger))
     assert lasting(untouched) == before, "none has ended, and none was started anew"

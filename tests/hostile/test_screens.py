@@ -1,8 +1,9 @@
-"""Ten thousand hostile strings on screens of the real app, in a pty: its bytes are judged.
+"""A thousand hostile strings on screens of the real app, in a pty: its bytes are judged.
 
-These are Runs, Compare, Live with its log, event, output and samples, Console with transcripts and
-library, Setup, and the help and the palette over them. What shows the answers of a model (time
-machine, blind A/B, bisect) and What if are in ``tests/tui/test_hostile.py``, without a terminal.
+At night there are ten thousand. The screens are Runs, Compare, Live with its log, event, output
+and samples, Console with transcripts and library, Setup, and the help and the palette over them.
+What shows the answers of a model (time machine, blind A/B, bisect) and What if are in
+``tests/tui/test_hostile.py``, without a terminal.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from arkor_tui.archive.recording import import_run
 from arkor_tui.archive.records import Exchange, Prompt, Sample
 from arkor_tui.archive.store import Archive
 from arkor_tui.session.recipe_host import lock_path_of
+from tests.support.amounts import amount
 from tests.support.hostile_payloads import hostile_strings
 from tests.support.raw_terminal import RawTerminal, shapes
 
-STRINGS = 10_000
+STRINGS = amount("STRINGS", 1_000, 10_000)
 COLUMNS, ROWS = 120, 50
 PAGE_DOWN = "\x1b[6~"
 

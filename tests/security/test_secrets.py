@@ -26,6 +26,7 @@ from arkor_tui.terminal import Capabilities
 from arkor_tui.tui.app import ArkorApp
 from tests.e2e.test_app import Screen
 from tests.support import planted_secrets as planted
+from tests.support.amounts import patience
 from tests.support.engine_places import Place, answered, authority
 from tests.support.loopback import Loopback
 from tests.support.planted_secrets import Processes, open_to_others, secrets_below, secrets_in
@@ -34,7 +35,7 @@ __all__ = ["authority"]
 
 pytestmark = pytest.mark.engine
 
-_DEADLINE = 90.0  # seconds until what does not happen is a failure
+_DEADLINE = patience(90)  # seconds until what does not happen is a failure
 
 
 class World:
@@ -53,7 +54,7 @@ class World:
             cwd=self.project,
             env={**self.environment, **more},
             check=False,
-            timeout=120,
+            timeout=patience(120),
         )
         self.said[" ".join(words)] = done.stdout + done.stderr
         assert done.returncode in codes, (words, done.returncode, done.stdout, done.stderr)

@@ -23,8 +23,9 @@ from arkor_tui.run.loading import load_trainer
 from tests.e2e.conftest import Backend
 from tests.e2e.test_app import Screen
 from tests.e2e.test_supervisor import command, start_detached, write_trainer
+from tests.support.amounts import patience
 
-DEADLINE = 150.0  # seconds until something that does not come is a failure
+DEADLINE = patience(120)  # seconds until something that does not come is a failure
 ENDLESS = 100_000  # steps; a job ends by a kill or is cancelled
 _POLL = 0.02
 _ASK_AGAIN = 0.1  # of an app whose terminal is read meanwhile
@@ -287,9 +288,9 @@ class World:
                     os.kill(pid, signal.SIGTERM)
         if self.backend.process is not None:
             with suppress(subprocess.TimeoutExpired):
-                self.backend.process.wait(timeout=15)
+                self.backend.process.wait(timeout=patience(15))
         try:
-            wait_for("the end of every process", lambda: not processes(self.home), seconds=15)
+            wait_for("every process to end", lambda: not processes(self.home), seconds=patience(15))
         finally:
             for pid in processes(self.home):
                 with suppress(ProcessLookupError):

@@ -15,6 +15,8 @@ from queue import Queue
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.support.amounts import patience
+
 TOKENS = {
     "access_token": "access-secret",
     "refresh_token": "refresh-secret",
@@ -95,7 +97,7 @@ class Page:
 def get(url: str) -> Page:
     """One plain GET, no redirects."""
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=patience(5))
     try:
         connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
         answer: HTTPResponse = connection.getresponse()
@@ -122,4 +124,4 @@ class Browser:
 
     def page(self) -> Page:
         """The page that the callback showed."""
-        return self.pages.get(timeout=5)
+        return self.pages.get(timeout=patience(5))

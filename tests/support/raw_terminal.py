@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.e2e.test_app import Screen
+from tests.support.amounts import patience
 from tests.support.hostile_payloads import forbidden
 
-_DEADLINE = 60.0  # seconds until a screen that does not come is a failure
+_DEADLINE = patience(60)  # seconds until a screen that does not come is a failure
 # what ECMA-48 calls control sequences and strings, and a plain escape; each is named by its shape
 _SEQUENCE = re.compile(
     r"\x1b\[(?P<csi>[0-?]*[ -/]*[@-~])"
