@@ -169,20 +169,14 @@ class RunStore:
         return [row[0] for row in rows]
 
     def find(self, ref: str) -> list[RunRecord]:
-        """Runs with that job id; else whose job id begins so; else with that name; newest first."""
-        for where, value in (
-            ("job_id = ?", ref),
-            ("job_id >= ?1 AND job_id < ?1 || char(1114111)", ref),
-            ("name = ?", ref),
-        ):
-            rows = self.db.execute(
-                f"SELECT {_COLUMNS} FROM runs WHERE {where} AND deleted_at IS NULL"  # noqa: S608
-                " ORDER BY created_at DESC, key DESC LIMIT 100",
-                (value,),
-            ).fetchall()
-            if rows:
-                return [_record(row) for row in rows]
-        return []
+        """Runs with that name, or whose job id begins so: a whole id first, then the newest."""
+        rows = self.db.execute(
+            f"SELECT {_COLUMNS} FROM runs WHERE deleted_at IS NULL AND (name = ?1"  # noqa: S608
+            " OR job_id >= ?1 AND job_id < ?1 || char(1114111))"
+            " ORDER BY job_id = ?1 DESC, created_at DESC, key DESC LIMIT 1000",
+            (ref,),
+        )
+        return [_record(row) for row in rows]
 
     def set_status(
         self, key: int, status: str, error: str | None = None, *, reason: str | None = None

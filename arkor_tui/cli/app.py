@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.errors import UsageError
+from arkor_tui.session.resolve import RUN_HELP
 
 from .backend import add_backend_option
 
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "The app: set a run up, watch it, talk to its checkpoints, find it again. Keys are shown "
         "by ?; everything works without a mouse."
     )
-    parser.add_argument("--run", metavar="ID", help="open on this run (job id, its start, or name)")
+    parser.add_argument("--run", metavar="RUN", help=f"open on this run: {RUN_HELP}")
     parser.add_argument("--theme", metavar="NAME", help="a theme by name")
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="settings to use instead of your settings.toml"
@@ -54,19 +55,16 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
     from arkor_tui.archive.records import RunRecord
+    from arkor_tui.session.resolve import archived_run
     from arkor_tui.session.session import Session
     from arkor_tui.tui.app import ArkorApp, run_app
 
     async def make(session: Session) -> ArkorApp:
         record: RunRecord | None = None
         if args.run:
-            found = await session.archive.read(lambda a: a.find(args.run))
-            if not found:
-                raise ArkorTuiError(
-                    f"There is no run {args.run!r} in the archive.",
-                    hint="`arkor-tui` lists the runs; `arkor-tui attach ID` follows one by its id.",
-                )
-            record = found[0]
+            record = await session.archive.read(
+                lambda a: archived_run(a, args.run, session.folder, backend=args.backend)
+            )
         return ArkorApp(session, theme=args.theme, run=record, settings=settings)
 
     return await run_app(make, Path.cwd(), args.backend, mouse=settings.app.mouse)

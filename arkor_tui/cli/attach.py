@@ -47,15 +47,11 @@ def run(args: argparse.Namespace) -> int:
 async def _attach(view: View, args: argparse.Namespace) -> int:
     from arkor_tui.run.trainer import Trainer
 
-    from .backend import connect_to_existing, find_job
+    from .backend import connect_to_run
     from .follow import follow
 
-    connection = await connect_to_existing(args)
-    try:
-        detail = await find_job(connection, args.run)
-    except BaseException:
-        await connection.aclose()
-        raise
+    # who takes callbacks over starts what they need, as after a reboot
+    connection, detail = await connect_to_run(args, may_start=args.take_over)
     trainer = Trainer.attach(detail.job.id)
     if not args.take_over and (told := await asyncio.to_thread(_callbacks, connection, detail.job)):
         view.presenter.note(told)

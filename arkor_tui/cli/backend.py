@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .interaction import note, tell_notice
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import JobDetail
-    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.store import Archive
     from arkor_tui.connect.connection import Connection
+    from arkor_tui.session.resolve import Found
 
 
 def add_backend_option(parser: argparse.ArgumentParser) -> None:
@@ -36,81 +39,89 @@ def add_signal_option(parser: argparse.ArgumentParser) -> None:
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
     """``RUN``."""
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        help="a job id, the beginning of one, a run's name (its newest job), or `latest`, the "
-        "newest run of this folder's project",
-    )
+    from arkor_tui.session.resolve import RUN_HELP
+
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
 
 
-async def connect_to_existing(args: argparse.Namespace) -> Connection:
-    """A connection for a run that exists: makes no identity, no project and starts nothing.
+async def connect_to_run(
+    args: argparse.Namespace, *, may_start: bool = False
+) -> tuple[Connection, JobDetail]:
+    """The backend of the run that ``args.run`` means, in the run's scope, and its job.
 
-    Raises:
-        ArkorTuiError: there is no such backend, identity or project.
-    """
-    from arkor_tui.connect.connection import connect
-
-    return await connect(
-        args.backend, report=note, on_notice=tell_notice, may_start=False, may_create=False
-    )
-
-
-async def find_job(connection: Connection, text: str) -> JobDetail:
-    """The job that ``text`` names (see :func:`add_run_argument`).
+    Makes no identity and no project; starts the embedded backend only with ``may_start``. Works
+    without an archive too.
 
     Raises:
-        UsageError: none, or several.
-        ApiError: the backend refused.
+        UsageError: no such run, or several.
+        ArkorTuiError: its backend cannot be reached, or does not know it any more.
     """
-    import asyncio
-
     from arkor_tui.api.errors import ApiError
-    from arkor_tui.errors import UsageError
-
-    if text != "latest":
-        try:
-            return await connection.client.get_job(connection.scope, text)
-        except ApiError as error:
-            if error.status not in (400, 404):
-                raise
-    jobs = await connection.client.list_jobs(connection.scope)
-    jobs.sort(key=lambda job: job.created_at or "", reverse=True)
-    found = [job for job in jobs if text == "latest" or job.name == text][:1]
-    found = found or [job for job in jobs if job.id.startswith(text)]
-    if len(found) == 1:
-        return await connection.client.get_job(connection.scope, found[0].id)
-    if found:
-        raise UsageError(
-            f"{len(found)} jobs begin with {text!r}: {', '.join(job.id for job in found[:5])}.",
-            hint="Write more of the id.",
-        )
+    from arkor_tui.api.scope import Scope
     from arkor_tui.archive.records import recording_error
+    from arkor_tui.connect.connection import connect
+    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.session.resolve import find_run
 
-    if recording := await asyncio.to_thread(_recording, text):
-        raise recording_error(recording)
-    where = f"{connection.base_url} ({connection.scope.org_slug}/{connection.scope.project_slug})"
-    known = ", ".join(f"{job.id} ({job.name}, {job.status})" for job in jobs[:5])
-    raise UsageError(
-        f"There is no run {text!r} at {where}.",
-        hint=f"Newest runs there: {known}." if known else "This project has no runs there yet.",
-    )
+    opened: list[Connection] = []
+
+    async def open_connection(backend: str | None) -> Connection:
+        connection = await connect(
+            backend, report=note, on_notice=tell_notice, may_start=may_start, may_create=False
+        )
+        opened.append(connection)
+        return connection
+
+    try:
+        found = await find_run(
+            args.run,
+            Path.cwd(),
+            read=_read_archive,
+            connect=lambda: open_connection(args.backend),
+            backend=args.backend,
+        )
+        if found.record is not None and found.is_imported:
+            raise recording_error(found.record)  # noqa: TRY301
+        identity = found.identity
+        connection = next((one for one in opened if one.name == identity.backend), None)
+        if connection is None:
+            connection = await open_connection(identity.backend)
+        scope = Scope(identity.org, identity.project)
+        if connection.scope != scope:
+            connection = connection.for_scope(scope)
+        try:
+            return connection, await connection.client.get_job(scope, identity.job_id)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise ArkorTuiError(
+                f"{connection.base_url} does not know {found.name} ({identity.job_id}) any more.",
+                hint=f"`arkor-tui runs show {identity.job_id}` shows what the archive holds of it.",
+            ) from error
+    except BaseException:
+        for one in opened:
+            await one.aclose()
+        raise
 
 
-def _recording(text: str) -> RunRecord | None:
-    """The imported recording that ``text`` names, where the archive knows nothing else of it."""
+async def _read_archive(work: Callable[[Archive], list[Found]]) -> list[Found]:
+    """What the archive says; nothing where it cannot be used, as the backend's answer is enough."""
+    import asyncio
     import sqlite3
 
     from arkor_tui.archive.schema import archive_path
     from arkor_tui.archive.store import Archive
-    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.errors import ArkorTuiError, UsageError
 
-    try:
-        if not archive_path().exists():
-            return None
-        with Archive.open() as archive:
-            found = archive.find(text)
-    except (ArkorTuiError, sqlite3.Error, OSError):
-        return None  # the backend's answer is enough
-    return found[0] if found and all(run.is_imported for run in found) else None
+    def read() -> list[Found]:
+        try:
+            if not archive_path(create=False).exists():
+                return []
+            with Archive.open() as archive:
+                return work(archive)
+        except UsageError:
+            raise
+        except (ArkorTuiError, sqlite3.Error, OSError):
+            return []
+
+    return await asyncio.to_thread(read)

@@ -89,7 +89,7 @@ async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
     from arkor_tui.session.probing import bisect_run
     from arkor_tui.session.session import Session
 
-    from .probe import all_targets, find_run
+    from .probe import all_targets
 
     def tell(target: Target, answer: GoldenAnswer) -> None:
         verdict = answer.verdict
@@ -107,7 +107,7 @@ async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
         say(f"{mark}  {target.label:>9}  {reply}")
 
     async with Session.open(Path.cwd(), args.backend) as session:
-        record = await find_run(session, args.run)
+        record = await session.find_run(args.run)
         targets = await all_targets(session, record)
         if args.no_base:
             targets = [target for target in targets if target.kind != "base"]

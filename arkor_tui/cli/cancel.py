@@ -47,11 +47,11 @@ async def _cancel(args: argparse.Namespace) -> int:
     from arkor_tui.errors import ArkorTuiError
     from arkor_tui.run.trainer import Trainer
 
-    from .backend import connect_to_existing, find_job
+    from .backend import connect_to_run
 
-    connection = await connect_to_existing(args)
+    connection, detail = await connect_to_run(args)
+    job = detail.job
     try:
-        job = (await find_job(connection, args.run)).job
         asked = not job.is_terminal
         if asked:
             await Trainer.attach(job.id, connection=connection).cancel()
@@ -68,6 +68,7 @@ async def _cancel(args: argparse.Namespace) -> int:
                     hint=f"`arkor-tui attach {job.id}` shows what it does; cancel it again if "
                     "it goes on.",
                 ) from None
+            await asyncio.to_thread(_keep_end, connection, job)
     finally:
         await connection.aclose()
     if args.json:
@@ -77,6 +78,29 @@ async def _cancel(args: argparse.Namespace) -> int:
     else:
         say(f"{one_line(job.name)} had ended already: {job.status} ({one_line(job.id)})")
     return 0
+
+
+def _keep_end(connection: Connection, job: Job) -> None:
+    """Write how it ended and who ended it, although no process may follow the run."""
+    import sqlite3
+
+    from arkor_tui.archive.records import RunIdentity
+    from arkor_tui.archive.store import Archive
+    from arkor_tui.ended import Ended
+    from arkor_tui.errors import ArkorTuiError
+
+    scope = connection.scope
+    identity = RunIdentity(connection.name, scope.org_slug, scope.project_slug, job.id)
+    try:
+        with Archive.open() as archive:
+            key = archive.register(identity, job, origin="backend")
+            if job.status == "cancelled":
+                ended = Ended("person", "Cancelled by `arkor-tui cancel`.")
+                archive.set_end(key, job.status, job.error, ended)
+            else:
+                archive.set_status(key, job.status, job.error)
+    except (ArkorTuiError, sqlite3.Error, OSError) as error:
+        note(f"It is not archived that the run has ended: {one_line(error, limit=500)}")
 
 
 async def _terminal(connection: Connection, job: Job) -> Job:

@@ -81,14 +81,13 @@ def _sampling(args: argparse.Namespace) -> Sampling:
 async def _chat(
     args: argparse.Namespace, prompt: str, form: Form[Any] | None, tools: list[Tool]
 ) -> int:
-    from .backend import connect_to_existing, find_job
+    from .backend import connect_to_run
 
     messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
     if args.system:
         messages.insert(0, {"role": "system", "content": args.system})
-    connection = await connect_to_existing(args)
+    connection, detail = await connect_to_run(args)
     try:
-        detail = await find_job(connection, args.run)
         infer, label = _target(args, connection, detail)
         if not args.json and not (args.step or args.final or args.base):
             note(f"[{one_line(label)}]")

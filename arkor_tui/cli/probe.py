@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from .interaction import emit, note, say
 
 if TYPE_CHECKING:
     from arkor_tui.archive.records import RunRecord
-    from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.prompts import Golden
     from arkor_tui.session.probing import Probed
     from arkor_tui.session.session import Session
@@ -70,7 +68,7 @@ async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
 
     results: list[Probed] = []
     async with Session.open(Path.cwd(), args.backend) as session:
-        record = await find_run(session, args.run)
+        record = await session.find_run(args.run)
         targets = await _targets(session, record, args)
         name = args.name or await free_name(session, record, prompts, ["probe", args.prompts.stem])
         async for one in probe(session, record, prompts, targets, name=name):
@@ -88,56 +86,6 @@ async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     else:
         note(f"{passed} passed, {len(bad)} failed, {len(results)} answers.")
     return 1 if bad else 0
-
-
-async def find_run(session: Session, ref: str) -> RunRecord:
-    """The archived run that is meant; asks the backend for its list where it is unknown.
-
-    Raises:
-        UsageError: there is none, or only a recording.
-        ArkorTuiError: the backend cannot be asked.
-    """
-    from arkor_tui.archive.records import recording_error
-    from arkor_tui.errors import ArkorTuiError, UsageError
-
-    from .runs import one_run
-
-    def look(archive: Archive) -> RunRecord:
-        return one_run(archive, ref, askable=True)
-
-    if ref == "latest":
-        return await _newest_here(session)
-    record: RunRecord | None = None
-    with suppress(UsageError):
-        record = await session.archive.read(look)
-    if record is None or record.is_imported:
-        try:
-            await session.refresh()
-        except ArkorTuiError:
-            if record is None:
-                raise
-        record = await session.archive.read(look)
-    if record.is_imported:
-        raise recording_error(record)
-    return record
-
-
-async def _newest_here(session: Session) -> RunRecord:
-    """What ``latest`` means to every command that asks a backend."""
-    from arkor_tui.archive.records import RunQuery
-    from arkor_tui.errors import UsageError
-
-    connection = await session.connect(may_create=False)
-    await session.refresh()
-    query = session.scoped(RunQuery(live_first=False))
-    found = await session.archive.read(lambda a: a.runs(query, limit=1))
-    if not found:
-        project = f"{connection.scope.org_slug}/{connection.scope.project_slug}"
-        raise UsageError(
-            f"This folder's project has no runs at {connection.base_url} ({project}).",
-            hint="`arkor-tui runs` lists those of all projects; name one by its job id.",
-        )
-    return found[0]
 
 
 async def all_targets(session: Session, record: RunRecord) -> list[Target]:

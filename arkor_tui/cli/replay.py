@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arkor_tui.errors import UsageError
+from arkor_tui.session.resolve import RUN_HELP
 from arkor_tui.text.sanitize import one_line
 
 from .interaction import emit, say
@@ -29,8 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="FILE|RUN",
-        help="a recording (.jsonl), a job id, its beginning, a name, or `latest`, the newest run "
-        "of all projects",
+        help=f"a recording (.jsonl), {RUN_HELP}",
     )
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="X", help="how many times as fast (default 1)"
@@ -85,8 +85,7 @@ async def _play(recording: Recording, args: argparse.Namespace) -> int:
 def _recording(ref: str) -> Iterator[Recording]:
     from arkor_tui.archive.export import export_run, read_recording
     from arkor_tui.archive.store import Archive
-
-    from .runs import one_run
+    from arkor_tui.session.resolve import archived_run
 
     path = Path(ref).expanduser()
     if path.is_file():
@@ -95,7 +94,7 @@ def _recording(ref: str) -> Iterator[Recording]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.jsonl"
         with Archive.open() as archive, file.open("w", encoding="utf-8") as out:
-            export_run(archive, one_run(archive, ref).key, "jsonl", out)
+            export_run(archive, archived_run(archive, ref, Path.cwd()).key, "jsonl", out)
         yield read_recording(file)
 
 

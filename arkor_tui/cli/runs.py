@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from arkor_tui.errors import ArkorTuiError, UsageError
+from arkor_tui.session.resolve import RUN_HELP, archived_run
 from arkor_tui.text.sanitize import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
@@ -31,15 +32,14 @@ _SORTS = ("created", "name", "status", "loss", "eval_loss", "duration", "steps")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
-        "The archive: every run that was seen, of all projects. RUN is a job id, the beginning of "
-        "one, a name (its newest run), or `latest`, the newest run of all projects."
+        f"The archive: every run that was seen, of all projects. RUN is {RUN_HELP}."
     )
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="default: list")
     parser.add_argument(
         "run",
         nargs="*",
         metavar="RUN|FILE",
-        help="what to act on; `latest` is the newest run of all projects",
+        help="what to act on",
     )
     parser.add_argument("--status", choices=_STATUSES, help="list: only with this status")
     parser.add_argument("--tag", help="list: only with this tag")
@@ -78,39 +78,6 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "export":
             return _export(archive, refs, args)
         return (_delete if args.action == "delete" else _undelete)(archive, refs, args)
-
-
-def one_run(
-    archive: Archive, ref: str, *, askable: bool = False, recording_first: bool = False
-) -> RunRecord:
-    """The run that is meant; one of a backend goes before an imported recording of it.
-
-    With ``askable`` it goes before any recording, as no backend can be asked about these; with
-    ``recording_first`` the recording goes before its run.
-
-    Raises:
-        UsageError: there is none, or the beginning of an id fits several.
-    """
-    if ref == "latest":
-        from arkor_tui.archive.records import RunQuery
-
-        found = archive.runs(RunQuery(live_first=False), limit=2)  # a recording is as old
-        found = [run for run in found if run.identity.job_id == found[0].identity.job_id]
-    else:
-        found = archive.find(ref)
-    if askable:
-        found = [run for run in found if not run.is_imported] or found
-    if not found:
-        raise UsageError(
-            f"There is no run {ref!r} in the archive.", hint="`arkor-tui runs` lists them."
-        )
-    ids = {record.identity.job_id for record in found}
-    if len(ids) > 1 and found[0].name != ref:
-        raise UsageError(
-            f"{ref!r} is the beginning of {len(ids)} runs.", hint="Give more of the id."
-        )
-    same = [run for run in found if run.identity.job_id == found[0].identity.job_id]
-    return next((run for run in same if run.is_imported == recording_first), found[0])
 
 
 def _given(args: argparse.Namespace, what: str) -> list[str]:
@@ -197,7 +164,7 @@ def _number(value: float | None) -> str:
 
 def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
     for ref in refs:
-        record = one_run(archive, ref)
+        record = archived_run(archive, ref, Path.cwd())
         if args.json:
             config = {"config": record.config}
             points = [
@@ -262,7 +229,7 @@ def _export(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
 
     if len(refs) > 1:
         raise UsageError("One run at a time is exported.")
-    record = one_run(archive, refs[0])
+    record = archived_run(archive, refs[0], Path.cwd())
     with _output(args) as out:
         export_run(archive, record.key, args.format, out)
     if args.output:
@@ -306,7 +273,7 @@ def _import(archive: Archive, files: list[str], args: argparse.Namespace) -> int
 
 
 def _delete(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
-    records = [one_run(archive, ref, recording_first=True) for ref in refs]
+    records = [archived_run(archive, ref, Path.cwd()) for ref in refs]
     names = ", ".join(
         f"{one_line(record.name)} ({one_line(record.identity.job_id)})" for record in records
     )

@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .backend import add_run_argument
 from .interaction import emit, say
 
 if TYPE_CHECKING:
-    from arkor_tui.archive.records import RunRecord
-    from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.whatif import WhatIf
 
 
@@ -20,12 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Try settings of EarlyStopping on what an archived run logged: where it would have "
         "stopped, why, and how many steps that would have saved."
     )
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        help="a job id, its beginning, a name, or `latest`, the newest run of this folder's "
-        "project that the archive knows",
-    )
+    add_run_argument(parser)
     parser.add_argument("--ceiling", type=float, metavar="LOSS", help="stop above this loss")
     parser.add_argument(
         "--window", type=int, metavar="N", help="judge the ceiling by the mean of N losses"
@@ -53,9 +47,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from arkor_tui.archive.store import Archive
     from arkor_tui.recipes.whatif import GuardSettings, what_if
+    from arkor_tui.session.resolve import archived_run
     from arkor_tui.session.whatif import observations
-
-    from .runs import one_run
 
     settings = GuardSettings(
         ceiling=args.ceiling,
@@ -66,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         metric=args.metric,
     )
     with Archive.open() as archive:
-        record = _newest_here(archive) if args.run == "latest" else one_run(archive, args.run)
+        record = archived_run(archive, args.run, Path.cwd())
         found = what_if(observations(archive, record.key), settings)
     if args.json:
         emit("what-if", as_json(record.identity.job_id, found))
@@ -76,28 +69,6 @@ def run(args: argparse.Namespace) -> int:
         if args.ceiling is None and args.patience is None and settings.non_finite:
             say("(Only losses that are no number were looked for: give --ceiling or --patience.)")
     return 0
-
-
-def _newest_here(archive: Archive) -> RunRecord:
-    """The newest run of this folder's project, on whichever backend: none is asked."""
-    from arkor_tui.archive.records import RunQuery
-    from arkor_tui.config.slugs import project_slug
-    from arkor_tui.config.state import read_state
-    from arkor_tui.connect.connection import LOCAL_ORG
-    from arkor_tui.errors import UsageError
-
-    here = Path.cwd().resolve()
-    projects = [(LOCAL_ORG, project_slug(here.name))]
-    if (state := read_state(here)) is not None:
-        projects.append((state.org_slug, state.project_slug))
-    queries = [RunQuery(org=org, project=name, live_first=False) for org, name in projects]
-    found = [run for query in queries for run in archive.runs(query, limit=2)]
-    if not found:
-        raise UsageError(
-            f"The archive holds no run of the project in {here}.",
-            hint="`arkor-tui runs` lists those of all projects; name one by its job id.",
-        )
-    return max(found, key=lambda run: (run.created_at, not run.is_imported, run.key))
 
 
 def as_json(job_id: str, found: WhatIf) -> dict[str, Any]:

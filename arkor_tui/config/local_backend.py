@@ -27,6 +27,8 @@ CHALLENGE_HEADER, PROOF_HEADER = "X-Arkor-Tui-Challenge", "X-Arkor-Tui-Proof"
 _START_AGAIN = (
     "Stop the embedded backend (`arkor-tui serve --stop`); it is started again when it is needed."
 )
+LOCAL_ORG = "local"
+"""The organisation of everything on the embedded backend."""
 _STOPPED = "stopped"
 _TOKEN_LIMIT = 4_096  # bytes; a token is a line
 

@@ -18,6 +18,7 @@ from arkor_tui.api.scope import Scope, resolve_scope
 from arkor_tui.config.base_url import cloud_base_url, login_base_url
 from arkor_tui.config.credentials import Credentials, read_credentials
 from arkor_tui.config.local_backend import (
+    LOCAL_ORG,
     LocalBackendInfo,
     is_loopback_url,
     read_local_backend,
@@ -30,7 +31,6 @@ from arkor_tui.errors import UsageError
 
 from .embedded import ensure_embedded_backend, has_embedded_header, is_ours
 
-LOCAL_ORG = "local"
 Kind = Literal["local", "cloud", "url"]
 Report = Callable[[str], None]
 
@@ -53,6 +53,11 @@ class Connection:
     """Whether the server must prove on each connection that it has the token: the embedded backend
     of this user's data folder, whose port may be anybody's once it is gone."""
     _client: CloudApiClient | None = None
+
+    @property
+    def name(self) -> str:
+        """``local``, ``cloud`` or a URL: the backend as the archive knows it."""
+        return self.kind if self.kind != "url" else self.base_url
 
     @property
     def client(self) -> CloudApiClient:

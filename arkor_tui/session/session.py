@@ -195,6 +195,33 @@ class Session:
         except ArkorTuiError as error:
             self.problem = Problem.of(error)
 
+    async def find_run(self, text: str) -> RunRecord:
+        """The run that a text means (see :mod:`.resolve`), for asking its backend about it.
+
+        Raises:
+            UsageError: it means none, several, or an imported recording.
+            ArkorTuiError: it means none in the archive, and the backend cannot be asked.
+        """
+        from .resolve import find_run
+
+        found = await find_run(
+            text,
+            self.folder,
+            read=self.archive.read,
+            connect=lambda: self.connect(may_start=False, may_create=False),
+            backend=self.backend,
+        )
+        record, job = found.record, found.job
+        if record is None:
+            assert job is not None
+            identity = found.identity
+            key = await self.archive.write(lambda a: a.register(identity, job, origin="backend"))
+            record = await self.runs.get(key)
+            assert record is not None
+        if record.is_imported:
+            raise recording_error(record)
+        return record
+
     def scoped(self, query: RunQuery) -> RunQuery:
         """The query for this folder's project; for every run while that is not known."""
         if self.connection is None:

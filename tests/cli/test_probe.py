@@ -205,7 +205,7 @@ async def test_latest_is_the_newest_of_this_project(
         assert asked.query == {"orgSlug": "local", "projectSlug": HERE}
         server.requests.clear()
     told = capsys.readouterr().err
-    assert "This folder's project has no runs at" in told
+    assert "There is no run of the project in" in told
     assert "`arkor-tui runs` lists those of all projects" in told
 
 

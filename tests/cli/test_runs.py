@@ -150,7 +150,7 @@ def test_an_unknown_run_and_an_ambiguous_one_say_what_to_do(capsys: Capture) -> 
     assert main(["runs", "show", "nothing"]) == 2
     assert "arkor-tui runs" in capsys.readouterr().err
     assert main(["runs", "show", "job_"]) == 2
-    assert "beginning of 3 runs" in capsys.readouterr().err
+    assert "'job_' means 3 runs:" in capsys.readouterr().err
 
 
 def test_export_overwrites_only_when_told(capsys: Capture, project: Path) -> None:
@@ -211,10 +211,11 @@ def test_a_run_goes_before_its_recording_unless_it_is_deleted(
         assert main(["runs", *words, "--json"]) == 0
         return str(json.loads(lines(capsys)[0])["backend"])
 
-    for ref in ("job_other-run", "other-run", "latest"):
+    for ref in ("job_other-run", "other-run"):
         assert backend("show", ref) != "import"
-    assert backend("delete", "job_other-run", "--yes") == "import"
+    assert backend("show", "import:other-run") == "import"
     assert backend("delete", "job_other-run", "--yes") != "import"
+    assert backend("delete", "job_other-run", "--yes") == "import"
 
 
 def test_what_was_emptied_is_not_said_to_be_back(capsys: Capture, keys: dict[str, int]) -> None:

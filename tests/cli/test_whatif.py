@@ -90,7 +90,7 @@ def test_latest_where_this_project_has_no_run(
     monkeypatch.chdir(home)
     assert main(["what-if", "latest", "--ceiling", "5"]) == 2
     err = capsys.readouterr().err
-    assert f"The archive holds no run of the project in {home}" in err
+    assert f"There is no run of the project in {home} in the archive" in err
     assert "`arkor-tui runs`" in err
 
 
