@@ -99,17 +99,25 @@ CREATE TABLE marks (
 # 0.1 watched, everything that is archived counts as heard.
 _THIRD = """
 ALTER TABLE runs ADD COLUMN ended TEXT;
-UPDATE runs SET ended = json_object('by', 'guard', 'sentence', reason,
-    'guard', (SELECT ifnull(json_extract(f.data, '$.guard'), f.name) FROM findings f
-              WHERE f.run = runs.key AND f.kind = 'guard' ORDER BY f.id DESC LIMIT 1),
-    'step', (SELECT f.step FROM findings f
-             WHERE f.run = runs.key AND f.kind = 'guard' ORDER BY f.id DESC LIMIT 1))
-    WHERE reason IS NOT NULL
-    AND EXISTS (SELECT 1 FROM findings f WHERE f.run = runs.key AND f.kind = 'guard');
+WITH fired AS (
+    SELECT f.run, json_extract(f.data, '$.reason') AS reason, min(f.step) AS step,
+        max(json_extract(f.data, '$.guard')) AS guard,
+        max(CASE WHEN json_extract(f.data, '$.phase') = 'stopped' THEN
+            (SELECT e.step FROM events e WHERE e.run = f.run AND e.kind = 'checkpoint.saved'
+             AND e.step = f.step AND json_extract(f.data, '$.action') = 'checkpoint') END)
+            AS checkpoint
+    FROM findings f WHERE f.kind = 'guard' GROUP BY 1, 2
+)
+UPDATE runs SET ended = json_object('by', 'guard', 'sentence', runs.reason, 'guard', fired.guard,
+    'step', fired.step, 'checkpoint', fired.checkpoint)
+    FROM fired WHERE fired.run = runs.key AND fired.reason = runs.reason
+    AND runs.status = 'cancelled';
 UPDATE runs SET ended = json_object('by', 'person', 'sentence', reason)
-    WHERE ended IS NULL AND reason LIKE 'cancelled %';
+    WHERE ended IS NULL AND reason LIKE 'cancelled %' AND status = 'cancelled';
+UPDATE runs SET ended = json_object('by', 'lost', 'sentence', reason)
+    WHERE ended IS NULL AND reason = 'recorded before the run had ended';
 UPDATE runs SET ended = json_object('by', 'callback', 'sentence', reason)
-    WHERE ended IS NULL AND reason IS NOT NULL AND status = 'cancelled';
+    WHERE ended IS NULL AND reason IS NOT NULL AND status = 'cancelled' AND backend <> 'import';
 CREATE TABLE delivered (
     run INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE, host TEXT NOT NULL,
     seq INTEGER NOT NULL,

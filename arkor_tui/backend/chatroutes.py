@@ -18,6 +18,7 @@ from .gate import answer, refuse
 from .inference import InferenceProcess
 from .models import ModelRegistry, UnknownModelError
 from .runner import JobRunner
+from .spec import TrainingSpec
 from .store import Store, encode
 
 FINAL = "final"
@@ -97,14 +98,21 @@ async def _weights(
     if target.step is None:
         if job.status != "completed" or not (folder / FINAL).is_dir():
             raise _NotThere(f"The job {job.name!r} is {job.status}: it has no final adapter.")
-        return spec.model_source, folder / FINAL
+        return await _base_of(spec, models), folder / FINAL
     saved = await store.checkpoints(job.id)
     if target.step not in saved or not (folder / saved[target.step]).is_dir():
         steps = ", ".join(map(str, saved)) or "none yet"
         raise _NotThere(
             f"The job {job.name!r} has no checkpoint {target.step}. Its checkpoints: {steps}."
         )
-    return spec.model_source, folder / saved[target.step]
+    return await _base_of(spec, models), folder / saved[target.step]
+
+
+async def _base_of(spec: TrainingSpec, models: ModelRegistry) -> str:
+    try:
+        return await asyncio.to_thread(models.source_of, spec)
+    except UnknownModelError as error:
+        raise _NotThere(f"The base model of this job is gone: {error}") from error
 
 
 def _refused(message: dict[str, Any]) -> Response:

@@ -11,6 +11,8 @@ from typing import Any
 
 from arkor_tui.text.sanitize import plain
 
+from .spec import TrainingSpec
+
 TINY = "arkor-tui/tiny"
 _HUB_SECONDS = 4.0
 _LENGTH_WITHOUT_CONFIG = 4096
@@ -61,6 +63,19 @@ class ModelRegistry:
         if target.startswith("/"):
             return _on_disk(Path(target))
         return self._on_hub(target)
+
+    def source_of(self, spec: TrainingSpec) -> str:
+        """Find the base of a stored job, whose folder may be of an installation that is gone.
+
+        Blocking: may ask the hub for some seconds.
+
+        Raises:
+            UnknownModelError: it is neither where it was nor to be found by its name.
+        """
+        source = spec.model_source
+        if not source.startswith("/") or Path(source).exists():
+            return source
+        return self.find(spec.model).source
 
     def _on_hub(self, name: str) -> BaseModel:
         shown = plain(name, limit=200, newlines=False)

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from arkor_tui.text.sanitize import plain
 
 from .feed import Feed
 from .logs import open_log
+from .models import ModelRegistry, UnknownModelError
 from .processes import kill
 from .store import Store, StoredJob
 
@@ -64,6 +65,7 @@ class JobRunner:
         store: Store,
         feed: Feed,
         folder: Path,
+        models: ModelRegistry,
         *,
         parallel: int = 1,
         command: Sequence[str] = TRAIN_COMMAND,
@@ -71,6 +73,7 @@ class JobRunner:
         self._store = store
         self._feed = feed
         self._folder = folder
+        self._models = models
         self._parallel = parallel
         self._command = tuple(command)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
@@ -191,6 +194,11 @@ class JobRunner:
             )
             return
         spec = await self._store.spec(job.id)
+        try:
+            source = await asyncio.to_thread(self._models.source_of, spec)
+        except UnknownModelError as error:
+            await self._fail(job.id, f"The base model of this job is gone: {error}", None)
+            return
         log_path = folder / "train.log"
         with open_log(log_path) as log:
             process = await asyncio.create_subprocess_exec(
@@ -212,7 +220,7 @@ class JobRunner:
             await active.tell(
                 {
                     "op": "train",
-                    "spec": asdict(spec),
+                    "spec": asdict(replace(spec, model_source=source)),
                     "folder": str(folder),
                     "resume": resume,
                     "threads": training_threads(),

@@ -156,10 +156,12 @@ async def _backend(options: ServeOptions, folder: Path) -> AsyncIterator[Backend
     store = Store(folder / "backend.db")
     await store.open()
     feed = Feed()
+    models = ModelRegistry(options.map_models)
     runner = JobRunner(
         store,
         feed,
         make_private_folder(folder / "jobs"),
+        models,
         parallel=options.jobs,
         command=options.train_command,
     )
@@ -169,7 +171,7 @@ async def _backend(options: ServeOptions, folder: Path) -> AsyncIterator[Backend
         feed=feed,
         runner=runner,
         inference=inference,
-        models=ModelRegistry(options.map_models),
+        models=models,
         datasets=options.map_datasets,
         allow_anonymous=options.allow_anonymous,
         ping_seconds=options.ping_seconds,

@@ -52,6 +52,8 @@ class Connection:
     proof: bool = field(default=False, kw_only=True)
     """Whether the server must prove on each connection that it has the token: the embedded backend
     of this user's data folder, whose port may be anybody's once it is gone."""
+    version: str | None = field(default=None, kw_only=True)
+    """Of the embedded backend, as it said when it was found."""
     _client: CloudApiClient | None = None
 
     @property
@@ -86,6 +88,7 @@ class Connection:
                     "The embedded backend does not run now.",
                     hint="`arkor-tui serve` runs it.",
                 )
+            self.version = info.version
             if info.url != self.base_url:
                 self.base_url, self.bearer, self._client = info.url, info.read_token(), None
         return self.client
@@ -145,7 +148,9 @@ async def connect(
         info = await ensure_embedded_backend(
             report=report, may_start=may_start, after_stop=after_stop
         )
-        return _embedded(info.url, info.read_token(), folder, on_notice)
+        found = _embedded(info.url, info.read_token(), folder, on_notice)
+        found.version = info.version
+        return found
     if choice == "cloud":
         return await _cloud(folder, report, on_notice, may_create)
     return await _url(choice.rstrip("/"), folder, on_notice, may_create)

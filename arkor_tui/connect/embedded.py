@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from arkor_tui._version import __version__
 from arkor_tui.api.client import tls_for
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.config.local_backend import (
@@ -25,6 +26,7 @@ from arkor_tui.config.local_backend import (
     was_stopped,
 )
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.text.sanitize import plain
 
 from .detached import start_detached
 
@@ -68,6 +70,8 @@ async def ensure_embedded_backend(
         LocalBackendError: what it left on disk cannot be trusted.
     """
     if (info := await _running()) is not None:
+        if other := of_another_version(info.version):
+            report(f"{other.message} {other.hint}")
         return info
     if not may_start:
         raise EmbeddedBackendError(
@@ -93,6 +97,21 @@ async def ensure_embedded_backend(
         ) from None
     report(f"The embedded backend runs at {info.url} (pid {info.pid}).")
     return info
+
+
+def of_another_version(version: str | None) -> EmbeddedBackendError | None:
+    """Say what is wrong with a running backend of this version; None where nothing is.
+
+    An upgrade in place leaves it running, and it can start no process of a program that is gone.
+    """
+    if version is None or version == __version__:
+        return None
+    return EmbeddedBackendError(
+        f"The embedded backend that runs is of arkor-tui {plain(version, limit=40)}, this is "
+        f"{__version__}: it can begin nothing new.",
+        hint="`arkor-tui serve --stop` ends it, and the next start brings the new one. Its jobs go "
+        "on from their last checkpoints; for one that has saved none, wait until it has ended.",
+    )
 
 
 async def _running() -> LocalBackendInfo | None:

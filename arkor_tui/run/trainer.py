@@ -35,6 +35,7 @@ from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.chat.infer import Infer
 from arkor_tui.config.settings import read_settings
 from arkor_tui.connect.connection import Connection, connect
+from arkor_tui.connect.embedded import of_another_version
 from arkor_tui.errors import UsageError
 
 from .abort import AbortController, AbortSignal, interruptible
@@ -246,6 +247,8 @@ class Trainer:
             return (await connection.client.get_job(connection.scope, self._given_id)).job
         request = self.request()
         check_served(request, connection.kind)
+        if other := of_another_version(connection.version):
+            raise other
         return await connection.client.create_job(connection.scope, request)
 
     def _submitted(self, submission: asyncio.Task[Job]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from arkor_tui import FileDataset, __version__, create_trainer
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.config.local_backend import LocalBackendInfo, lock_file, mark_stopped
 from arkor_tui.connect import embedded as module
@@ -28,11 +29,11 @@ from tests.support.scripted import LOCAL_TOKEN, Server, announce
 SERVING = b'{"type": "serving"}\n'
 
 
-def here(url: str) -> LocalBackendInfo:
+def here(url: str, version: str | None = None) -> LocalBackendInfo:
     token_file = local_backend_dir() / "token"
     token_file.touch(0o600)
     token_file.write_text(LOCAL_TOKEN)
-    return announce(url, token_file)
+    return announce(url, token_file, version)
 
 
 @pytest.fixture
@@ -74,6 +75,33 @@ async def test_one_that_runs_is_used(embedded: Server, starts: Any) -> None:
     started, info = starts(), here(embedded.url)
     assert await ensure_embedded_backend() == info
     assert started == []
+
+
+async def test_one_of_another_version_is_told_and_begins_nothing_new(
+    embedded: Server, starts: Any
+) -> None:
+    """After an upgrade in place its children would be looked for where 0.1 had them."""
+    started, told = starts(), list[str]()
+    info = here(embedded.url, "0.0.9")
+    assert await ensure_embedded_backend(report=told.append) == info
+    assert started == []
+    assert len(told) == 1
+    assert "of arkor-tui 0.0.9" in told[0]
+    assert "`arkor-tui serve --stop`" in told[0]
+    trainer = create_trainer(
+        name="new", model="arkor-tui/tiny", dataset=FileDataset("rows.jsonl"), backend="local"
+    )
+    with pytest.raises(EmbeddedBackendError, match=r"of arkor-tui 0\.0\.9.*begin nothing new"):
+        await trainer.start()
+    assert not [request for request in embedded.requests if request.method == "POST"]
+    await trainer.aclose()
+
+
+async def test_one_of_this_version_is_not_remarked_on(embedded: Server, starts: Any) -> None:
+    told = list[str]()
+    here(embedded.url, __version__)
+    await ensure_embedded_backend(report=told.append)
+    assert told == []
 
 
 async def test_one_that_does_not_answer_any_more_is_started_again(

@@ -302,8 +302,8 @@ async def running_server() -> AsyncIterator[Server]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def announce(url: str, token_file: Path) -> LocalBackendInfo:
+def announce(url: str, token_file: Path, version: str | None = None) -> LocalBackendInfo:
     """Say on disk that the embedded backend of this user runs at ``url``."""
-    info = LocalBackendInfo(url, os.getpid(), token_file)
+    info = LocalBackendInfo(url, os.getpid(), token_file, version)
     write_local_backend(info)
     return info
