@@ -21,14 +21,14 @@ from arkor_tui.backend.store import Store
 from arkor_tui.cli.runs import as_json
 from arkor_tui.config.credentials import OAuthCredentials, read_credentials
 from arkor_tui.config.local_backend import read_local_backend
-from arkor_tui.config.run_lock import read_watch, take_watch
+from arkor_tui.config.run_lock import read_host, take_run_lock
 from arkor_tui.config.settings import read_settings
 from arkor_tui.config.state import read_state
 from arkor_tui.ended import Ended
 from arkor_tui.run.draft import from_settings
 from arkor_tui.run.draft_source import recall
 from arkor_tui.run.loading import load_tools, load_trainer
-from arkor_tui.session.supervision import load_recipes, path_of, recipe_files
+from arkor_tui.session.recipe_host import load_recipes, lock_path_of, recipe_files
 from arkor_tui.tui.keymap import action_ids, unknown_actions
 from arkor_tui.tui.places import bound_places
 from arkor_tui.tui.themes import load_themes
@@ -331,17 +331,17 @@ def test_recipes_that_were_set_up_without_a_file_are_loaded(
     for watched in told["watchers"].values():
         run = runs[watched["run"]]
         for name in watched["files"]:
-            assert path_of(run).with_suffix(Path(name).suffix).name == name
+            assert lock_path_of(run).with_suffix(Path(name).suffix).name == name
         files = recipe_files(run)
         monkeypatch.chdir(old / "home" / run.identity.project)
         assert len(load_recipes(files)) == run.recipes, run.name
 
 
 def test_a_watcher_that_was_killed_watches_no_more(archive: Archive) -> None:
-    path = path_of(by_name(archive)["lost"])
+    path = lock_path_of(by_name(archive)["lost"])
     assert path.is_file()
-    assert read_watch(path) is None
-    watch = take_watch(path)
+    assert read_host(path) is None
+    watch = take_run_lock(path)
     assert watch is not None
     watch.release()
 
