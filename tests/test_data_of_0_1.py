@@ -29,8 +29,8 @@ from arkor_tui.run.draft import from_settings
 from arkor_tui.run.draft_source import recall
 from arkor_tui.run.loading import load_tools, load_trainer
 from arkor_tui.session.recipe_host import load_recipes, lock_path_of, recipe_files
+from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.keymap import action_ids, unknown_actions
-from arkor_tui.tui.places import bound_places
 from arkor_tui.tui.themes import load_themes
 from tests.support.data_of_0_1 import DATA, expected, place
 
@@ -269,7 +269,7 @@ def test_the_theme_is_loaded_without_a_complaint(old: Path, told: dict[str, Any]
 
 def test_keys_of_0_1_still_mean_something(old: Path, told: dict[str, Any]) -> None:
     """Every action that a keys table of 0.1 may name exists, so no settings file becomes wrong."""
-    known = action_ids(bound_places())
+    known = action_ids(ArkorApp.bound_places())
     assert unknown_actions(read_settings().keys, known) == []
     assert sorted(told["actions"].keys() - known.keys()) == []
 

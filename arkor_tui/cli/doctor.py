@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _list_keys(args: argparse.Namespace) -> int:
     """What the ``keys`` table of the settings may name."""
+    from arkor_tui.tui.app import ArkorApp
     from arkor_tui.tui.keymap import actions_of
-    from arkor_tui.tui.places import bound_places
 
     seen: set[str] = set()
-    for place in bound_places():
+    for place in ArkorApp.bound_places():
         for action, keys, text in actions_of(place):
             if action in seen:
                 continue

@@ -1,4 +1,4 @@
-"""The app: four screens over one session."""
+"""The app: the views of the table over one session."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from arkor_tui.terminal import Capabilities, osc9, title
 from arkor_tui.text.sanitize import plain
 
 from .keyorder import KeysInOrder
-from .places import bound_places, load_screens
 from .screens.base import BaseScreen
 from .terminalapp import TerminalApp
 from .text import MARKS, duration, number, percent
 from .textual_compat import inside, is_leaving, is_processing
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
+from .views import PLACES, Place, load_all, modes, number_keys, panes_of, views
 from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
     from textual.command import Provider
-    from textual.screen import Screen
+    from textual.dom import DOMNode
     from textual.theme import Theme
 
     from arkor_tui.run.trainer import Trainer
@@ -44,32 +44,6 @@ if TYPE_CHECKING:
 
 _OFFER = "is ready: press i to talk to it."
 _OFFER_SECONDS = 6.0
-
-VIEWS = ("runs", "setup", "live", "console")
-
-
-def _runs() -> Screen[None]:
-    from .screens.runs import RunsScreen
-
-    return RunsScreen()
-
-
-def _setup() -> Screen[None]:
-    from .screens.setup import SetupScreen
-
-    return SetupScreen()
-
-
-def _live() -> Screen[None]:
-    from .screens.live import LiveScreen
-
-    return LiveScreen()
-
-
-def _console() -> Screen[None]:
-    from .screens.console import ConsoleScreen
-
-    return ConsoleScreen()
 
 
 def _action_commands() -> type[Provider]:
@@ -82,15 +56,13 @@ class ArkorApp(KeysInOrder, TerminalApp):
     """Shows a session; owns nothing of it."""
 
     CSS_PATH = "app.tcss"
-    MODES = dict(zip(VIEWS, (_runs, _setup, _live, _console), strict=True))  # noqa: RUF012
+    places: ClassVar[tuple[Place, ...]] = PLACES
+    MODES = modes(PLACES)
     DEFAULT_MODE = "runs"
     TITLE = "arkor-tui"
     COMMANDS = {_action_commands}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "view('runs')", "Runs", id="view.runs", show=False),
-        Binding("2", "view('setup')", "Setup", id="view.setup", show=False),
-        Binding("3", "view('live')", "Live", id="view.live", show=False),
-        Binding("4", "view('console')", "Console", id="view.console", show=False),
+        *number_keys(PLACES),
         Binding("question_mark", "help", "keys", key_display="?", id="app.help"),
         Binding("f1", "help", "keys", id="app.help-always"),
         Binding("q", "ask_quit", "quit", id="app.quit"),
@@ -144,7 +116,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
         return DEFAULTS
 
     def on_mount(self) -> None:
-        """Themes, the four views, and what is to be shown first."""
+        """Themes, keys, and what is to be shown first."""
         for problem in self._themes.problems:
             self.notify(plain(problem, limit=400), severity="warning", markup=False, timeout=10)
         if self._wanted_theme not in self._themes.themes:
@@ -159,13 +131,18 @@ class ArkorApp(KeysInOrder, TerminalApp):
             self.notify(self.session.notice, severity="warning", markup=False, timeout=20)
         self.start_up()
 
+    @classmethod
+    def bound_places(cls) -> list[type[DOMNode]]:
+        """Import everything that has keys of ours: the app, and what the table names."""
+        return [cls, *load_all(cls.places)]
+
     def _apply_keys(self) -> None:
         keys = self.settings.keys
         if not keys:
             return
         from .keymap import action_ids, clashes, unknown_actions  # few have keys of their own
 
-        places = bound_places()
+        places = self.bound_places()
         wrong = unknown_actions(keys, action_ids(places)) + clashes(keys, places)
         for text in wrong:
             self.notify(plain(text, limit=300), severity="warning", markup=False, timeout=15)
@@ -175,7 +152,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
     async def start_up(self) -> None:
         """Open what was asked for; take up the runs that are live."""
         # while the first screen is read, everything that the others need is loaded
-        await asyncio.to_thread(load_screens)
+        await asyncio.to_thread(load_all, self.places)
         gc.freeze()  # modules live as long as the app: looking through them delays keys
         gc.enable()
         await self.session.settle()
@@ -186,7 +163,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
     # views
 
     def action_view(self, name: str) -> None:
-        """Go to one of the four views."""
+        """Go to one of the views."""
         # a view that is made while all are closed would end that with an error
         if is_leaving(self):
             return
@@ -226,7 +203,9 @@ class ArkorApp(KeysInOrder, TerminalApp):
 
         if not isinstance(self.screen, HelpScreen):
             about = getattr(self.screen, "ABOUT", "")
-            self.push_screen(HelpScreen(sections(self.screen), about))
+            self.push_screen(
+                HelpScreen(sections(self.screen, panes_of(self.screen, self.places)), about)
+            )
 
     # runs
 
@@ -432,6 +411,11 @@ class ArkorApp(KeysInOrder, TerminalApp):
             self._titled = text
             self.write_out(title(text))
 
+    @property
+    def view_titles(self) -> tuple[tuple[str, str, str], ...]:
+        """Give name, key and title of each view, as the status line shows them."""
+        return tuple((view.name, view.key, view.title) for view in views(self.places))
+
     def status_info(self) -> StatusInfo:
         """What the status line says at this moment."""
         session = self.session
@@ -452,7 +436,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
             stream = "not running yet" if local else "not reachable"
             mood = "" if local else "warn"
         return StatusInfo(
-            view=VIEWS.index(self._view) + 1,
+            view=self._view,
             backend=session.backend_name,
             scope=connection.scope.project_slug if connection else "",
             identity=connection.identity if connection else "",

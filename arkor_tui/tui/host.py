@@ -51,6 +51,10 @@ class Host(Protocol):
     def go_back(self) -> None:
         """Go one view back."""
 
+    @property
+    def view_titles(self) -> tuple[tuple[str, str, str], ...]:
+        """Give name, key and title of each view."""
+
     def status_info(self) -> StatusInfo:
         """Give what the status line says at this moment."""
 

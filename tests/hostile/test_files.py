@@ -29,8 +29,8 @@ from arkor_tui.config.state import read_state
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.recipes.prompts import PromptFileError, read_prompts
 from arkor_tui.run.draft_source import recall
+from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.keymap import action_ids, clashes, unknown_actions
-from arkor_tui.tui.places import bound_places
 from arkor_tui.tui.themes import read_theme
 from tests.support.hostile_payloads import hostile_text, json_values
 
@@ -96,7 +96,7 @@ def test_any_settings_file(tmp_path: Path, content: bytes) -> None:
         assert refusal.startswith(str(path))
         assert len(refusal) < 5_000
         return
-    places = bound_places()
+    places = ArkorApp.bound_places()
     problems = unknown_actions(read.keys, action_ids(places)) + clashes(read.keys, places)
     assert all(isinstance(text, str) and len(text) < 5_000 for text in problems)
 

@@ -254,7 +254,7 @@ async def test_a_long_name_leaves_room_in_the_status_line(path: Path, name: str)
         for width, stream in ((80, "idle for 12 s"), (120, "reconnecting 12, in 30 s")):
             await resize(app, pilot, width, 24)
             line.show(
-                StatusInfo(4, "local", "demo", "me", stream, "warn", f"● {name}",
+                StatusInfo("console", "local", "demo", "me", stream, "warn", f"● {name}",
                            "10/100 loss 1.5000 eta 0:10", 1)
             )  # fmt: skip
             text = line.render_line(0).text

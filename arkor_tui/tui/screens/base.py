@@ -1,4 +1,4 @@
-"""What the four screens have in common."""
+"""What the views have in common, and the screens over them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,6 @@ class PageScreen(Dialog[Result]):
 class BaseScreen(View[None]):
     """A view with the status line and the keys of the place at its foot."""
 
-    PANES: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """What ``?`` calls the panes that have keys of their own, and their selectors."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 as Textual declares it
         (0, "-cramped"),
         (MIN_COLUMNS, "-narrow"),
@@ -61,7 +59,7 @@ class BaseScreen(View[None]):
         """The content, then the foot."""
         yield from self.content()
         with Vertical(id="foot"):
-            yield StatusLine(id="status")
+            yield StatusLine(self.host.view_titles, id="status")
             yield KeyBar()
         yield Static(
             Content(

@@ -42,7 +42,6 @@ HEADER_SECONDS = 0.9
 class LiveScreen(BaseScreen):
     """Chart, log, checkpoints and statistics of one run."""
 
-    PANES = (("the chart", "#chart"), ("the log", "#log"), ("the checkpoints", "#checkpoints"))
     CSS = """
     LiveScreen #panes { height: 1fr; }
     LiveScreen #main { width: 1fr; }

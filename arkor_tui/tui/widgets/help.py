@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -23,9 +24,11 @@ _UNINTERESTING = frozenset(
 )  # fmt: skip
 
 
-def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
-    """Titles, and keys with what they do: the focused pane first, then the panes beside it, then
-    the screen, then the app."""
+def sections(
+    screen: Screen[object], panes: Iterable[tuple[str, str]]
+) -> list[tuple[str, list[Row]]]:
+    """Give titles, and keys with what they do: the focused pane first, then the panes beside it,
+    then the screen, then the app. ``panes`` are names and selectors."""
     found: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
         node = active.node
@@ -40,7 +43,7 @@ def sections(screen: Screen[object]) -> list[tuple[str, list[Row]]]:
         _add(found.setdefault(place, {}), screen, active.binding)
     focused, titles = screen.focused, {_PANE: _PANE}
     beside = []
-    for title, selector in getattr(screen, "PANES", ()):
+    for title, selector in panes:
         for pane in screen.query(selector):
             if pane is focused:
                 titles[_PANE] = f"{_PANE}: {title}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,6 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-VIEW_NAMES = ("Runs", "Setup", "Live", "Console")
 _NAME, _SHORT = 26, 8
 """Cells of a run's name at most, and where there is little room."""
 
@@ -21,11 +21,11 @@ _NAME, _SHORT = 26, 8
 class StatusInfo:
     """What the line says; every text is sanitised already.
 
-    ``view`` is the number of the screen. ``stream`` is that of the run ``name``, which is where
+    ``view`` is the name of the view. ``stream`` is that of the run ``name``, which is where
     ``running`` says; ``mood`` colours it: ``good``, ``warn``, ``bad`` or empty.
     """
 
-    view: int = 0
+    view: str = ""
     backend: str = ""
     scope: str = ""
     identity: str = ""
@@ -50,8 +50,9 @@ class StatusLine(Widget):
     StatusLine .status--view { background: $primary; color: $background; text-style: bold; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, views: Sequence[tuple[str, str, str]], *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._titles = views
         self.info = StatusInfo()
 
     def show(self, info: StatusInfo) -> None:
@@ -91,9 +92,9 @@ class StatusLine(Widget):
     def _views(self, width: int, base: Style) -> list[Segment]:
         chosen = base + self.get_component_rich_style("status--view", partial=True)
         segments = []
-        for number, name in enumerate(VIEW_NAMES, 1):
-            here = number == self.info.view
-            text = f" {number} {name} " if here or width >= 100 else f" {number} "
+        for name, key, title in self._titles:
+            here = name == self.info.view
+            text = f" {key} {title} " if here or width >= 100 else f" {key} "
             segments.append(Segment(text, chosen if here else base))
         return segments
 
