@@ -22,6 +22,7 @@ from arkor_tui.session.updates import Target, Update
 from arkor_tui.terminal import Capabilities, osc9, title
 from arkor_tui.text.sanitize import plain
 
+from .host import StatusInfo
 from .keyorder import KeysInOrder
 from .screens.base import BaseScreen
 from .terminalapp import TerminalApp
@@ -29,7 +30,6 @@ from .text import MARKS, duration, number, percent
 from .textual_compat import inside, is_leaving, is_processing
 from .themes import DEFAULT_THEME, DEFAULTS, load_themes
 from .views import PLACES, Place, load_all, modes, number_keys, panes_of, views
-from .widgets.status import StatusInfo
 
 if TYPE_CHECKING:
     from textual.command import Provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -16,7 +17,25 @@ if TYPE_CHECKING:
     from arkor_tui.session.updates import Target
 
     from .chart.frame import Symbols
-    from .widgets.status import StatusInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInfo:
+    """What the line says; every text is sanitised already.
+
+    ``view`` is the name of the view. ``stream`` is that of the run ``name``, which is where
+    ``running`` says; ``mood`` colours it: ``good``, ``warn``, ``bad`` or empty.
+    """
+
+    view: str = ""
+    backend: str = ""
+    scope: str = ""
+    identity: str = ""
+    stream: str = ""
+    mood: str = ""
+    name: str = ""
+    running: str = ""
+    more: int = 0
 
 
 class TerminalOwner(Protocol):

@@ -17,12 +17,13 @@ from arkor_tui.archive.store import Archive
 from arkor_tui.session.monitor import RunMonitor
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
+from arkor_tui.tui.host import StatusInfo
 from arkor_tui.tui.screens.console import ConsoleScreen
 from arkor_tui.tui.widgets.checkpoints import CheckpointList
 from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.logpane import LogPane
 from arkor_tui.tui.widgets.paged import marked
-from arkor_tui.tui.widgets.status import StatusInfo, StatusLine
+from arkor_tui.tui.widgets.status import StatusLine
 from tests.support.frames import checkpoint
 from tests.support.recorded_runs import (
     add_run,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -13,27 +12,10 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
+from arkor_tui.tui.host import StatusInfo
+
 _NAME, _SHORT = 26, 8
 """Cells of a run's name at most, and where there is little room."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusInfo:
-    """What the line says; every text is sanitised already.
-
-    ``view`` is the name of the view. ``stream`` is that of the run ``name``, which is where
-    ``running`` says; ``mood`` colours it: ``good``, ``warn``, ``bad`` or empty.
-    """
-
-    view: str = ""
-    backend: str = ""
-    scope: str = ""
-    identity: str = ""
-    stream: str = ""
-    mood: str = ""
-    name: str = ""
-    running: str = ""
-    more: int = 0
 
 
 class StatusLine(Widget):
