@@ -14,6 +14,8 @@ from .errors import ConnectionFailedError, NotArkorError, ReplyFailedError
 from .sse import BrokenStreamError, open_frames
 from .wire import read_json
 
+CHAT_SECONDS = 1_800.0
+"""For one whole reply, from the request to its last byte."""
 _NOTHING = ChatDelta()
 
 
@@ -21,13 +23,13 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
     """The pieces of a reply until ``event: end`` or ``data: [DONE]``; what follows is ignored.
 
     Raises:
-        ConnectionFailedError: the connection broke in the middle of the reply.
+        ConnectionFailedError: the connection broke in the middle of the reply, or it has no end.
         ReplyFailedError: the server says that it cannot go on, in an event named ``error``.
         NotArkorError: the answer is not an event stream, or holds nothing at all.
     """
     seen = False
     try:
-        async with open_frames(response, unfinished=True) as frames:
+        async with open_frames(response, total=CHAT_SECONDS, unfinished=True) as frames:
             async for frame in frames:
                 data = frame.data
                 if frame.event == "end" or data.strip() == "[DONE]":
@@ -45,6 +47,11 @@ async def read_deltas(response: httpx.Response) -> AsyncGenerator[ChatDelta, Non
         raise ConnectionFailedError(
             f"The connection broke in the middle of the reply: {reason}.",
             hint="Send the prompt again.",
+        ) from error
+    except TimeoutError as error:
+        raise ConnectionFailedError(
+            f"The reply did not end within {CHAT_SECONDS / 60:g} minutes.",
+            hint="Ask for fewer tokens.",
         ) from error
     except BrokenStreamError as error:
         raise NotArkorError(f"The reply is not an event stream: {error}.") from error

@@ -1,4 +1,4 @@
-"""Sign-in with an account: OAuth with PKCE and a loopback callback (protocol reference, section 2).
+"""Sign-in with an account: OAuth with PKCE and a loopback callback (docs/protocol.md, section 2).
 
 The browser signs in at the issuer and is sent back to a small HTTP server on 127.0.0.1, which lives
 only as long as the sign-in. Nothing here refreshes tokens later; expiry shows as a 401.
@@ -26,10 +26,11 @@ from pydantic_core import from_json
 
 from arkor_tui.config.credentials import OAuthCredentials
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.text.sanitize import plain
+from arkor_tui.text.sanitize import one_line, plain
 
 from .accounts import CliConfig
 from .errors import ConnectionFailedError
+from .http import advice_for, open_client, read_body, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?")
 _REQUEST_LIMIT = 16_384  # bytes of a callback's request line and headers
 _REQUEST_SECONDS = 10.0  # browsers open spare connections and never use them
 _TOKEN_SECONDS = 30.0
+_TOKEN_BYTES = 1024 * 1024
 _AGAIN = "Run `arkor-tui login --oauth` again."
 
 
@@ -319,36 +321,37 @@ def _in_background(open_browser: Callable[[str], object], url: str) -> None:
 async def _exchange(url: str, body: dict[str, str]) -> dict[str, Any]:
     """The issuer's answer to the code."""
     try:
-        async with httpx.AsyncClient(timeout=_TOKEN_SECONDS) as client:
-            response = await client.post(url, json=body)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        async with (
+            open_client(url, timeout=_TOKEN_SECONDS) as client,
+            asyncio.timeout(_TOKEN_SECONDS),
+            client.stream("POST", url, json=body) as response,
+        ):
+            content = await read_body(response, _TOKEN_BYTES)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise ConnectionFailedError(
-            f"Cannot reach {url}: {plain(error, limit=200, newlines=False) or type(error).__name__}"
-            ".",
-            hint=f"Check the network. {_AGAIN}",
+            f"Cannot reach {url}: {reason_of(error, url)}.",
+            hint=f"{advice_for(error, url) or 'Check the network.'} {_AGAIN}",
         ) from error
     try:
-        answer = from_json(response.content)
+        answer = from_json(content)
     except ValueError:
         answer = None
     if not response.is_success:
-        raise OAuthError(
-            f"The sign-in service refused the code ({_refusal(response, answer)}).", hint=_AGAIN
-        )
+        said = _refusal(response.status_code, content, answer)
+        raise OAuthError(f"The sign-in service refused the code ({said}).", hint=_AGAIN)
     if not isinstance(answer, dict):
         raise OAuthError("The sign-in service answered with something that is no token.")
     return answer
 
 
-def _refusal(response: httpx.Response, answer: object) -> str:
+def _refusal(status: int, content: bytes, answer: object) -> str:
     """The status and the issuer's words. Only known fields are quoted of a JSON answer."""
     if isinstance(answer, dict):
         words = [answer.get("error"), answer.get("error_description")]
         text = ": ".join(word for word in words if isinstance(word, str))
     else:
-        text = response.text
-    text = plain(text.strip(), limit=200, newlines=False)
-    return f"{response.status_code} {text}".strip()
+        text = content.decode("utf-8", "replace")
+    return f"{status} {one_line(text.strip())}".strip()
 
 
 def _credentials(app: OAuthApp, tokens: dict[str, Any], base_url: str) -> OAuthCredentials:

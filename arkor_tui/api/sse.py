@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import ClassVar, Self, cast
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
+
+from .http import UnusableAnswerError, refuse_packed
 
 FRAME_LIMIT = 16 * 1024 * 1024  # characters; no frame of the protocol is near
 _MEDIA_TYPE = "text/event-stream"
@@ -33,10 +36,17 @@ class EventText:
     headers: ClassVar = {"content-type": _MEDIA_TYPE}
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], *, idle: float | None = None, unfinished: bool = False
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        idle: float | None = None,
+        total: float = math.inf,
+        unfinished: bool = False,
     ) -> None:
         self._chunks = chunks
-        self._idle = idle
+        self._now = asyncio.get_running_loop().time
+        self._idle = math.inf if idle is None else idle
+        self._until = self._now() + total
         self._ending = "\n\n" if unfinished else ""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._at_start = True
@@ -55,13 +65,14 @@ class EventText:
         """Wait for the next piece.
 
         Raises:
-            TimeoutError: none came within the seconds of ``idle``.
+            TimeoutError: none came within the seconds of ``idle``, or ``total`` is over.
             BrokenStreamError: the frame has become too long.
         """
         text = ""
         while not text:
             # only the waiting is timed: what the reader does between pieces is not idle
-            async with asyncio.timeout(self._idle):
+            when = min(self._now() + self._idle, self._until)
+            async with asyncio.timeout_at(None if when == math.inf else when):
                 chunk = await anext(self._chunks, None)
             if chunk is None:
                 text, self._ending = self._ending, ""
@@ -99,23 +110,32 @@ class EventText:
 
 @asynccontextmanager
 async def open_frames(
-    response: httpx.Response, *, idle: float | None = None, unfinished: bool = False
+    response: httpx.Response,
+    *,
+    idle: float | None = None,
+    total: float = math.inf,
+    unfinished: bool = False,
 ) -> AsyncIterator[AsyncGenerator[ServerSentEvent, None]]:
     """Read the frames of ``response``, also those that have a name or an id but no data.
 
-    ``idle`` is how many seconds may pass without a byte; ``unfinished`` also gives a last frame
-    that lacks its blank line.
+    ``idle`` is how many seconds may pass without a byte, and ``total`` how many until the end;
+    ``unfinished`` also gives a last frame that lacks its blank line.
 
     Raises:
-        BrokenStreamError: the content type is not an event stream's, or a frame is endless.
-        TimeoutError: nothing came for ``idle`` seconds.
+        BrokenStreamError: it is packed, the content type is not an event stream's, or a frame is
+            endless.
+        TimeoutError: nothing came for ``idle`` seconds, or the end not in ``total`` seconds.
         httpx.HTTPError: the connection broke.
     """
+    try:
+        refuse_packed(response)
+    except UnusableAnswerError as error:
+        raise BrokenStreamError(str(error)) from error
     content_type = response.headers.get("content-type", "").partition(";")[0].strip()
     if content_type.lower() != _MEDIA_TYPE:
         raise BrokenStreamError(f"its content type is {content_type!r}, not an event stream's")
     body = cast(AsyncGenerator[bytes, None], response.aiter_bytes())
     async with aclosing(body):
-        text = EventText(body, idle=idle, unfinished=unfinished)
+        text = EventText(body, idle=idle, total=total, unfinished=unfinished)
         async with aclosing(EventSource(cast(httpx.Response, text)).aiter_sse()) as frames:
             yield frames

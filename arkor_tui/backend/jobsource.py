@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from arkor_tui.config.local_backend import is_loopback_url
+from arkor_tui.config.loopback import is_loopback_url
 from arkor_tui.text.sanitize import plain
 
 from .spec import DatasetSpec, sendable_token

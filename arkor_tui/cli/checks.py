@@ -309,7 +309,7 @@ def _cloud_address(credentials: Credentials | None) -> Check:
     from urllib.parse import urlsplit
 
     from arkor_tui.config.base_url import URL_VARIABLE, cloud_base_url
-    from arkor_tui.config.local_backend import is_loopback_url
+    from arkor_tui.config.loopback import is_loopback_url
 
     url = cloud_base_url(credentials)
     shown = plain(url, limit=200, newlines=False)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
-import ipaddress
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from arkor_tui.config.atomic import reason_of, write_private
 from arkor_tui.config.folders import local_backend_dir
+from arkor_tui.config.loopback import is_loopback_url
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.text.jsonsafe import NotJsonError, read_object, write_object
 
@@ -190,23 +189,6 @@ def proof_of(token: str, challenge: str, port: int) -> str:
     asks sends it no token, and the answer of a backend on another port is no proof for this one.
     """
     return hmac.new(token.encode(), f"{port} {challenge}".encode(), hashlib.sha256).hexdigest()
-
-
-def is_loopback_url(url: str) -> bool:
-    """Whether ``url`` is plain HTTP to this very machine, without user name or path tricks."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme != "http" or parts.username is not None or parts.hostname is None or port == 0:
-        return False
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -20,10 +20,10 @@ from arkor_tui.config.credentials import Credentials, read_credentials
 from arkor_tui.config.local_backend import (
     LOCAL_ORG,
     LocalBackendInfo,
-    is_loopback_url,
     read_local_backend,
     read_token_file,
 )
+from arkor_tui.config.loopback import is_loopback_url
 from arkor_tui.config.settings import read_settings
 from arkor_tui.config.slugs import project_slug
 from arkor_tui.config.state import read_state

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from arkor_tui._version import __version__
-from arkor_tui.api.client import tls_for
+from arkor_tui.api.http import open_client
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.config.local_backend import (
     CHALLENGE_HEADER,
@@ -37,6 +37,7 @@ ENGINE_MODULES = ("torch", "transformers", "peft", "starlette", "uvicorn")
 LOG_NAME = "serve.log"
 _START_SECONDS = 90.0
 _LOOK_AGAIN_SECONDS = 0.05
+_GREETING_SECONDS = 3.0
 
 
 class EmbeddedBackendError(ArkorTuiError):
@@ -187,8 +188,14 @@ async def has_embedded_header(url: str) -> bool:
 
 
 async def _greeting(url: str, headers: dict[str, str]) -> httpx.Headers:
-    async with httpx.AsyncClient(timeout=3.0, trust_env=False, verify=tls_for(url)) as client:
+    async with open_client(url, timeout=_GREETING_SECONDS) as client:
         try:
-            return (await client.get(url + "/", headers=headers)).headers
+            async with asyncio.timeout(_GREETING_SECONDS):
+                request = client.build_request("GET", url + "/", headers=headers)
+                response = await client.send(request, stream=True)  # the body says nothing
+                await response.aclose()
+                return response.headers
         except httpx.InvalidURL:  # of a redirect, which a backend never answers with
             return httpx.Headers()
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no answer came in time") from error

@@ -20,7 +20,8 @@ class Finding:
     - ``guard``: ``guard``, ``reason``, ``value``, ``limit``, ``action`` (``now``, ``checkpoint``),
       ``phase`` (``armed``, ``stopping``, ``stopped``, ``failed``), ``message`` (what
       came of a stop, or empty)
-    - ``notice``: ``service``, ``event``, ``ok``, ``error``
+    - ``notice``: ``service``, ``event``, ``ok``, ``error``, ``first`` (true where nobody
+      was told of such a failure of this run)
     """
 
     kind: FindingKind

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from arkor_tui.api.chat import AdapterRef, ChatRequest
-from arkor_tui.api.client import CLIENT_VERSION, CloudApiClient, is_this_machine
+from arkor_tui.api.client import CLIENT_VERSION, CloudApiClient
 from arkor_tui.api.endpoints import (
     AdapterTarget,
     BaseModelTarget,
@@ -508,18 +508,3 @@ async def test_a_handler_hears_each_notice_and_those_of_streams_too(server: Serv
             async with client.open_event_stream(SCOPE, JOB_ID, None):
                 pytest.fail("it was refused")
     assert heard == ["upgrade to 2", "upgrade to 2"]
-
-
-@pytest.mark.parametrize(
-    ("url", "is_ours"),
-    [
-        ("http://127.0.0.1:4000", True),
-        ("http://[::1]:1", True),
-        ("http://localhost", True),
-        ("https://api.arkor.ai", False),
-        ("http://[", False),
-        ("", False),
-    ],
-)
-def test_no_proxy_is_asked_for_this_machine(url: str, is_ours: bool) -> None:
-    assert is_this_machine(url) == is_ours

@@ -7,7 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Self
@@ -19,7 +19,7 @@ class Place:
     """Answers each connection with what ``answer`` yields for its request; keeps the requests."""
 
     def __init__(
-        self, answer: Callable[[str], bytes | list[bytes]], tls: ssl.SSLContext | None = None
+        self, answer: Callable[[str], bytes | Iterable[bytes]], tls: ssl.SSLContext | None = None
     ) -> None:
         self.requests: list[str] = []
         self.gone = Event()

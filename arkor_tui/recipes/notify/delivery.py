@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from arkor_tui.config.network import NetworkSettingsError
+
 from .message import Message
 
 TRIES = 4
@@ -76,8 +78,15 @@ async def try_once(send: Send, message: Message) -> Attempt:
     except TimeoutError:
         return Attempt(False, f"did not answer within {TRY_SECONDS:g} s", retry=True)
     except Exception as error:
-        # its text may hold the address
-        return Attempt(False, f"could not be used: {type(error).__name__}")
+        return unusable(error)
+
+
+def unusable(error: Exception) -> Attempt:
+    """Tell why nothing can be sent at all, in words of ours: others may hold the address."""
+    if isinstance(error, NetworkSettingsError):
+        words = f"{error.message} {error.hint or ''}".strip().rstrip(".")
+        return Attempt(False, f"cannot be used: {words}")
+    return Attempt(False, f"could not be used: {type(error).__name__}")
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from arkor_tui.config.loopback import is_loopback_host
 from arkor_tui.errors import UsageError
 from arkor_tui.text.redact import MASK, SHORTEST_SECRET, mask_words
 
@@ -35,7 +35,7 @@ class Destination:
         if parts is None or not parts.hostname:
             raise _unusable(source, "is no web address")
         host = parts.hostname
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(host)):
             raise _unusable(source, "must begin with https://, so that nobody reads it on its way")
         return cls(service, f"{service} {host}/{MASK}{_short(url, 4)}", _short(url, 8), url)
 
@@ -81,13 +81,6 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _short(url: str, length: int) -> str:

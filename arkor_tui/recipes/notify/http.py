@@ -9,12 +9,12 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
-from arkor_tui._version import __version__
-from arkor_tui.text.sanitize import plain
+from arkor_tui.api.http import open_client, reason_of
+from arkor_tui.text.sanitize import one_line
 
 from .delivery import TRY_SECONDS, Attempt, Send, retry_after
 from .destination import Destination
@@ -35,6 +35,17 @@ _TALKATIVE = (
     "urllib3.util.retry",
 )
 """Loggers that name addresses."""
+
+_COPY_AGAIN = "copy its address again from the service"
+_ADVICE = {
+    401: f"it does not know this address; {_COPY_AGAIN}",
+    403: f"it does not accept this address; {_COPY_AGAIN}",
+    404: f"nothing takes messages at this address; {_COPY_AGAIN}",
+    410: f"nothing takes messages at this address any more; {_COPY_AGAIN}",
+    413: "the message is too long for it",
+    429: "it was sent too many messages; ask for fewer (every_steps, samples)",
+}
+"""What to do where the service's own words say no more."""
 
 _secret_at_work: ContextVar[bool] = ContextVar("secret_at_work", default=False)
 
@@ -60,6 +71,8 @@ class HttpNotifier(Notifier):
 
     transport: httpx.AsyncBaseTransport | None = None
     """What to send through instead of the network."""
+    advice: ClassVar[Mapping[str, str]] = {}
+    """What to do about a refusal, by the service's code."""
 
     @abstractmethod
     def payload(self, message: Message) -> dict[str, Any]:
@@ -69,23 +82,18 @@ class HttpNotifier(Notifier):
         """Further headers."""
         return {}
 
-    def words_of(self, answer: bytes) -> str | None:
-        """Why the service refused, in its own words; None where these cannot be trusted."""
-        return None
+    def words_of(self, answer: bytes) -> tuple[str | None, str | None]:
+        """Read the code and the words of a refusal; None for what cannot be trusted."""
+        return None, None
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Send]:
         """One client for some messages in a row."""
         destination = self.destination
         assert destination is not None
-        # reading the system's certificates takes tens of milliseconds
+        # reading the certificates takes tens of milliseconds
         client = await asyncio.to_thread(
-            httpx.AsyncClient,
-            timeout=TRY_SECONDS,
-            follow_redirects=False,
-            # compressed answers would be read undecoded
-            headers={"User-Agent": f"arkor-tui/{__version__}", "Accept-Encoding": "identity"},
-            transport=self.transport,
+            open_client, destination.reveal(), timeout=TRY_SECONDS, transport=self.transport
         )
 
         async def send(message: Message) -> Attempt:
@@ -106,9 +114,9 @@ class HttpNotifier(Notifier):
                 answer = b"" if response.is_success else await _beginning(response)
         except httpx.TimeoutException:
             return Attempt(False, f"did not answer within {TRY_SECONDS:g} s", retry=True)
-        except httpx.ConnectError as error:
-            why = plain(destination.scrub(str(error)), limit=200, newlines=False)
-            return Attempt(False, f"cannot be reached: {why or 'no reason was given'}", retry=True)
+        except (httpx.ConnectError, httpx.ProxyError) as error:
+            why = one_line(destination.scrub(reason_of(error, destination.reveal())), limit=300)
+            return Attempt(False, f"cannot be reached: {why}", retry=True)
         except httpx.TransportError as error:
             return Attempt(False, f"broke the connection ({type(error).__name__})", retry=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -120,17 +128,19 @@ class HttpNotifier(Notifier):
         if response.is_success:
             return Attempt(True)
         if 300 <= status < 400:
-            return Attempt(False, f"redirects elsewhere (status {status}), which is not followed")
-        said = self.words_of(answer)
+            error = f"redirects elsewhere (status {status}), which is not followed"
+            return Attempt(False, f"{error}: set the address that it leads to in the end")
+        code, said = self.words_of(answer)
         why = f" ({destination.scrub(said)})" if said else ""
-        error = f"refused the message with status {status}{why}"
+        advice = self.advice.get(code or "") or _ADVICE.get(status)
+        error = f"refused the message with status {status}{why}{f': {advice}' if advice else ''}"
         after = retry_after(response.headers.get("Retry-After"), self.clock.now())
         return Attempt(False, error, retry=status == 429 or status >= 500, after=after)
 
 
 def short_words(text: object) -> str | None:
-    """``text`` if it is a few plain words or a code, which cannot hold an address."""
-    if isinstance(text, str) and re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,60}\.?", text.strip()):
+    """Give ``text`` if it is a few plain words or a code, which cannot hold an address."""
+    if isinstance(text, str) and re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,120}\.?", text.strip()):
         return text.strip()
     return None
 

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.config.settings import read_settings, settings_path
@@ -235,6 +235,10 @@ class Notifier(Callback):
     def _had_address(self) -> str:
         return f"notify:{self.service.lower()}:address"
 
+    @property
+    def _failed(self) -> str:
+        return f"notify:{self.service.lower()}:failed"
+
     def _end(self) -> None:
         if self._watch is not None:
             self._watch.stop()
@@ -259,18 +263,20 @@ class Notifier(Callback):
     async def _tell(self, message: Message, attempt: Attempt) -> None:
         """Keep with the run how it went."""
         assert self._run is not None
-        if not attempt.ok:
-            log.info("%s %s", self.label, attempt.error)
-        notice = {
+        error = None if attempt.ok else f"{self.label} {attempt.error}"
+        notice: dict[str, Any] = {
             "service": self.service.lower(),
             "event": message.event,
             "ok": attempt.ok,
-            "error": None if attempt.ok else f"{self.label} {attempt.error}",
+            "error": error,
         }
         try:
+            if error is not None and await self._run.first_time(f"{self._failed}:{error}"):
+                notice["first"] = True
+                log.warning("%s. It is kept with the run, and not told again.", error)
             await self._run.keep(Finding("notice", type(self).__name__, message.step, notice))
-        except Exception as error:
-            log.warning("cannot keep a notice about %s: %s", self.label, type(error).__name__)
+        except Exception as broken:
+            log.warning("cannot keep a notice about %s: %s", self.label, type(broken).__name__)
 
 
 @dataclass(frozen=True, slots=True)

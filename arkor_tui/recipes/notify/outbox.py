@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from .delivery import TOTAL_SECONDS, TRIES, Attempt, Clock, Send, deliver
+from .delivery import TOTAL_SECONDS, TRIES, Attempt, Clock, Send, deliver, unusable
 from .message import Message
-
-log = logging.getLogger(__name__)
 
 END_SECONDS = 30.0
 """How long a destination that does not answer may hold up the end of a run."""
@@ -81,9 +78,7 @@ class Outbox:
                 async with self._session() as send:
                     await self._send_all(send)
             except Exception as error:
-                kind = type(error).__name__
-                log.warning("notifications cannot be sent: %s", kind)
-                await self._fail_all(Attempt(False, f"could not be used: {kind}"))
+                await self._fail_all(unusable(error))
 
     async def _send_all(self, send: Send) -> None:
         while self._waiting:
