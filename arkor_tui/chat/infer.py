@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from pydantic import ValidationError
-
-from arkor_tui.api.chat import AdapterRef, ChatDelta, ChatReply, ChatRequest, Message
-from arkor_tui.api.wire import mistakes
+from arkor_tui.api.chat import AdapterRef, ChatReply, Message
 from arkor_tui.errors import UsageError
 
-if TYPE_CHECKING:
-    from arkor_tui.connect.connection import Connection
+from .options import InferOptions, Sampling
+from .provider import Provider, Question, ReplyStream
+from .target import Target
 
+if TYPE_CHECKING:
     from .tools import AfterCalls, Tool, ToolCall, ToolChoice, ToolReply
     from .typed import TypedReply
 
 T = TypeVar("T")
-
-
-class Sampling(TypedDict, total=False):
-    """How to generate, as in :class:`~arkor_tui.api.chat.ChatRequest`."""
-
-    temperature: float
-    top_p: float
-    max_tokens: int
-    stop: str | list[str]
-    presence_penalty: float
-    frequency_penalty: float
-    seed: int
-
-
-class InferOptions(Sampling, total=False):
-    """Settings of one prompt, as in :class:`~arkor_tui.api.chat.ChatRequest`."""
-
-    tools: list[dict[str, Any]]
-    tool_choice: str | dict[str, Any]
-    response_format: dict[str, Any]
-    structured_outputs: Any
 
 
 class Infer:
@@ -50,16 +28,19 @@ class Infer:
     call is one request.
     """
 
-    def __init__(
-        self,
-        connection: Callable[[], Awaitable[Connection]],
-        *,
-        adapter: AdapterRef | None = None,
-        base_model: str | None = None,
-    ) -> None:
-        self._connection = connection
-        self.adapter = adapter
-        self.base_model = base_model
+    def __init__(self, provider: Provider, target: Target) -> None:
+        self.provider = provider
+        self.target = target
+
+    @property
+    def adapter(self) -> AdapterRef | None:
+        """The weights that answer; None for a base model."""
+        return self.target.adapter
+
+    @property
+    def base_model(self) -> str | None:
+        """The base model that answers; None for an adapter."""
+        return self.target.model if self.target.kind == "base" else None
 
     async def __call__(
         self, messages: Sequence[Message] | str, **options: Unpack[InferOptions]
@@ -71,18 +52,15 @@ class Infer:
             ApiError: the backend refused the request.
             ConnectionFailedError: the backend could not be reached.
         """
-        connection = await self._connection()
-        return await connection.client.chat(connection.scope, self._request(messages, options))
+        return await self.provider.reply(self._question(messages, options))
 
     @asynccontextmanager
     async def stream(
         self, messages: Sequence[Message] | str, **options: Unpack[InferOptions]
-    ) -> AsyncIterator[AsyncIterator[ChatDelta]]:
+    ) -> AsyncIterator[ReplyStream]:
         """The reply piece by piece; leaving the block stops it."""
-        connection = await self._connection()
-        request = self._request(messages, options)
-        async with connection.client.stream_chat(connection.scope, request) as deltas:
-            yield deltas
+        async with self.provider.stream(self._question(messages, options)) as pieces:
+            yield pieces
 
     @overload
     async def typed(
@@ -180,17 +158,13 @@ class Infer:
             options=options,
         )
 
-    def _request(self, messages: Sequence[Message] | str, options: InferOptions) -> ChatRequest:
+    def _question(self, messages: Sequence[Message] | str, options: InferOptions) -> Question:
+        unserved = sorted(set(options) - self.provider.serves)
+        if unserved:
+            raise UsageError(
+                f"The prompt cannot be sent: {self.provider.name} has no option "
+                f"{', '.join(unserved)}."
+            )
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        try:
-            return ChatRequest.model_validate(
-                {
-                    **options,
-                    "messages": [dict(message) for message in messages],
-                    "adapter": self.adapter,
-                    "base_model": self.base_model,
-                }
-            )
-        except ValidationError as error:
-            raise UsageError(f"The prompt cannot be sent: {mistakes(error)}.") from None
+        return Question(self.target, messages, options)

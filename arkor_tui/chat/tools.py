@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
+from typing import Any, Literal, Protocol, Unpack, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -19,8 +19,7 @@ from arkor_tui.api.wire import mistakes
 from arkor_tui.errors import UsageError
 from arkor_tui.text.sanitize import plain
 
-if TYPE_CHECKING:
-    from .infer import Infer, InferOptions, Sampling
+from .options import InferOptions, Sampling
 
 ToolChoice = str | dict[str, Any]
 """``auto``, ``required``, ``none``, the name of a tool, or the wire's own object."""
@@ -232,8 +231,16 @@ class ToolReply:
         return self.reply.text
 
 
+class Asks(Protocol):
+    """Gives one whole reply to messages."""
+
+    async def __call__(
+        self, messages: Sequence[Message] | str, **options: Unpack[InferOptions]
+    ) -> ChatReply: ...
+
+
 async def converse(
-    infer: Infer,
+    infer: Asks,
     messages: Sequence[Message] | str,
     tools: Sequence[Tool],
     *,

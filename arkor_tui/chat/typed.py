@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -20,11 +20,9 @@ from arkor_tui.api.wire import read_json
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.text.sanitize import plain
 
+from .options import InferOptions
 from .patterns import PatternError, check_pattern, matches
 from .strict import strict_schema, without_made_nulls
-
-if TYPE_CHECKING:
-    from .infer import InferOptions
 
 T = TypeVar("T")
 _LIMIT = 300  # characters of a problem; parts of it come from the reply

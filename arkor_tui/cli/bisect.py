@@ -7,13 +7,18 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .askoptions import (
+    add_sampling_options,
+    add_system_option,
+    sampling_from,
+    show_rows_prompt,
+)
 from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
-    from arkor_tui.recipes.probe import GoldenAnswer
-    from arkor_tui.recipes.prompts import Golden
-    from arkor_tui.session.updates import Target
+    from arkor_tui.chat.golden import Golden, GoldenAnswer
+    from arkor_tui.chat.target import Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_run_argument(parser)
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="what is asked")
-    parser.add_argument("--system", metavar="TEXT", help="a system prompt")
-    parser.add_argument("--max-tokens", type=int, default=200, metavar="N")
+    add_system_option(parser)
+    add_sampling_options(parser)
     want = parser.add_argument_group("the answer has to (give at least one)")
     want.add_argument("--contains", action="append", default=[], metavar="TEXT")
     want.add_argument("--not-contains", action="append", default=[], metavar="TEXT")
@@ -50,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ArkorTuiError: there is no such run, or nothing is expected of the answer.
     """
+    from arkor_tui.chat.golden import Golden
     from arkor_tui.errors import UsageError
-    from arkor_tui.recipes.prompts import Golden
 
-    if args.max_tokens < 1 or args.checks < 0:
-        raise UsageError("--max-tokens is at least 1, and --checks at least 0.")
-    prompt = Golden(args.prompt, args.system, expect_from(args), max_tokens=args.max_tokens)
+    if args.checks < 0:
+        raise UsageError("--checks is at least 0.")
+    prompt = Golden(args.prompt, args.system, expect_from(args)).sampled(sampling_from(args))
     return asyncio.run(_bisect(args, prompt))
 
 
@@ -86,10 +91,9 @@ def expect_from(args: argparse.Namespace) -> Any:
 
 
 async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
-    from arkor_tui.session.probing import bisect_run
+    from arkor_tui.chat.bisect import bisect_targets
+    from arkor_tui.session.asking import targets_of
     from arkor_tui.session.session import Session
-
-    from .probe import all_targets
 
     def tell(target: Target, answer: GoldenAnswer) -> None:
         verdict = answer.verdict
@@ -108,20 +112,27 @@ async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
 
     async with Session.open(Path.cwd(), args.backend) as session:
         record = await session.find_run(args.run)
-        targets = await all_targets(session, record)
+        targets = (await targets_of(session, record, ask_backend=True)).all
         if args.no_base:
             targets = [target for target in targets if target.kind != "base"]
         if not targets:
             note("There is no checkpoint to ask.")
             return 1
-        found = await bisect_run(session, targets, prompt, tell, checks=args.checks)
+        prompt = prompt.asked_of(await session.system_prompt(record))
+        show_rows_prompt(prompt.system or "", args)
+        found = await bisect_targets(
+            lambda target: session.infer(record, target), targets, prompt, tell, checks=args.checks
+        )
     if args.json:
         emit(
             "bisect",
             {
-                "result": found.flip, "first": found.first, "before": found.before,
+                "result": found.flip,
+                "first": found.first.label if found.first else None,
+                "before": found.before.label if found.before else None,
+                "system": prompt.system or None,
                 "asked": len(found.asked), "targets": len(targets),
-                "contradictions": [label for label, _ in found.contradictions],
+                "contradictions": [target.label for target, _ in found.contradictions],
             },
         )  # fmt: skip
     else:

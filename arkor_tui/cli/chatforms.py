@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .interaction import emit, note
 
 if TYPE_CHECKING:
-    from arkor_tui.chat.infer import Infer, Sampling
+    from arkor_tui.chat.infer import Infer
+    from arkor_tui.chat.options import Sampling
     from arkor_tui.chat.tools import Tool, ToolCall
     from arkor_tui.chat.typed import Form, TypedReply
 

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from arkor_tui.text.sanitize import one_line
 
+from .askoptions import (
+    add_sampling_options,
+    add_system_option,
+    add_target_options,
+    sampling_from,
+    show_rows_prompt,
+    wanted_targets,
+)
 from .backend import add_backend_option, add_run_argument
 from .interaction import emit, note, say
 
 if TYPE_CHECKING:
-    from arkor_tui.archive.records import RunRecord
-    from arkor_tui.recipes.prompts import Golden
+    from arkor_tui.chat.golden import Golden
     from arkor_tui.session.probing import Probed
-    from arkor_tui.session.session import Session
-    from arkor_tui.session.updates import Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", required=True, type=Path, metavar="FILE", help="a .toml or .jsonl file"
     )
-    which = parser.add_argument_group("targets (default: the final adapter, else the newest step)")
-    which.add_argument("--step", type=int, action="append", default=[], metavar="N")
-    which.add_argument("--all", action="store_true", help="the base model and every checkpoint")
-    which.add_argument("--final", action="store_true", help="the final adapter")
-    which.add_argument("--base", action="store_true", help="the base model")
+    add_target_options(parser, several=True)
+    add_system_option(parser)
+    add_sampling_options(parser)
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a report for CI")
     parser.add_argument(
         "--name", help="what the answers are kept under (default: probe, with those of the run "
@@ -61,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     from arkor_tui.errors import UsageError
+    from arkor_tui.session.asking import targets_of
     from arkor_tui.session.probing import free_name, probe
     from arkor_tui.session.session import Session
 
@@ -69,7 +73,13 @@ async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     results: list[Probed] = []
     async with Session.open(Path.cwd(), args.backend) as session:
         record = await session.find_run(args.run)
-        targets = await _targets(session, record, args)
+        known = await targets_of(session, record, ask_backend=True)
+        targets = known.all if args.all else known.pick(wanted_targets(args))
+        system = await session.system_prompt(record) if args.system is None else args.system
+        if any(prompt.system is None for prompt in prompts):
+            show_rows_prompt(system, args)
+        sampling = sampling_from(args)
+        prompts = [prompt.asked_of(system).sampled(sampling) for prompt in prompts]
         name = args.name or await free_name(session, record, prompts, ["probe", args.prompts.stem])
         async for one in probe(session, record, prompts, targets, name=name):
             results.append(one)
@@ -86,55 +96,6 @@ async def _probe(args: argparse.Namespace, prompts: Sequence[Golden]) -> int:
     else:
         note(f"{passed} passed, {len(bad)} failed, {len(results)} answers.")
     return 1 if bad else 0
-
-
-async def all_targets(session: Session, record: RunRecord) -> list[Target]:
-    """Base, checkpoints and final adapter, with checkpoints that only the backend knows yet."""
-    from arkor_tui.session.probing import targets_of
-    from arkor_tui.session.updates import Target
-
-    connection = await session.connection_for(record)
-    detail = await connection.client.get_job(connection.scope, record.identity.job_id)
-    targets = await targets_of(session, record)
-    known = {target.step for target in targets}
-    steps = {
-        event["step"]
-        for event in detail.events or []
-        if event.get("type") == "checkpoint.saved" and isinstance(event.get("step"), int)
-    }
-    more = [Target(record, "checkpoint", step) for step in sorted(steps.difference(known))]
-    final = [target for target in targets if target.kind == "final"]
-    if not final and detail.job.status == "completed":
-        final = [Target(record, "final")]
-    steps_of = [t for t in [*targets, *more] if t.kind == "checkpoint"]
-    return [
-        Target(record, "base"),
-        *sorted(steps_of, key=lambda target: target.step or 0),
-        *final,
-    ]
-
-
-async def _targets(session: Session, record: RunRecord, args: argparse.Namespace) -> list[Target]:
-    from arkor_tui.errors import UsageError
-
-    known = await all_targets(session, record)
-    if args.all:
-        return known
-    wanted = [t for t in known if t.kind == "checkpoint" and t.step in args.step]
-    missing = set(args.step).difference(t.step for t in wanted)
-    if missing:
-        steps = ", ".join(str(t.step) for t in known if t.kind == "checkpoint") or "none"
-        raise UsageError(
-            f"There is no checkpoint {sorted(missing)[0]} of {record.name}.",
-            hint=f"There are: {steps}.",
-        )
-    wanted += [t for t in known if t.kind == "base" and args.base]
-    if args.final:
-        final = [t for t in known if t.kind == "final"]
-        if not final:
-            raise UsageError(f"{record.name} has no final adapter; it is {record.status}.")
-        wanted += final
-    return wanted or known[-1:]
 
 
 def _tell(one: Probed, args: argparse.Namespace) -> None:
@@ -158,6 +119,7 @@ def as_json(one: Probed) -> dict[str, Any]:
         "prompt": one.number,
         "name": one.prompt.name or None,
         "text": one.prompt.text,
+        "system": one.prompt.system or None,
         "reply": one.answer.reply,
         "passed": one.answer.verdict.passed,
         "verdict": one.answer.verdict.text,

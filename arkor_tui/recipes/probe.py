@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
+from arkor_tui.chat.golden import GoldenAnswer, ask_golden
 from arkor_tui.chat.infer import Infer
-from arkor_tui.chat.verdict import Verdict
+from arkor_tui.chat.target import Target
+from arkor_tui.chat.trained import system_prompt_of_job
 from arkor_tui.errors import ArkorTuiError, UsageError
 from arkor_tui.run.callbacks import Callback, RunHandle
 from arkor_tui.run.contexts import (
@@ -23,7 +24,6 @@ from arkor_tui.run.contexts import (
     StartedContext,
 )
 from arkor_tui.run.findings import Finding
-from arkor_tui.text.sanitize import plain
 
 from .prompts import Golden, golden, read_prompts
 
@@ -32,12 +32,13 @@ class PromptProbe(Callback):
     """Asks golden prompts at every checkpoint, and keeps the answers with the run.
 
     ``prompts`` are texts, :class:`Golden` prompts, or the path of a prompt file. ``system``,
-    ``schema`` and ``max_tokens`` are for those that are plain texts. ``baseline`` asks the base
-    model once, ``final`` the final adapter. The log goes on meanwhile, and the prompts of one
-    checkpoint are finished before those of the next begin. An answer that cannot be had is kept as
-    one without a verdict; it never ends the run. What a restart or a change of process cut short is
-    asked afterwards, and nothing twice. ``name`` is what answers are kept under; a second probe of
-    that name in one run gets a number.
+    ``schema`` and ``max_tokens`` are for those that are plain texts. Without ``system`` a prompt is
+    asked with the system prompt of the run's rows; an empty text switches that off. ``baseline``
+    asks the base model once, ``final`` the final adapter. The log goes on meanwhile, and the
+    prompts of one checkpoint are finished before those of the next begin. An answer that cannot be
+    had is kept as one without a verdict; it never ends the run. What a restart or a change of
+    process cut short is asked afterwards, and nothing twice. ``name`` is what answers are kept
+    under; a second probe of that name in one run gets a number.
 
     Raises:
         UsageError: there are no prompts.
@@ -68,7 +69,8 @@ class PromptProbe(Callback):
         self._run: RunHandle | None = None
         self._kept_as = name
         self._turn = asyncio.Lock()
-        self._past: list[tuple[Infer, str, int | None]] = []
+        self._past: list[tuple[Infer, Job]] = []
+        self._of_rows: str | None = None
 
     def attached(self, run: RunHandle) -> None:
         """Remember the run."""
@@ -86,7 +88,7 @@ class PromptProbe(Callback):
         """Remember what was to be asked; some of it may not have been."""
         asked = self._asked_at(ctx)
         if asked is not None:
-            self._past.append(asked)
+            self._past.append((asked, ctx.job))
 
     def on_connection(self, state: StreamState) -> None:
         """Ask what an earlier process did not come to."""
@@ -95,13 +97,13 @@ class PromptProbe(Callback):
             for asked in past:
                 self._begin(*asked)
 
-    def _asked_at(self, ctx: Context) -> tuple[Infer, str, int | None] | None:
+    def _asked_at(self, ctx: Context) -> Infer | None:
         if isinstance(ctx, StartedContext) and self.baseline:
-            return ctx.infer, "base", None
+            return ctx.infer
         if isinstance(ctx, CheckpointContext):
-            return ctx.infer, "checkpoint", ctx.step
+            return ctx.infer
         if isinstance(ctx, CompletedContext) and self.final:
-            return ctx.infer, "final", None
+            return ctx.infer
         return None
 
     def on_started(self, ctx: StartedContext) -> None:
@@ -119,81 +121,54 @@ class PromptProbe(Callback):
     def _ask_at(self, ctx: Context) -> None:
         asked = self._asked_at(ctx)
         if asked is not None:
-            self._begin(*asked)
+            self._begin(asked, ctx.job)
 
-    def _begin(self, infer: Infer, target: str, step: int | None) -> None:
+    def _begin(self, infer: Infer, job: Job) -> None:
         run = self._run
         assert run is not None
-        at = f" {step}" if step is not None else ""
-        name = f"{self._kept_as} at {target}{at}"
-        run.background(self._ask_all(run, infer, target, step), name=name)
+        target = infer.target
+        at = f" {target.step}" if target.step is not None else ""
+        name = f"{self._kept_as} at {target.kind}{at}"
+        run.background(self._ask_all(run, infer, job), name=name)
 
-    async def _ask_all(self, run: RunHandle, infer: Infer, target: str, step: int | None) -> None:
+    async def _ask_all(self, run: RunHandle, infer: Infer, job: Job) -> None:
         # tasks get the lock in the order in which they asked for it: that of the checkpoints
         async with self._turn:
+            target = infer.target
             for number, prompt in enumerate(self.prompts):
-                mark = f"probe:{self._kept_as}:{target}:{step}:{number}"
+                mark = f"probe:{self._kept_as}:{target.kind}:{target.step}:{number}"
                 if await run.was_marked(mark):
                     continue  # before a restart
+                prompt = prompt.asked_of(await self._prompt_of_rows(infer, job))
                 answer = await ask_golden(infer, prompt)
-                await run.keep(finding_of(self._kept_as, number, prompt, target, step, answer))
+                await run.keep(finding_of(self._kept_as, number, prompt, target, answer))
                 await run.first_time(mark)
 
-
-@dataclass(frozen=True, slots=True)
-class GoldenAnswer:
-    """What a golden prompt was answered; ``seconds`` until the whole reply was there.
-
-    ``error`` is why there is no answer, or no verdict although something was expected.
-    """
-
-    reply: str
-    verdict: Verdict
-    seconds: float
-    error: str | None = None
-
-
-async def ask_golden(infer: Infer, prompt: Golden) -> GoldenAnswer:
-    """Ask once and judge. Whatever goes wrong becomes an answer without a verdict."""
-    began = time.perf_counter()
-    try:
-        reply = await infer(prompt.messages(), **prompt.options())
-    except Exception as error:
-        took = time.perf_counter() - began
-        why = f"could not be asked: {_words(error)}"
-        return GoldenAnswer("", Verdict(None, why), took, why)
-    took = time.perf_counter() - began
-    verdict = await asyncio.to_thread(_judged, prompt, reply.text)
-    unjudged = verdict.passed is None and verdict.text
-    return GoldenAnswer(reply.text, verdict, took, verdict.text if unjudged else None)
-
-
-def _judged(prompt: Golden, reply: str) -> Verdict:
-    try:
-        return prompt.judge(reply)
-    except Exception as error:  # of a function of the user's own
-        return Verdict(None, f"could not be judged: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    text = str(error) if isinstance(error, ArkorTuiError) else f"{type(error).__name__}: {error}"
-    return plain(text, limit=300, newlines=False)
+    async def _prompt_of_rows(self, infer: Infer, job: Job) -> str:
+        """The system prompt of the run's rows, for prompts that name none; looked for once."""
+        if self._of_rows is None:
+            try:
+                is_here = await infer.provider.is_here()
+            except ArkorTuiError:
+                return ""  # who cannot be reached cannot be asked either, and that is told
+            self._of_rows = await system_prompt_of_job(job, is_here=is_here)
+        return self._of_rows
 
 
 def finding_of(
-    name: str, number: int, prompt: Golden, target: str, step: int | None, answer: GoldenAnswer
+    name: str, number: int, prompt: Golden, target: Target, answer: GoldenAnswer
 ) -> Finding:
     """An answer as a finding of kind ``sample``."""
     return Finding(
         "sample",
         name,
-        step,
+        target.step,
         {
             "prompt": number,
             "text": prompt.text,
             "name": prompt.name,
             "system": prompt.system,
-            "target": target,
+            "target": target.kind,
             "reply": answer.reply,
             "passed": answer.verdict.passed,
             "verdict": answer.verdict.text,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arkor_tui.chat.assertions import Expect
-from arkor_tui.chat.infer import InferOptions
-from arkor_tui.chat.patterns import PatternError, check_pattern, matches
-from arkor_tui.chat.verdict import Constraint, Verdict, judge
+from arkor_tui.chat.golden import Golden as Golden
+from arkor_tui.chat.options import OPTION
 from arkor_tui.config.atomic import reason_of
 from arkor_tui.config.reading import NotTomlError, read_limited, read_toml
 from arkor_tui.errors import UsageError
@@ -24,89 +21,6 @@ _MOST_BYTES = 8 * 2**20
 
 class PromptFileError(UsageError):
     """A prompt file cannot be used; the message names the file and the entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """One golden prompt: what is asked, how, and what the answer should be.
-
-    ``schema`` (a pydantic model class or a JSON schema), ``choice`` and ``regex`` have the backend
-    decode nothing else, and a reply that is something else fails: one that was cut, say.
-    ``max_tokens`` counts tokens.
-    """
-
-    text: str
-    system: str | None = None
-    expect: Expect = field(default_factory=Expect)
-    schema: type[BaseModel] | Mapping[str, Any] | None = None
-    choice: Sequence[str] = ()
-    regex: str | None = None
-    temperature: float = 0.0
-    max_tokens: int = 200
-    seed: int | None = 0
-    name: str = ""
-
-    def messages(self) -> list[dict[str, Any]]:
-        """As a chat."""
-        messages: list[dict[str, Any]] = [{"role": "user", "content": self.text}]
-        if self.system:
-            messages.insert(0, {"role": "system", "content": self.system})
-        return messages
-
-    def options(self) -> InferOptions:
-        """Sampling settings and constraint."""
-        options: InferOptions = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        if self.seed is not None:
-            options["seed"] = self.seed
-        if self.schema is not None:
-            options["structured_outputs"] = {"json": schema_of(self.schema)}
-        elif self.choice:
-            options["structured_outputs"] = {"choice": list(self.choice)}
-        elif self.regex is not None:
-            options["structured_outputs"] = {"regex": self.regex}
-        return options
-
-    def judge(self, reply: str) -> Verdict:
-        """Whether a reply has the form that was asked for, and is what is expected.
-
-        Blocks as :meth:`Expect.judge` does.
-        """
-        form = self._form(reply)
-        if self.expect.is_empty or form.passed is False:
-            return form
-        return self.expect.judge(reply)
-
-    def _form(self, reply: str) -> Verdict:
-        if self.schema is not None:
-            return judge(reply, Constraint("schema", json.dumps(schema_of(self.schema))))
-        if self.choice:
-            known = reply.strip() in self.choice
-            return Verdict(known, "one of the choices" if known else "none of the choices")
-        if self.regex is not None and _is_pattern_here(self.regex):
-            try:
-                fits = matches(self.regex, reply, whole=True)
-            except PatternError as error:
-                return Verdict(None, f"could not be judged: {error}")
-            return Verdict(fits, "matches the pattern" if fits else "does not match the pattern")
-        return Verdict()
-
-
-def _is_pattern_here(pattern: str) -> bool:
-    """A backend may understand patterns that are none here; those are left to it."""
-    try:
-        check_pattern(pattern)
-    except PatternError:
-        return False
-    return True
-
-
-def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON schema, from a model class where one is given."""
-    if isinstance(schema, type):
-        from arkor_tui.chat.strict import strict_schema
-
-        return strict_schema(schema.model_json_schema())
-    return dict(schema)
 
 
 def golden(prompt: str | Golden, **usual: Any) -> Golden:
@@ -125,6 +39,12 @@ class _Expect(BaseModel):
     valid_json: bool = False
 
 
+def _range(name: str) -> Any:
+    """The range of an option of sampling, from the one table."""
+    option = OPTION[name]
+    return Field(ge=option.low, le=option.high)
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -135,9 +55,11 @@ class _Entry(BaseModel):
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     choice: list[str] = []
     regex: str | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] = 0.0
-    max_tokens: Annotated[int, Field(ge=1)] = 200
+    temperature: Annotated[float, Field(strict=False), _range("temperature")] = 0.0
+    max_tokens: Annotated[int, _range("max_tokens")] = 200
     seed: int | None = 0
+    top_p: Annotated[float, Field(strict=False), _range("top_p")] | None = None
+    stop: list[str] = []
 
 
 def read_prompts(path: str | Path) -> list[Golden]:
@@ -213,7 +135,7 @@ def _entry(file: Path, where: str, raw: Any) -> Golden:
         raise PromptFileError(f"{file}, {where}: {error.message}") from error
     return Golden(
         entry.text, entry.system, expect, entry.json_schema, entry.choice, entry.regex,
-        entry.temperature, entry.max_tokens, entry.seed, entry.name,
+        entry.temperature, entry.max_tokens, entry.seed, entry.name, entry.top_p, tuple(entry.stop),
     )  # fmt: skip
 
 

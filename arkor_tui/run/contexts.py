@@ -20,6 +20,7 @@ from arkor_tui.api.events import (
 )
 from arkor_tui.api.jobs import Job
 from arkor_tui.chat.infer import Infer
+from arkor_tui.chat.target import Kind, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +114,13 @@ Context = (
     | CompletedContext
     | FailedContext
 )
-Talk = Callable[[AdapterRef | None], Infer]
-"""How to talk to an adapter; to the base model for None."""
+Talk = Callable[[Target], Infer]
+"""How to talk to a target of the run."""
 
 
-def adapter_of(job_id: str, step: int | None) -> AdapterRef:
-    """The checkpoint at ``step``, or the final adapter for None."""
-    if step is None:
-        return AdapterRef(kind="final", job_id=job_id)
-    return AdapterRef(kind="checkpoint", job_id=job_id, step=step)
+def target_of(job: Job, kind: Kind, step: int | None = None) -> Target:
+    """A target of a job, whether it is there or not."""
+    return Target(kind, step, job.config.model, job.id, job.name)
 
 
 def context_of(
@@ -144,16 +143,15 @@ def context_of(
             at,
         )
     if isinstance(event, CheckpointSaved):
-        adapter = adapter_of(job.id, event.step)
-        return CheckpointContext(
-            job, event.step, adapter, talk(adapter), event.artifacts, event_id, at
-        )
+        infer = talk(target_of(job, "checkpoint", event.step))
+        adapter = AdapterRef(kind="checkpoint", job_id=job.id, step=event.step)
+        return CheckpointContext(job, event.step, adapter, infer, event.artifacts, event_id, at)
     if isinstance(event, TrainingStarted):
-        return StartedContext(job, talk(None), event_id, event.metadata, at)
+        return StartedContext(job, talk(target_of(job, "base")), event_id, event.metadata, at)
     if isinstance(event, TrainingResumed):
         return ResumedContext(job, event.step, event_id, at)
     if isinstance(event, TrainingCompleted):
-        final = talk(adapter_of(job.id, None))
+        final = talk(target_of(job, "final"))
         return CompletedContext(job, event.artifacts or [], final, event.metrics, event_id, at)
     if isinstance(event, TrainingFailed):
         return FailedContext(job, event.error, event.step, event_id, at)

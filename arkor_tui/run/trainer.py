@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from arkor_tui.api.chat import AdapterRef
 from arkor_tui.api.dedup import SeenEvents
 from arkor_tui.api.errors import ApiError
 from arkor_tui.api.events import (
@@ -33,6 +32,8 @@ from arkor_tui.api.jobs import Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.chat.infer import Infer
+from arkor_tui.chat.provider import ArkorProvider
+from arkor_tui.chat.target import Kind, Target
 from arkor_tui.config.settings import read_settings
 from arkor_tui.connect.connection import Connection, connect
 from arkor_tui.connect.embedded import of_another_version
@@ -42,7 +43,7 @@ from .abort import AbortController, AbortSignal, interruptible
 from .callbacks import Callback, CallbackError
 from .cancelling import CancelState, cancel_and_confirm
 from .config import TrainerInput, check_served
-from .contexts import adapter_of, context_of
+from .contexts import context_of, target_of
 from .ending import failed_or_cancelled, terminal_event, wait_for_the_end
 from .findings import Finding
 from .hooks import Hooks, OnCallbackError
@@ -433,9 +434,8 @@ class Trainer:
         """
         if self._job is None:
             raise UsageError("There is nothing to talk to before the job was submitted.")
-        if base:
-            return self._talk(None)
-        return self._talk(adapter_of(self._job.id, step))
+        kind: Kind = "base" if base else "final" if step is None else "checkpoint"
+        return self._talk(target_of(self._job, kind, None if base else step))
 
     @asynccontextmanager
     async def _closing(self) -> AsyncGenerator[None, None]:
@@ -479,11 +479,8 @@ class Trainer:
             status = await failed_or_cancelled(self._job, event.error, await self.connection())
             self._know(status=status, completed_at=now, error=event.error)
 
-    def _talk(self, adapter: AdapterRef | None) -> Infer:
-        if adapter is not None:
-            return Infer(self.connection, adapter=adapter)
-        assert self._job is not None
-        return Infer(self.connection, base_model=self._job.config.model)
+    def _talk(self, target: Target) -> Infer:
+        return Infer(ArkorProvider(self.connection), target)
 
     def _know(self, **changes: Any) -> None:
         assert self._job is not None

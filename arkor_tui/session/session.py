@@ -18,11 +18,12 @@ from .runlog import RunLog
 from .runs import Runs
 from .supervision import Supervision
 from .transcripts import PromptLibrary, Transcripts
-from .updates import Problem, Target
+from .updates import Problem
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
 if TYPE_CHECKING:
     from arkor_tui.chat.infer import Infer
+    from arkor_tui.chat.target import Target
     from arkor_tui.connect.connection import Connection
     from arkor_tui.run.cancelling import CancelState
     from arkor_tui.run.trainer import Trainer
@@ -324,25 +325,18 @@ class Session:
         folder = self.folder
         return await self.archive.read(lambda a: export_to_file(a, record, kind, folder))
 
-    def infer(self, target: Target) -> Infer:
-        """Talk to a target; the connection is made when the first prompt is sent."""
-        from arkor_tui.api.chat import AdapterRef
-        from arkor_tui.chat.infer import Infer
+    def infer(self, run: RunRecord | None, target: Target) -> Infer:
+        """Talk to a target of a run, or to a model of the chosen backend where there is no run.
 
-        run = target.run
+        The connection is made when the first prompt is sent.
+        """
+        from arkor_tui.chat.infer import Infer
+        from arkor_tui.chat.provider import ArkorProvider
 
         async def connection() -> Connection:
             return await (self.connect() if run is None else self.connection_for(run))
 
-        if target.kind == "base":
-            model = target.model or (str(run.config.get("model", "")) if run is not None else "")
-            return Infer(connection, base_model=model)
-        assert run is not None
-        job_id = run.identity.job_id
-        if target.kind == "final":
-            return Infer(connection, adapter=AdapterRef(kind="final", job_id=job_id))
-        adapter = AdapterRef(kind="checkpoint", job_id=job_id, step=target.step)
-        return Infer(connection, adapter=adapter)
+        return Infer(ArkorProvider(connection), target)
 
 
 def _name(connection: Connection) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arkor_tui.archive.records import LogRow, RunRecord
+from arkor_tui.archive.records import LogRow
 from arkor_tui.errors import ArkorTuiError
 
 if TYPE_CHECKING:
@@ -55,18 +55,3 @@ class Problem:
         if isinstance(error, ArkorTuiError):
             return cls(error.message, error.hint or "")
         return cls(f"{type(error).__name__}: {error}")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is talked to: the base model, the checkpoint at ``step``, or the final adapter."""
-
-    run: RunRecord | None
-    kind: str
-    step: int | None = None
-    model: str = ""
-
-    @property
-    def label(self) -> str:
-        """For people: ``base``, ``step 25`` or ``final``."""
-        return f"step {self.step}" if self.kind == "checkpoint" else self.kind

@@ -15,10 +15,11 @@ from textual.reactive import Initialize, Reactive
 
 from arkor_tui.archive.errors import ArchiveError
 from arkor_tui.archive.records import RunRecord
+from arkor_tui.chat.target import LATEST, Target
 from arkor_tui.config.settings import Settings
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target, Update
+from arkor_tui.session.updates import Update
 from arkor_tui.terminal import Capabilities, osc9, title
 from arkor_tui.text.sanitize import plain
 
@@ -91,7 +92,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
         self.session = session
         self.current: RunMonitor | None = None
         """The run that Live shows and Console talks to."""
-        self.target: Target | None = None
+        self.to_ask: tuple[RunRecord, Target] | None = None
         """What Console is asked to talk to next."""
         self._setup_from: RunRecord | None = None
         self._first_run = run
@@ -340,10 +341,7 @@ class ArkorApp(KeysInOrder, TerminalApp):
         record = monitor.record
         if record is None:
             return
-        if step is not None:
-            self.target = Target(record, "checkpoint", step)
-        else:
-            self.target = Target(record, "newest")
+        self.to_ask = record, LATEST if step is None else Target("checkpoint", step)
         self._show("console")
 
     def _updated(self, monitor: RunMonitor, update: Update) -> None:

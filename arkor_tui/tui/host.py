@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
 
     from arkor_tui.archive.records import RunRecord
+    from arkor_tui.chat.target import Target
     from arkor_tui.errors import ArkorTuiError
     from arkor_tui.run.trainer import Trainer
     from arkor_tui.session.monitor import RunMonitor
     from arkor_tui.session.session import Session
-    from arkor_tui.session.updates import Target
 
     from .chart.frame import Symbols
 
@@ -51,7 +51,7 @@ class Host(Protocol):
     session: Session
     current: RunMonitor | None
     """The run that Live shows and Console talks to."""
-    target: Target | None
+    to_ask: tuple[RunRecord, Target] | None
     """What Console is asked to talk to next."""
     symbols: Symbols
     """What charts are drawn with."""

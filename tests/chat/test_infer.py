@@ -119,8 +119,9 @@ async def test_the_target_cannot_be_swapped_by_an_option(server: Server) -> None
     server.answers[f"POST {CHAT}"] = REPLY
     trainer = a_trainer(server)
     await trainer.start()
-    await trainer.infer(step=5)("hi", base_model=None, adapter=None)  # type: ignore[call-arg]
-    assert asked(server)[0]["adapter"]["step"] == 5
+    with pytest.raises(UsageError, match="Arkor has no option adapter, base_model"):
+        await trainer.infer(step=5)("hi", base_model=None, adapter=None)  # type: ignore[call-arg]
+    assert asked(server) == []
     await trainer.aclose()
 
 

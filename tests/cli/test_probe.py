@@ -51,7 +51,8 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         (["--step", "20"], [20]),
         (["--step", "40", "--step", "10", "--step", "40"], [10, 40]),
         (["--base"], ["base"]),
-        (["--final", "--base", "--step", "10"], [10, "base", "final"]),
+        (["--final", "--base", "--step", "10"], ["base", 10, "final"]),
+        (["--latest", "--final"], ["final"]),
         (["--all"], ["base", *STEPS, "final"]),
     ],
 )
@@ -98,7 +99,8 @@ async def test_json_has_stable_keys(server: Talker, capsys: pytest.CaptureFixtur
     assert seconds >= 0
     assert sample == {
         "type": "sample", "target": "checkpoint", "step": 10, "prompt": 0, "name": "login",
-        "text": "I cannot log in", "reply": "no idea", "passed": False, "verdict": "lacks 'auth'",
+        "text": "I cannot log in", "system": "You triage support tickets.", "reply": "no idea",
+        "passed": False, "verdict": "lacks 'auth'",
         "error": None,
     }  # fmt: skip
 
@@ -163,7 +165,7 @@ async def test_answers_to_other_prompts_are_not_replaced(server: Talker, project
     [
         (["--step", "11"], "There are: 10, 20, 30, 40, 50."),
         (["--junit", "nowhere/r.xml"], "there is no folder nowhere"),
-        (["--step", "x"], "invalid int value"),
+        (["--step", "x"], "is not the step of a checkpoint"),
     ],
 )
 async def test_wrong_use_asks_nobody(

@@ -16,12 +16,11 @@ from arkor_tui.archive.export import export_run, markdown_line, markdown_paragra
 from arkor_tui.archive.exporting import _fenced
 from arkor_tui.archive.records import NewEvent
 from arkor_tui.archive.store import Archive
+from arkor_tui.chat.golden import Golden, GoldenAnswer
+from arkor_tui.chat.target import Target
 from arkor_tui.chat.verdict import Verdict
 from arkor_tui.cli.junit import junit
-from arkor_tui.recipes.probe import GoldenAnswer
-from arkor_tui.recipes.prompts import Golden
 from arkor_tui.session.probing import Probed
-from arkor_tui.session.updates import Target
 from arkor_tui.text.sanitize import plain
 from tests.support.archive_material import IDENTITY, job
 from tests.support.hostile_payloads import EVERY, forbidden, hostile_text
@@ -87,7 +86,7 @@ def _quoted(name: str) -> str:
 
 def _probed(text: str, passed: bool | None, error: str | None) -> Probed:
     answer = GoldenAnswer(text, Verdict(passed, text), 0.5, error)
-    return Probed(Target(None, "base"), 0, Golden(text or "x", name=text), answer)
+    return Probed(Target("base"), 0, Golden(text or "x", name=text), answer)
 
 
 @given(hostile_text, st.booleans() | st.none(), st.none() | hostile_text)

@@ -13,9 +13,9 @@ from textual.widgets import Static
 
 from arkor_tui.archive.records import Exchange
 from arkor_tui.archive.store import Archive
+from arkor_tui.chat.asking import Answer
+from arkor_tui.chat.target import Target
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.session.asking import Answer
-from arkor_tui.session.updates import Target
 from arkor_tui.tui.widgets import eventdetail, eventlog, output, talk
 from arkor_tui.tui.widgets.eventdetail import EventDetail
 from arkor_tui.tui.widgets.eventlog import line_of
@@ -87,7 +87,8 @@ async def test_a_reply_and_a_toast(
     with Archive.open(path) as archive:
         add_run(archive, "short", [event("training.started")])
     async with app_on(path) as (app, pilot):
-        answer = Answer(Target(None, "base"), text=text, verdict=text, error=text, hint=text)
+        failure = ArkorTuiError(text, hint=text)
+        answer = Answer(Target("base"), text=text, verdict=text, failure=failure)
         answer.finish_reason, answer.total_s = text, 1.0
         await app.screen.mount(ExchangeView(text, [answer]))
         app.tell_problem(ArkorTuiError(text, hint=text))

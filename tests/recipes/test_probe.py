@@ -10,7 +10,7 @@ import pytest
 from arkor_tui import AbortController, AbortError, Callback, LogContext
 from arkor_tui.api.events import parse_event
 from arkor_tui.api.stream import StreamEvent
-from arkor_tui.chat.infer import InferOptions
+from arkor_tui.chat.options import InferOptions
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import Expect, Golden, PromptProbe
 from arkor_tui.run.findings import Finding
@@ -68,6 +68,19 @@ def past(*frames: bytes) -> list[StreamEvent]:
 
 
 RUN = (started(), log(1), checkpoint(5), log(6), checkpoint(10), completed(), END)
+
+
+async def test_prompts_are_asked_as_the_rows_begin(model: Model) -> None:
+    """s2: golden prompts of a run, as Setup writes them; their own system prompt wins."""
+    model.script(stream(started(), completed(), END))
+    model.job = {**model.job, "name": "triage-run"}
+    prompts = ["hi", Golden("ho", "You are a pirate."), Golden("ha", "")]
+    trainer = a_trainer(model, PromptProbe(prompts))
+    await trainer.wait()
+    sent = [request.json["messages"] for request in model.asked("POST", CHAT)]
+    systems = [m[0]["content"] if m[0]["role"] == "system" else None for m in sent]
+    assert systems == ["You triage support tickets.", "You are a pirate.", None]
+    assert [s["system"] for s in samples(trainer)] == [*systems[:2], ""]
 
 
 async def test_base_checkpoints_and_final_are_asked(model: Model) -> None:

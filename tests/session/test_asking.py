@@ -15,11 +15,13 @@ import pytest_asyncio
 
 from arkor_tui.archive import exporting
 from arkor_tui.archive.records import RunIdentity, RunRecord
+from arkor_tui.chat.asking import Answer, AskSettings, settings_from
+from arkor_tui.chat.options import typed_sampling
+from arkor_tui.chat.target import RunTargets, Target
 from arkor_tui.chat.verdict import Constraint, judge
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.session.asking import Answer, AskSettings, ask, settings_from
+from arkor_tui.session.asking import ask
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target
 from tests.support.archive_material import job
 from tests.support.scripted import Answer as Reply
 from tests.support.scripted import Server, stream
@@ -55,14 +57,19 @@ async def a_run(session: Session) -> RunRecord:
     return record
 
 
+def at(run: RunRecord, text: str) -> Target:
+    """A target of a run, as a person types it."""
+    return RunTargets(run.name, run.identity.job_id, run.model, run.status).find(Target.parse(text))
+
+
 async def test_a_reply_streams_in_is_judged_and_archived(server: Server, session: Session) -> None:
     server.answers[CHAT] = stream(delta('{"a":'), delta(" 1}"), LAST)
     run = await a_run(session)
-    answer = Answer(Target(run, "checkpoint", 25))
+    answer = Answer(at(run, "step 25"))
     seen: list[str] = []
-    settings = AskSettings(max_tokens=9, seed=3, stop=("x",), temperature=0.5)
+    settings = AskSettings(sampling={"max_tokens": 9, "seed": 3, "stop": ["x"], "temperature": 0.5})
     messages = [{"role": "user", "content": "hi"}]
-    await ask(session, answer, messages, settings, on_change=lambda a: seen.append(a.text))
+    await ask(session, run, answer, messages, settings, on_change=lambda a: seen.append(a.text))
     assert (answer.text, answer.tokens, answer.finish_reason) == ('{"a": 1}', 7, "stop")
     assert (answer.passed, answer.verdict) == (True, "valid JSON")
     assert seen[0] == '{"a":'
@@ -82,8 +89,9 @@ async def test_a_reply_streams_in_is_judged_and_archived(server: Server, session
 
 async def test_a_refusal_is_told_and_archived(server: Server, session: Session) -> None:
     server.answers[CHAT] = Reply(400, {"error": "no such checkpoint"})
-    answer = Answer(Target(await a_run(session), "checkpoint", 7))
-    await ask(session, answer, [{"role": "user", "content": "hi"}], AskSettings())
+    run = await a_run(session)
+    answer = Answer(at(run, "step 7"))
+    await ask(session, run, answer, [{"role": "user", "content": "hi"}], AskSettings())
     assert answer.error == "no such checkpoint"
     (kept,) = await session.archive.read(lambda a: a.exchanges())
     assert kept.error == "no such checkpoint"
@@ -92,11 +100,12 @@ async def test_a_refusal_is_told_and_archived(server: Server, session: Session) 
 async def test_what_came_before_a_stop_is_kept(server: Server, session: Session) -> None:
     gate = asyncio.Event()
     server.answers[CHAT] = stream(delta("half a"), gate, delta(" reply"))
-    answer = Answer(Target(await a_run(session), "base"))
+    run = await a_run(session)
+    answer = Answer(at(run, "base"))
     came = asyncio.Event()
     task = asyncio.ensure_future(
         ask(
-            session, answer, [{"role": "user", "content": "hi"}], AskSettings(),
+            session, run, answer, [{"role": "user", "content": "hi"}], AskSettings(),
             on_change=lambda _: came.set(),
         )
     )  # fmt: skip
@@ -155,14 +164,14 @@ def test_settings_are_checked_field_by_field() -> None:
     assert wrong == {"temperature": "from 0 to 2", "max_tokens": "a whole number"}
     settings, wrong = settings_from({"temperature": "", "stop": "a|b", "seed": "4"})
     assert settings is not None
-    assert (settings.temperature, settings.stop, settings.seed) == (None, ("a", "b"), 4)
+    assert settings.sampling == {"stop": ["a", "b"], "seed": 4}
 
 
 async def test_exports_are_new_files(server: Server, session: Session, tmp_path: Path) -> None:
     server.answers[CHAT] = stream(delta("```fence"), LAST)
     run = await a_run(session)
-    answer = Answer(Target(run, "base"))
-    await ask(session, answer, [{"role": "user", "content": "hi \x1b[31m"}], AskSettings())
+    answer = Answer(at(run, "base"))
+    await ask(session, run, answer, [{"role": "user", "content": "hi \x1b[31m"}], AskSettings())
     first = await session.export(run, "transcripts.md")
     again = await session.export(run, "transcripts.md")
     assert first != again
@@ -172,9 +181,9 @@ async def test_exports_are_new_files(server: Server, session: Session, tmp_path:
     assert "\x1b" not in text
     kept = json.loads((await session.export(run, "transcripts.jsonl")).read_text())
     assert (kept["reply"], kept["target"]) == ("```fence", "base")
-    refused = Answer(Target(run, "checkpoint", 7))
+    refused = Answer(at(run, "step 7"))
     server.answers[CHAT] = Reply(400, {"error": "no such checkpoint"})
-    await ask(session, refused, [{"role": "user", "content": "hi"}], AskSettings())
+    await ask(session, run, refused, [{"role": "user", "content": "hi"}], AskSettings())
     text = (await session.export(run, "transcripts.md")).read_text()
     assert "## step 7" in text
     assert "no such checkpoint" in text
@@ -202,15 +211,18 @@ async def test_an_export_that_does_not_fit_leaves_no_half_of_it(
 
 
 def test_what_is_not_set_is_left_to_the_backend() -> None:
-    assert AskSettings(temperature=None, max_tokens=None).options() == {}
-    all_set = AskSettings(temperature=0.0, top_p=0.5, max_tokens=1, seed=0, stop=("x",))
-    assert all_set.options() == {
+    assert AskSettings(sampling={}).options() == {}
+    typed = {"temperature": "0", "top_p": "0.5", "max_tokens": "1", "seed": "0", "stop": "x"}
+    settings, _ = settings_from(typed)
+    assert settings is not None
+    assert settings.options() == {
         "temperature": 0.0, "top_p": 0.5, "max_tokens": 1, "seed": 0, "stop": ["x"],
     }  # fmt: skip
+    assert typed_sampling(settings.sampling).items() >= typed.items()
 
 
 def test_the_rate_counts_tokens_after_the_first() -> None:
-    answer = Answer(Target(None, "base"))
+    answer = Answer(Target("base"))
     assert answer.tokens_per_second is None
     answer.first_token_s, answer.total_s, answer.pieces = 1.0, 3.0, 5
     assert answer.tokens_per_second == 2.0
@@ -243,9 +255,9 @@ async def test_a_talk_that_does_not_end_with_an_answer_has_failed(
     message = {"role": "assistant", "content": ""}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     server.answers[CHAT] = Reply(200, {"choices": [choice]})
-    answer = Answer(Target(None, "base", model="m"))
+    answer = Answer(Target("base", model="m"))
     settings = AskSettings(tools=str(file), tool_choice="")
-    await ask(session, answer, [{"role": "user", "content": "hi"}], settings)
+    await ask(session, None, answer, [{"role": "user", "content": "hi"}], settings)
     assert answer.passed is False
     assert answer.verdict
     assert server.asked("POST", "/v1/inference/chat")[0].json["toolChoice"] == "auto"
@@ -271,8 +283,8 @@ async def test_functions_that_the_model_calls_are_told(
         Reply(200, {"choices": [{"index": 0, "finish_reason": "stop", "message": second}]}),
     ]
     settings = AskSettings(tools=str(file), tool_choice="get_order")
-    answer = Answer(Target(None, "base", model="m"))
-    await ask(session, answer, [{"role": "user", "content": "where is 4711?"}], settings)
+    answer = Answer(Target("base", model="m"))
+    await ask(session, None, answer, [{"role": "user", "content": "where is 4711?"}], settings)
     assert answer.text == "It was shipped."
     assert [(c.name, c.result) for c in answer.calls] == [("get_order", "4711 was shipped")]
     sent = server.asked("POST", "/v1/inference/chat")
@@ -283,8 +295,8 @@ async def test_functions_that_the_model_calls_are_told(
 async def test_a_tools_file_that_cannot_be_used_is_told(
     server: Server, session: Session, tmp_path: Path
 ) -> None:
-    answer = Answer(Target(None, "base", model="m"))
+    answer = Answer(Target("base", model="m"))
     settings = AskSettings(tools=str(tmp_path / "none.py"))
-    await ask(session, answer, [{"role": "user", "content": "hi"}], settings)
+    await ask(session, None, answer, [{"role": "user", "content": "hi"}], settings)
     assert answer.error is not None
     assert "There is no file" in answer.error

@@ -14,16 +14,18 @@ from arkor_tui.api.errors import ApiError, ConnectionFailedError
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.scope import Scope
 from arkor_tui.archive.records import IMPORTED, RunIdentity, RunRecord
+from arkor_tui.chat.target import Target
 from arkor_tui.config.folders import config_dir
 from arkor_tui.connect import connection as connecting
 from arkor_tui.connect import embedded
 from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import UsageError
 from arkor_tui.session import supervision
+from arkor_tui.session.asking import targets_of
 from arkor_tui.session.recipe_host import lock_path_of, take_lock
 from arkor_tui.session.session import Session
 from arkor_tui.session.supervision import Supervisor, SupervisorError
-from arkor_tui.session.updates import Problem, Target
+from arkor_tui.session.updates import Problem
 from tests.support.archive_material import job
 from tests.support.frames import END, completed, started
 from tests.support.scripted import JOB, Answer, Server, stream
@@ -196,13 +198,10 @@ async def test_each_target_is_asked_as_what_it_is(server: Server, session: Sessi
     run = await registered(session, server.url)
     reply = {"choices": [{"message": {"role": "assistant", "content": "x"}}]}
     server.answers["POST /v1/inference/chat"] = Answer(200, reply)
-    for target in (
-        Target(None, "base", model="org/model"),
-        Target(run, "base"),
-        Target(run, "final"),
-        Target(run, "checkpoint", 25),
-    ):
-        await session.infer(target)("hi")
+    await session.infer(None, Target("base", model="org/model"))("hi")
+    known = await targets_of(session, run)
+    for target in (known.at("base"), known.at("final"), known.at("checkpoint", 25)):
+        await session.infer(run, target)("hi")
     sent = [request.json for request in server.asked("POST", "/v1/inference/chat")]
     assert [body.get("baseModel") for body in sent[:2]] == ["org/model", "arkor-tui/tiny"]
     assert [body["adapter"] for body in sent[2:]] == [

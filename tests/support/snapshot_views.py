@@ -15,10 +15,10 @@ from textual.widgets import Input, OptionList, Static
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.archive.records import Prompt, RunRecord, Sample
 from arkor_tui.archive.store import Archive
+from arkor_tui.chat.asking import Answer
+from arkor_tui.chat.target import Target
 from arkor_tui.config.run_lock import HostState
-from arkor_tui.session.asking import Answer
 from arkor_tui.session.monitor import RunMonitor
-from arkor_tui.session.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.widgets.formfields import FieldInput
 from tests.support.recorded_runs import add_run, fill, press, settled, time_of, triage_events
@@ -200,7 +200,7 @@ async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
 class _Talker:
     """A target that answers as :data:`REPLIES` say."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, _run: object, target: Target) -> None:
         self.text = REPLIES.get(target.label, REPLIES["step 75"])
 
     async def __call__(self, *args: object, **options: object) -> _Talker:

@@ -15,9 +15,10 @@ from textual.widgets import Input
 
 from arkor_tui.api.chat import ChatDelta
 from arkor_tui.archive.store import Archive
+from arkor_tui.chat.blind import Tally, tally
+from arkor_tui.chat.provider import ReplyStream
+from arkor_tui.chat.target import Target
 from arkor_tui.errors import ArkorTuiError
-from arkor_tui.session.blind import Tally, tally
-from arkor_tui.session.updates import Target
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.bisect import BisectScreen
 from arkor_tui.tui.screens.blind import BlindScreen
@@ -41,7 +42,7 @@ class Reply:
 class Talker:
     """Stands in for a target: checkpoints from step 75 on know the word."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, _run: object, target: Target) -> None:
         self.target = target
 
     @property
@@ -55,13 +56,11 @@ class Talker:
         return Reply(self.text)
 
     @asynccontextmanager
-    async def stream(
-        self, messages: Any, **options: Any
-    ) -> AsyncIterator[AsyncIterator[ChatDelta]]:
+    async def stream(self, messages: Any, **options: Any) -> AsyncIterator[ReplyStream]:
         async def deltas() -> AsyncIterator[ChatDelta]:
             yield ChatDelta(text=self.text)
 
-        yield deltas()
+        yield ReplyStream(deltas())
 
 
 @asynccontextmanager
@@ -120,13 +119,30 @@ async def test_votes_are_blind_and_kept_with_the_run(
         rows = archive.findings(1, "vote")
     assert [row.data["preferred"] for row in rows] == ["final", "final"]
     assert rows[0].data["prompt"] == "hi"
-    assert tally(rows, "final", "base") == Tally("final", "base", 2, 0, 0)
-    assert tally(rows, "25", "base").votes == 0
+    votes = [row.data for row in rows]
+    assert tally(votes, "final", "base") == Tally("final", "base", 2, 0, 0)
+    assert tally(votes, "25", "base").votes == 0
 
 
 def test_a_tally_in_words() -> None:
     assert Tally("a", "b", ties=2).text == "a: 0 · b: 0 · ties: 2"
     assert Tally("a", "b", 9, 1).text.endswith("p = 0.0215 (more than chance)")
+
+
+async def test_an_old_verdict_goes_when_something_else_is_expected(path: Path) -> None:
+    """s6: neither the answer nor the way to it is left over from another expectation."""
+    async with console(path) as (app, pilot):
+        await press(app, pilot, *"hi", "f6", *"auth", "enter")
+        await wait_for(app, pilot, "began to pass at step 75")
+        for keys in (("x",), ("ctrl+o",)):
+            await press(app, pilot, *keys)
+            assert "began to pass" not in screen_text(app)
+            assert "auth, says" not in screen_text(app)
+            await press(app, pilot, "ctrl+g")
+            assert isinstance(app.screen, BisectScreen), "there is nothing to talk to"
+            while keys == ("x",) and "began to pass" not in screen_text(app):
+                await press(app, pilot, "backspace", "enter")
+                await wait_for(app, pilot, "began to pass at step 75")
 
 
 async def test_bisect_finds_the_checkpoint(path: Path) -> None:

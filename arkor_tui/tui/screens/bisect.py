@@ -12,11 +12,11 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from arkor_tui.archive.records import RunRecord
+from arkor_tui.chat.asking import AskSettings
 from arkor_tui.chat.assertions import Expect, fields_from
+from arkor_tui.chat.target import Target
 from arkor_tui.errors import ArkorTuiError, UsageError
-from arkor_tui.session.asking import AskSettings
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import verdict_mark
@@ -67,7 +67,7 @@ class BisectScreen(PageScreen[Target | None]):
         self._session, self._record, self._targets = session, run, targets
         self._prompt, self._settings = prompt, settings
         self._lines: list[Content] = []
-        self._found: str | None = None
+        self._found: Target | None = None
         self._kind = 0
 
     def compose(self) -> ComposeResult:
@@ -96,10 +96,18 @@ class BisectScreen(PageScreen[Target | None]):
         """Expect something of another kind."""
         self._kind = (self._kind + 1) % len(KINDS)
         self._show_kind()
+        self._forget()
 
     def _show_kind(self) -> None:
         label = self.query_one("#bisect-expected-label", Label)
         label.update(f"{KINDS[self._kind][1]} (Enter begins)")
+
+    @on(Input.Changed)
+    def _forget(self) -> None:
+        """A verdict on something else goes, and so does the search for it."""
+        self.workers.cancel_group(self, "bisect")
+        self._lines, self._found = [], None
+        self.query_one("#bisect-found", Static).update("")
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -119,17 +127,11 @@ class BisectScreen(PageScreen[Target | None]):
 
     @work(group="bisect", exclusive=True)
     async def _search(self, prompt: str, expect: Expect) -> None:
-        from arkor_tui.recipes.probe import GoldenAnswer
-        from arkor_tui.recipes.prompts import Golden
-        from arkor_tui.session.probing import bisect_run
+        from arkor_tui.chat.bisect import bisect_targets
+        from arkor_tui.chat.golden import Golden, GoldenAnswer
 
         self._lines, self._found = [], None
-        settings = self._settings
-        golden = Golden(
-            prompt, settings.system or None, expect,
-            temperature=settings.temperature or 0.0, max_tokens=settings.max_tokens or 200,
-            seed=settings.seed if settings.seed is not None else 0,
-        )  # fmt: skip
+        golden = Golden(prompt, self._settings.system, expect).sampled(self._settings.sampling)
 
         def tell(target: Target, answer: GoldenAnswer) -> None:
             mark, style = verdict_mark(answer.verdict.passed)
@@ -138,7 +140,10 @@ class BisectScreen(PageScreen[Target | None]):
 
         self._say()
         try:
-            found = await bisect_run(self._session, self._targets, golden, tell)
+            found = await bisect_targets(
+                lambda target: self._session.infer(self._record, target),
+                self._targets, golden, tell,
+            )  # fmt: skip
         except ArkorTuiError as error:
             self._say(Content.styled(plain(error, limit=400), "$error"))
             return
@@ -153,8 +158,7 @@ class BisectScreen(PageScreen[Target | None]):
 
     def action_talk(self) -> None:
         """Leave with the target that was found."""
-        found = next((t for t in self._targets if t.label == self._found), None)
-        if found is None:
+        if self._found is None:
             self.notify("Nothing was found yet.", timeout=3)
         else:
-            self.dismiss(found)
+            self.dismiss(self._found)

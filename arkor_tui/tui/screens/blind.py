@@ -14,10 +14,12 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from arkor_tui.archive.records import RunRecord
-from arkor_tui.session.asking import Answer, AskSettings, ask
-from arkor_tui.session.blind import Vote, save_vote, tally
+from arkor_tui.chat.asking import Answer, AskSettings
+from arkor_tui.chat.blind import Vote
+from arkor_tui.chat.golden import messages_of
+from arkor_tui.chat.target import Target
+from arkor_tui.session.asking import ask, save_vote, tally_of
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.keybar import KeyBar
 from arkor_tui.tui.widgets.talk import LONGEST
@@ -98,13 +100,13 @@ class BlindScreen(PageScreen[None]):
         answers = (Answer(first), Answer(second))
         self._answers, self._asked, self._revealed = answers, prompt, ""
         self._show()
-        system = self._settings.system
-        messages = [{"role": "system", "content": system}] if system else []
-        messages.append({"role": "user", "content": prompt})
+        messages = messages_of(prompt, self._settings.system)
         # both are shown when both are there: the faster one would give itself away
         async with asyncio.TaskGroup() as group:
             for answer in answers:
-                group.create_task(ask(self._session, answer, messages, self._settings))
+                group.create_task(
+                    ask(self._session, self._record, answer, messages, self._settings)
+                )
         self.query_one("#blind-pane-1").focus()
         self._show()
 
@@ -132,8 +134,7 @@ class BlindScreen(PageScreen[None]):
     @work(group="reveal", exclusive=True)
     async def action_reveal(self) -> None:
         """The tally of these two, of all sittings."""
-        rows = await self._session.runs.findings(self._record.key, "vote")
-        self._revealed = tally(rows, *(target.label for target in self._targets)).text
+        self._revealed = (await tally_of(self._session, self._record.key, *self._targets)).text
         self._show()
 
     def _show(self) -> None:

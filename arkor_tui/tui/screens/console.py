@@ -15,9 +15,11 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from arkor_tui.archive.records import Prompt, RunRecord
-from arkor_tui.session.asking import Answer, AskSettings, ask, settings_from
+from arkor_tui.chat.asking import Answer, AskSettings, settings_from
+from arkor_tui.chat.target import label_of
+from arkor_tui.session.asking import ask, targets_of
 from arkor_tui.session.monitor import RunMonitor
-from arkor_tui.session.updates import Target, Update
+from arkor_tui.session.updates import Update
 from arkor_tui.starters import starter_of
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.widgets.asksettings import DEFAULTS, AskSettingsScreen
@@ -126,9 +128,9 @@ class ConsoleScreen(BaseScreen):
     @work(group="targets", exclusive=True)
     async def _take_up(self) -> None:
         # both stay as they are until all is done: what is new of a run begins this once more
-        wanted = self.host.target
+        wanted = self.host.to_ask
         current = self.host.current
-        run = wanted.run if wanted is not None else (current.record if current else None)
+        run = wanted[0] if wanted is not None else (current.record if current else None)
         if run is not None and (self.run is None or run.key != self.run.key):
             self._suit(run, await self.session.system_prompt(run))
             self._forget()
@@ -136,13 +138,10 @@ class ConsoleScreen(BaseScreen):
         await self._load_targets()
         targets = self.query_one(TargetList)
         if wanted is not None:
-            if wanted.kind == "newest":
-                targets.cursor = max(targets.count - 1, 0)
-            else:
-                targets.select(wanted.kind, wanted.step)
+            targets.select(wanted[1])
             self.query_one(PromptArea).focus()
-        if self.host.target is wanted:
-            self.host.target = None
+        if self.host.to_ask is wanted:
+            self.host.to_ask = None
         self._show_head()
 
     async def _load_targets(self) -> None:
@@ -151,9 +150,7 @@ class ConsoleScreen(BaseScreen):
             return
         self.run = run = await self.session.runs.fresh(run)
         rows = await self.session.runs.checkpoints(run.key)
-        targets = [Target(run, "base"), *(Target(run, "checkpoint", row.step) for row in rows)]
-        if run.status == "completed":
-            targets.append(Target(run, "final"))
+        targets = (await targets_of(self.session, run)).all
         held_out = any(row.eval_loss is not None for row in rows)
         self.query_one("#targets-head", Static).update(
             Content(_TARGETS_HEAD.format("eval" if held_out else "loss"))
@@ -266,7 +263,7 @@ class ConsoleScreen(BaseScreen):
             for answer in answers:
                 tasks.create_task(
                     ask(
-                        self.session, answer, messages, self._settings,
+                        self.session, self.run, answer, messages, self._settings,
                         on_change=changed, group=group,
                     )
                 )  # fmt: skip
@@ -319,7 +316,7 @@ class ConsoleScreen(BaseScreen):
         )  # fmt: skip
         if found is not None:
             targets.marked.clear()
-            targets.select(found.kind, found.step)
+            targets.select(found)
             targets.refresh()
             self._show_head()
 
@@ -366,18 +363,16 @@ class ConsoleScreen(BaseScreen):
     async def action_target(self) -> None:
         """Choose whom to talk to."""
         targets = self.query_one(TargetList)
-        names = [
-            plain(target.run.name, limit=40, newlines=False) if target.run else ""
-            for target in targets.targets
-        ]
         options = [
-            (str(place), f"{target.label:<10} {targets.loss_of(target):>8}  {name}")
-            for place, (target, name) in enumerate(zip(targets.targets, names, strict=True))
+            (
+                str(place),
+                f"{target.label:<10} {targets.loss_of(target):>8}  "
+                f"{plain(target.run, limit=40, newlines=False)}",
+            )
+            for place, target in enumerate(targets.targets)
         ]
         marked = [
-            str(place)
-            for place, target in enumerate(targets.targets)
-            if (target.kind, target.step) in targets.marked
+            str(place) for place, target in enumerate(targets.targets) if target in targets.marked
         ]
         title = f"Talk to (Tab marks up to {MOST_TARGETS} to ask side by side)"
         chosen = await self.app.push_screen_wait(
@@ -471,7 +466,7 @@ class ConsoleScreen(BaseScreen):
         options = []
         for exchange in found:
             asked = exchange.messages[-1].get("content", "") if exchange.messages else ""
-            who = f"step {exchange.step}" if exchange.step is not None else exchange.target
+            who = label_of(exchange.target, exchange.step)
             text = f"{who} › {asked} ‹ {exchange.reply}"
             options.append((str(exchange.id), plain(text, limit=300, newlines=False)))
         choice = await self.app.push_screen_wait(Choose("Transcripts: Enter copies", options))

@@ -15,9 +15,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from arkor_tui.archive.records import RunRecord
-from arkor_tui.session.asking import Answer, AskSettings, ask
+from arkor_tui.chat.asking import Answer, AskSettings, ask_each
+from arkor_tui.chat.target import Target
+from arkor_tui.session.asking import ask
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec, Mark
 from arkor_tui.tui.chart.widget import LossChart
@@ -100,12 +101,19 @@ class TimeMachineScreen(PageScreen[None]):
     async def _ask_all(self) -> None:
         """One after the other: quicker on a small machine, and training is disturbed less."""
         group = uuid.uuid4().hex
-        for place, answer in enumerate(self.answers):
+
+        def show(answer: Answer) -> None:
             if not self._touched:
-                self.place = place
+                self.place = self.answers.index(answer)
             self._show()
-            await ask(self._session, answer, self._messages, self._settings, group=group)
-            self._show()
+
+        await ask_each(
+            self.answers,
+            lambda answer: ask(
+                self._session, self._record, answer, self._messages, self._settings, group=group
+            ),
+            show,
+        )
 
     def action_move(self, by: int) -> None:
         """To another checkpoint."""

@@ -12,24 +12,21 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
 
+from arkor_tui.chat.asking import settings_from
+from arkor_tui.chat.options import OPTIONS, USUAL, typed_sampling
 from arkor_tui.chat.verdict import KINDS
-from arkor_tui.session.asking import settings_from
 from arkor_tui.tui.view import Dialog
 
 FIELDS = (
-    ("temperature", "temperature", "0 always the likeliest, up to 2"),
-    ("top_p", "top-p", "0 to 1"),
-    ("max_tokens", "max tokens", "the longest reply"),
-    ("seed", "seed", "the same seed, the same reply"),
-    ("stop", "stop words", "apart by |"),
+    *((option.name, option.label, option.hint) for option in OPTIONS if option.in_form),
     ("history", "remember", "yes: earlier turns are sent along, if one is asked"),
     ("tools", "tools file", "a .py file with functions marked @tool"),
     ("tool_choice", "tool choice", "auto, required, none, or the name of a function"),
     ("constraint_kind", "constraint", ", ".join(k for k in KINDS if k) + "; json? only judges"),
 )
 DEFAULTS: dict[str, str] = {
-    "system": "", "temperature": "0", "top_p": "", "max_tokens": "200", "seed": "", "stop": "",
-    "history": "", "tools": "", "tool_choice": "", "constraint_kind": "", "constraint": "",
+    **typed_sampling(USUAL), "system": "", "history": "", "tools": "", "tool_choice": "",
+    "constraint_kind": "", "constraint": "",
 }  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
+from arkor_tui.chat.asking import Answer
 from arkor_tui.chat.tools import ToolCall
-from arkor_tui.session.asking import Answer
 from arkor_tui.text.sanitize import plain
 
 LONGEST = 40_000
@@ -115,8 +115,7 @@ class AnswerView(Static):
     def show(self) -> None:
         """Draw what there is."""
         answer = self.answer
-        run = answer.target.run
-        name = plain(run.name, limit=30, newlines=False) if run is not None else ""
+        name = plain(answer.target.run, limit=30, newlines=False)
         head = Content.assemble(
             (answer.target.label, "bold $accent"), (f" {name}", "$muted"),
             (f"  {facts_of(answer)}", "$muted"),

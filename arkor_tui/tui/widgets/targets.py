@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from arkor_tui.session.updates import Target
+from arkor_tui.chat.target import LATEST, Target
 from arkor_tui.tui.text import number
 
 from .paged import PagedList, Part
@@ -27,7 +27,7 @@ class TargetList(PagedList[Target]):
         super().__init__(id=id, empty="no run is open")
         self.targets: list[Target] = []
         self.losses: dict[int, float | None] = {}
-        self.marked: set[tuple[str, int | None]] = set()
+        self.marked: set[Target] = set()
 
     def show_targets(self, targets: list[Target], losses: dict[int, float | None]) -> None:
         """Show these; the cursor stays on its target, or begins on the newest."""
@@ -39,16 +39,12 @@ class TargetList(PagedList[Target]):
 
         self.show(len(targets), fetch)
         self.prime(targets)
-        if now is None or not self.select(now.kind, now.step):
-            self.cursor = max(len(targets) - 1, 0)
+        self.select(now or LATEST)
 
-    def select(self, kind: str, step: int | None) -> bool:
-        """Put the cursor on a target; False if it is not there."""
-        for place, target in enumerate(self.targets):
-            if (target.kind, target.step) == (kind, step):
-                self.cursor = place
-                return True
-        return False
+    def select(self, wanted: Target) -> None:
+        """Put the cursor on a target; on the newest if it is not there."""
+        places = [i for i, one in enumerate(self.targets) if one.label == wanted.label]
+        self.cursor = places[0] if places else max(len(self.targets) - 1, 0)
 
     def loss_of(self, target: Target) -> str:
         """The loss of a checkpoint as it is shown; empty for others."""
@@ -56,7 +52,7 @@ class TargetList(PagedList[Target]):
 
     def asked(self) -> list[Target]:
         """The marked targets, or the one under the cursor."""
-        marked = [t for t in self.targets if (t.kind, t.step) in self.marked]
+        marked = [target for target in self.targets if target in self.marked]
         if marked:
             return marked[:MOST_TARGETS]
         return [self.current] if self.current is not None else []
@@ -65,8 +61,7 @@ class TargetList(PagedList[Target]):
         """Ask the one at this place, or all of several; the cursor goes to the first."""
         self.marked.clear()
         if len(places) > 1:
-            chosen = [self.targets[place] for place in places[:MOST_TARGETS]]
-            self.marked = {(target.kind, target.step) for target in chosen}
+            self.marked = {self.targets[place] for place in places[:MOST_TARGETS]}
         self.cursor = places[0]
         self.refresh()
 
@@ -78,11 +73,10 @@ class TargetList(PagedList[Target]):
 
     def toggle(self, target: Target) -> None:
         """Mark or unmark a target; four at most."""
-        name = (target.kind, target.step)
-        if name not in self.marked and len(self.marked) >= MOST_TARGETS:
+        if target not in self.marked and len(self.marked) >= MOST_TARGETS:
             self.notify(f"At most {MOST_TARGETS} at once.", timeout=3)
             return
-        self.marked ^= {name}
+        self.marked ^= {target}
         self.refresh()
 
     def beside_base(self) -> bool:
@@ -95,9 +89,9 @@ class TargetList(PagedList[Target]):
         if base in asked and others:
             self.marked.clear()
             if len(others) > 1:
-                self.marked = {(target.kind, target.step) for target in others}
+                self.marked = set(others)
             else:
-                self.select(others[0].kind, others[0].step)
+                self.select(others[0])
             self.refresh()
             return False
         if not others:
@@ -105,14 +99,14 @@ class TargetList(PagedList[Target]):
         if len(others) >= MOST_TARGETS:
             self.notify(f"At most {MOST_TARGETS} at once: unmark one first.", timeout=4)
             return False
-        self.marked = {(target.kind, target.step) for target in (base, *others)}
+        self.marked = {base, *others}
         self.refresh()
         return len(self.marked) > 1
 
     def parts(self, index: int, item: Target, width: int) -> list[Part]:
         """Mark, label, loss. What Enter in the prompt asks is marked without the focus, too."""
         asked = index == self.cursor and not self.marked
-        mark = "◉" if (item.kind, item.step) in self.marked else "›" if asked else " "
+        mark = "◉" if item in self.marked else "›" if asked else " "
         parts: list[Part] = [(f"{mark} ", "paged--accent"), (f"{item.label:<12}", "paged--strong")]
         if item.kind == "checkpoint" and item.step is not None:
             parts.append((f"{self.loss_of(item):>8}", "paged--muted"))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from arkor_tui.archive.records import FindingRow
-from arkor_tui.chat.signtest import p_value
-
-from .session import Session
-from .updates import Target
+from .signtest import p_value
 
 Vote = Literal["first", "second", "tie"]
-KIND = "vote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +41,16 @@ class Tally:
         return f"{text} · sign test p = {self.p:.3g} ({sure})"
 
 
-async def save_vote(
-    session: Session, run_key: int, prompt: str, first: Target, second: Target, vote: Vote
-) -> None:
-    """Keep a vote with the run."""
-    preferred = {"first": first.label, "second": second.label, "tie": None}[vote]
-    data = {
-        "prompt": prompt,
-        "first": first.label,
-        "second": second.label,
-        "preferred": preferred,
-    }
-    await session.archive.write(lambda a: a.save_finding(run_key, KIND, "blind A/B", None, data))
+def tally(votes: Iterable[Mapping[str, Any]], a: str, b: str) -> Tally:
+    """Count the votes between two targets, in whichever order they were shown.
 
-
-def tally(findings: Iterable[FindingRow], a: str, b: str) -> Tally:
-    """The votes between two targets, in whichever order they were shown."""
+    A vote tells ``first``, ``second`` and ``preferred``: two labels, and one of them or None.
+    """
     wins_a = wins_b = ties = 0
-    for row in findings:
-        if row.kind != KIND or {row.data.get("first"), row.data.get("second")} != {a, b}:
+    for vote in votes:
+        if {vote.get("first"), vote.get("second")} != {a, b}:
             continue
-        preferred = row.data.get("preferred")
+        preferred = vote.get("preferred")
         wins_a += preferred == a
         wins_b += preferred == b
         ties += preferred is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkor_tui.session.bisect import bisect
+from arkor_tui.chat.bisect import bisect
 
 
 @given(st.integers(2, 300), st.data(), st.booleans())

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, Literal, TypeVar
 
+from arkor_tui.errors import ArkorTuiError
+
+from .golden import Golden, GoldenAnswer, ask_golden
+from .infer import Infer
+from .target import Target
+
 T = TypeVar("T")
 Flip = Literal["began to pass", "began to fail", "always passes", "always fails"]
 
@@ -106,3 +112,35 @@ def _longest_gap(asked: Sequence[int]) -> int | None:
         return None
     length, left = max(gaps)
     return -left + length // 2
+
+
+class ProbeFailedError(ArkorTuiError):
+    """A target could not be asked, or its answer not be judged; the text says why."""
+
+
+async def bisect_targets(
+    infer_of: Callable[[Target], Infer],
+    targets: Sequence[Target],
+    prompt: Golden,
+    on_answer: Callable[[Target, GoldenAnswer], None] = lambda _target, _answer: None,
+    *,
+    checks: int = 0,
+) -> BisectResult[Target]:
+    """Find where the answer to a prompt changed.
+
+    ``on_answer`` is called with each answer as it comes. ``checks`` further targets are asked
+    whether there was one change only.
+
+    Raises:
+        ProbeFailedError: a target could not be asked, or nothing is expected of the answer.
+    """
+
+    async def passes(target: Target) -> bool:
+        answer = await ask_golden(infer_of(target), prompt)
+        on_answer(target, answer)
+        if answer.verdict.passed is None:
+            why = answer.verdict.text or "nothing is expected of the answer"
+            raise ProbeFailedError(f"{target.label}: {why}")
+        return answer.verdict.passed
+
+    return await bisect(targets, passes, checks=checks)

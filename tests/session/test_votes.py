@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from arkor_tui.session.blind import Tally, save_vote, tally
+from arkor_tui.chat.blind import Tally, tally
+from arkor_tui.chat.target import Target
+from arkor_tui.session.asking import save_vote, tally_of
 from arkor_tui.session.session import Session
-from arkor_tui.session.updates import Target
 from tests.support.archive_material import IDENTITY, job
 
 
 async def test_votes_are_kept_and_counted_for_each_pair(tmp_path: Path) -> None:
-    base, final, early = Target(None, "base"), Target(None, "final"), Target(None, "checkpoint", 25)
+    base, final, early = Target("base"), Target("final"), Target("checkpoint", 25)
     async with Session.open(tmp_path, archive_path=tmp_path / "history.db") as session:
         key = await session.archive.write(lambda a: a.register(IDENTITY, job()))
         await save_vote(session, key, "hi", base, final, "second")
@@ -23,10 +24,12 @@ async def test_votes_are_kept_and_counted_for_each_pair(tmp_path: Path) -> None:
         await save_vote(session, key, "hi", early, final, "first")
         await session.archive.write(lambda a: a.save_finding(key, "guard", "x", None, {}))
         found = await session.archive.read(lambda a: a.findings(key))
-    assert tally(found, "final", "base") == Tally("final", "base", 2, 1, 1)
-    assert tally(found, "base", "final") == Tally("base", "final", 1, 2, 1)
-    assert tally(found, "step 25", "final") == Tally("step 25", "final", 1, 0, 0)
-    assert tally(found, "step 25", "base").votes == 0
+        assert await tally_of(session, key, final, base) == Tally("final", "base", 2, 1, 1)
+    votes = [row.data for row in found]
+    assert tally(votes, "final", "base") == Tally("final", "base", 2, 1, 1)
+    assert tally(votes, "base", "final") == Tally("base", "final", 1, 2, 1)
+    assert tally(votes, "step 25", "final") == Tally("step 25", "final", 1, 0, 0)
+    assert tally(votes, "step 25", "base").votes == 0
     told = next(row for row in found if row.kind == "vote")
     assert told.data == {"prompt": "hi", "first": "base", "second": "final", "preferred": "final"}
 
