@@ -10,6 +10,8 @@ from .backend import add_backend_option, add_run_argument, add_signal_option
 
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import Job
+    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.store import Archive
     from arkor_tui.connect.connection import Connection
     from arkor_tui.run.trainer import Trainer
 
@@ -53,56 +55,69 @@ async def _attach(view: View, args: argparse.Namespace) -> int:
     # who takes callbacks over starts what they need, as after a reboot
     connection, detail = await connect_to_run(args, may_start=args.take_over)
     trainer = Trainer.attach(detail.job.id)
-    if not args.take_over and (told := await asyncio.to_thread(_callbacks, connection, detail.job)):
-        view.presenter.note(told)
-    if args.take_over:
-        try:
+    try:
+        if args.take_over:
             await _take_over(trainer, connection, detail.job)
-        except BaseException:
-            await connection.aclose()
-            raise
+        else:
+            for line in await asyncio.to_thread(_known_of, connection, detail.job):
+                view.presenter.note(line)
+    except BaseException:
+        await connection.aclose()
+        raise
     return await follow(trainer, connection, view, args, attached=True)
 
 
-def _callbacks(connection: Connection, job: Job) -> str:
-    """Who runs the callbacks of the run; empty where nothing is known of any."""
+def _known_of(connection: Connection, job: Job) -> list[str]:
+    """Who runs the callbacks of the run, and what was raised; nothing where nothing is known."""
     import sqlite3
 
     from arkor_tui.archive.store import Archive
     from arkor_tui.errors import ArkorTuiError
-    from arkor_tui.session.monitor import identity_of
 
-    from .recipehost import describe_host
+    from .recipehost import describe_host, error_line
 
     try:
         with Archive.open() as archive:
-            known = archive.run(archive.register(identity_of(connection, job.id), job))
-        told = describe_host(known) if known is not None else ""
+            record = _taken_in(archive, connection, job)
+            host = describe_host(record)
+            errors = archive.findings(record.key, "error")
     except (ArkorTuiError, sqlite3.Error, OSError):
-        return ""  # whoever only looks needs no archive
-    return told[:1].upper() + told[1:] + "." if told else ""
+        return []  # whoever only looks needs no archive
+    lines = [host[:1].upper() + host[1:] + "."] if host else []
+    if errors:
+        count = f"{len(errors)} callback error{'' if len(errors) == 1 else 's'}"
+        last = error_line({**errors[-1].data, "step": errors[-1].step})
+        lines.append(f"{count} so far (`arkor-tui runs show {job.id}`), the last: {last}")
+    return lines
+
+
+def _taken_in(archive: Archive, connection: Connection, job: Job) -> RunRecord:
+    from arkor_tui.session.monitor import identity_of
+
+    record = archive.run(archive.register(identity_of(connection, job.id), job))
+    assert record is not None
+    return record
 
 
 async def _take_over(trainer: Trainer, connection: Connection, job: Job) -> None:
     """Give the trainer the callbacks of its run, once whoever had them has let go."""
     from arkor_tui.archive.store import Archive
     from arkor_tui.errors import UsageError
-    from arkor_tui.session.monitor import identity_of
     from arkor_tui.session.recipe_host import AlreadyHostedError, load_recipes, recipe_files
     from arkor_tui.session.supervision import host_of, stop_supervisor
 
     with Archive.open() as archive:
-        known = archive.run(archive.register(identity_of(connection, job.id), job))
-    assert known is not None
+        known = _taken_in(archive, connection, job)
     files = recipe_files(known)
     if not files:
         raise UsageError(
             "The run has no trainer file here that its callbacks could come from.",
             hint="Without --take-over it is followed as it is.",
         )
+    callbacks = load_recipes(files)  # a file that is broken takes nobody's callbacks away
     if not await stop_supervisor(known):
         state = host_of(known)
         if state is not None:
             raise AlreadyHostedError(state)
     trainer.file = files[0]
-    trainer.callbacks.extend(load_recipes(files))
+    trainer.callbacks.extend(callbacks)

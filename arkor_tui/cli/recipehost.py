@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from arkor_tui.text.sanitize import one_line
 
 if TYPE_CHECKING:
     from arkor_tui.archive.records import RunRecord
     from arkor_tui.config.run_lock import HostState
+
+
+def error_line(error: Mapping[str, Any]) -> str:
+    """What a callback raised, as it is kept with the run, on one line."""
+    message = one_line(error.get("message") or "it failed", limit=1_000)
+    return message if error.get("step") is None else f"step {error['step']}: {message}"
 
 
 def live_host(record: RunRecord) -> HostState | None:

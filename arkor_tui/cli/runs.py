@@ -16,7 +16,7 @@ from arkor_tui.session.resolve import RUN_HELP, archived_run
 from arkor_tui.text.sanitize import indented, one_line
 
 from .interaction import confirm, emit, is_interactive, note, say
-from .recipehost import describe_host, has_lost_its_host, live_host
+from .recipehost import describe_host, error_line, has_lost_its_host, live_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
 _STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+_MOST_ERRORS = 20
 _SORTS = ("created", "name", "status", "loss", "eval_loss", "duration", "steps")
 
 
@@ -177,7 +178,9 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
                 "watcher": {"pid": state.pid, "kind": state.kind} if state is not None else None,
                 "unwatched": has_lost_its_host(record, state),
             }
-            emit("run", {**as_json(record), **watched, **config, "savedCheckpoints": points})
+            errors = _errors(archive, record)
+            saved = {"callbackErrors": errors, "savedCheckpoints": points}
+            emit("run", {**as_json(record), **watched, **config, **saved})
             continue
         for name, value in as_json(record).items():
             if value not in (None, "", []):
@@ -186,6 +189,10 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
             say(f"{'callbacks':<14} {told}")
         for line in _recipes(archive, record):
             say(one_line(line, limit=1_000))
+        for error in _errors(archive, record)[-_MOST_ERRORS:]:
+            say(f"{'raised':<14} {indented(error_line(error), by=' ' * 15)}")
+            if args.debug and error.get("traceback"):
+                say(indented("  " + str(error["traceback"])))
         for name, value in record.config.items():
             say(f"  {one_line(name, limit=60):<24} {one_line(_shown(name, value), limit=1_000)}")
         for point in archive.checkpoints(record.key):
@@ -222,6 +229,14 @@ def _recipes(archive: Archive, record: RunRecord) -> Iterator[str]:
         lost = [data for data in notices if not data.get("ok")]
         why = f"; the last that did not: {lost[-1].get('error')}" if lost else ""
         yield f"{'notices':<14} {len(notices) - len(lost)} of {len(notices)} arrived{why}"
+
+
+def _errors(archive: Archive, record: RunRecord) -> list[dict[str, Any]]:
+    """What callbacks of the run raised, and why the process with them failed."""
+    return [
+        {"callback": row.name, "step": row.step, "at": row.created_at, **row.data}
+        for row in archive.findings(record.key, "error")
+    ]
 
 
 def _export(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:

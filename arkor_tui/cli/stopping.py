@@ -72,6 +72,7 @@ async def _stop() -> int | None:
             hint=f"If it is the backend after all (`ps -p {info.pid}`), `kill {info.pid}` ends it; "
             f"if not, delete {backend_file()}.",
         )
+    mark_stopped()  # a backend of version 0.1 does not do so itself
     try:
         os.kill(info.pid, signal.SIGTERM)
     except ProcessLookupError:

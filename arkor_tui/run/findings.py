@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FindingKind = Literal["sample", "guard", "notice"]
+FindingKind = Literal["sample", "guard", "notice", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Finding:
       came of a stop, or empty)
     - ``notice``: ``service``, ``event``, ``ok``, ``error``, ``first`` (true where nobody
       was told of such a failure of this run)
+    - ``error`` (a callback raised, or the process with the callbacks failed): ``event``,
+      ``message``, ``hint``, ``file``, ``line``, ``traceback``
     """
 
     kind: FindingKind

@@ -6,12 +6,15 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from arkor_tui.archive.records import RunRecord
+from arkor_tui.config.run_lock import RunLock
 from arkor_tui.connect.embedded import BackendStoppedError, ensure_embedded_backend
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run.trainer import Trainer
+from arkor_tui.text.redact import redact_text
 
 from .monitor import RunMonitor
 from .recipe_host import hosting, load_recipes, problem_of, recipe_files, take_lock
@@ -38,37 +41,56 @@ async def supervise(archive: Path | None, key: int, *, ready: Callable[[int], No
             raise SupervisorError(f"There is no run {key} in the archive {session.archive.path}.")
         lock = await take_lock(record)
         try:
-            files = recipe_files(record)
-            if not files:
-                raise SupervisorError(
-                    "The run has no trainer file any more that its recipes could come from.",
-                    hint=f"It was started from {record.trainer_file or 'no file'}.",
-                )
-            callbacks = await asyncio.to_thread(load_recipes, files)
-            leave = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, leave.set)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            trainer = Trainer.attach(record.identity.job_id, callbacks=callbacks)
-            trainer.hooks.on_error = "report"
-            monitor = RunMonitor(session.archive, trainer, record=record, origin=record.origin)
-            body = _Supervisor(session, monitor, record)
-            async with hosting(lock, trainer, "supervisor", body.problem):
-                ready(len(callbacks))
-                working = asyncio.create_task(body.run(), name="supervise")
-                leaving = asyncio.create_task(leave.wait(), name="leave")
-                try:
-                    await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for task in (working, leaving):
-                        task.cancel()
-                    await asyncio.wait({working, leaving})
-                if not working.cancelled():
-                    working.result()
+            return await _host(session, record, lock, ready)
+        except Exception as error:
+            await _keep_failure(session, record, Problem.of(error))
+            raise
         finally:
             lock.release()
-        return 0
+
+
+async def _host(
+    session: Session, record: RunRecord, lock: RunLock, ready: Callable[[int], None]
+) -> int:
+    """Load the recipes and follow the run with them."""
+    files = recipe_files(record)
+    if not files:
+        raise SupervisorError(
+            "The run has no trainer file any more that its recipes could come from.",
+            hint=f"It was started from {record.trainer_file or 'no file'}.",
+        )
+    callbacks = await asyncio.to_thread(load_recipes, files)
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    trainer = Trainer.attach(record.identity.job_id, callbacks=callbacks)
+    trainer.hooks.on_error = "report"
+    monitor = RunMonitor(session.archive, trainer, record=record, origin=record.origin)
+    body = _Supervisor(session, monitor, record)
+    async with hosting(lock, trainer, "supervisor", body.problem):
+        ready(len(callbacks))
+        working = asyncio.create_task(body.run(), name="supervise")
+        leaving = asyncio.create_task(leave.wait(), name="leave")
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (working, leaving):
+                task.cancel()
+            await asyncio.wait({working, leaving})
+        if not working.cancelled():
+            working.result()
+    return 0
+
+
+async def _keep_failure(session: Session, record: RunRecord, why: Problem) -> None:
+    """Keep with the run why this process could not do its work."""
+    data = {"event": "hosting", "message": redact_text(why.message), "hint": why.hint}
+    with suppress(ArkorTuiError):  # it is in the log too
+        await session.archive.write(
+            lambda a: a.save_finding(record.key, "error", "supervisor", None, data)
+        )
 
 
 class _Supervisor:
@@ -113,6 +135,8 @@ class _Supervisor:
                 await monitor.follow()
             finally:
                 waking.cancel()
+        if monitor.record is not None and not monitor.record.is_terminal and monitor.problems:
+            await _keep_failure(self.session, self.record, monitor.problems[-1])
 
     async def _keep_awake(self) -> None:
         """Start an embedded backend that crashed again: it goes on with its jobs.

@@ -130,6 +130,29 @@ def test_a_live_run_whose_callbacks_nobody_runs_is_told(capsys: Capture) -> None
         watch.release()
 
 
+def test_what_callbacks_raised_is_shown_with_file_and_line(
+    capsys: Capture, keys: dict[str, int]
+) -> None:
+    """r7: wherever they ran."""
+    message = "Diary.on_log raised on training.log: ValueError: no\x1b[2Jink (trainer.py, line 7)"
+    place = {"file": "/x/trainer.py", "line": 7, "traceback": "trainer.py:7 in on_log"}
+    with Archive.open() as archive:
+        data = {"event": "training.log", "message": message, **place}
+        archive.save_finding(keys["good"], "error", "Diary.on_log", 5, data)
+    assert main(["runs", "show", "triage-run"]) == 0
+    out = capsys.readouterr().out
+    assert "raised         step 5: Diary.on_log raised on training.log: ValueError: no" in out
+    assert "(trainer.py, line 7)" in out
+    assert "\x1b" not in out
+    assert "trainer.py:7 in on_log" not in out
+    assert main(["runs", "show", "triage-run", "--debug"]) == 0
+    assert "trainer.py:7 in on_log" in capsys.readouterr().out
+    assert main(["runs", "show", "triage-run", "--json"]) == 0
+    (error,) = json.loads(lines(capsys)[0])["callbackErrors"]
+    assert (error["callback"], error["step"], error["line"]) == ("Diary.on_log", 5, 7)
+    assert error["file"] == "/x/trainer.py"
+
+
 def test_an_archive_that_is_damaged_within_says_what_to_do(capsys: Capture) -> None:
     with Archive.open() as archive:
         path = archive.path

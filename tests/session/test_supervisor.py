@@ -133,6 +133,9 @@ async def test_why_a_supervisor_did_not_start_is_not_lost_in_what_was_printed(
         await start_supervisor(run, archive.path)
     assert "trainer.py, line 2: ZeroDivisionError" in raised.value.message
     assert "noise" not in raised.value.message
+    (kept,) = await archive.read(lambda a: a.findings(run.key, "error"))  # r7: with the run
+    assert (kept.name, kept.data["event"]) == ("supervisor", "hosting")
+    assert "trainer.py, line 2: ZeroDivisionError" in kept.data["message"]
 
 
 async def test_a_supervisor_that_is_told_to_leave_lets_the_run_go_on(
@@ -226,6 +229,8 @@ async def test_a_backend_that_is_away_at_the_start_is_tried_again(
     assert said[:2] == ["away This process tries again.", "The backend is there again."]
     assert said[2].startswith("the stream is gone")
     assert len(said) == 3  # a problem is told once
+    (kept,) = await session.archive.read(lambda a: a.findings(run.key, "error"))
+    assert str(kept.data["message"]) in said[2]
 
 
 async def test_a_problem_that_takes_the_place_of_another_is_told_too(

@@ -57,6 +57,9 @@ def a_live_run(path: Path, *, recipes: int = 1) -> int:
             key, "notice", "SlackNotifier", None,
             {"service": "Slack", "event": "guard", "ok": False, "error": "Slack answered 500."},
         )  # fmt: skip
+        archive.save_finding(
+            key, "error", "Diary.on_log", 40, {"message": f"it raised (x.py, line 7) {HOSTILE}"}
+        )
     return key
 
 
@@ -88,6 +91,7 @@ async def test_gauges_of_another_process_are_shown(path: Path) -> None:
     assert "━━━━━━━━━─ loss 4.5 of 5" in text
     assert "armed: the loss 7" in text
     assert "Slack not told:" in text
+    assert "error: it raised" in text  # r7
     assert "\x1b" not in text
     assert "\u202e" not in text
 

@@ -88,6 +88,9 @@ def _finding(row: FindingRow) -> Content:
         reason = plain(str(data.get("reason", "")), limit=160, newlines=False)
         style = "$error" if phase in ("failed", "stopping", "stopped") else "$warning"
         return Content.assemble((f"{at} {phase}: ", style), reason)
+    if row.kind == "error":
+        message = plain(str(data.get("message", "")), limit=300, newlines=False)
+        return Content.assemble((f"{at} error: ", "$error"), message)
     service = plain(str(data.get("service", row.name)), limit=20, newlines=False)
     event = plain(str(data.get("event", "")), limit=20, newlines=False)
     if data.get("ok"):
