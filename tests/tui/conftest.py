@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening a run that is not whole connects to its backend: there is none here."""
 
-    async def refuse(folder: object) -> None:
+    async def refuse(*_: object) -> None:
         raise EmbeddedBackendError("No backend in tests of screens.")
 
     monkeypatch.setattr("arkor_tui.connect.embedded._start", refuse)
