@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from .run.abort import AbortError as AbortError
     from .run.abort import AbortSignal as AbortSignal
     from .run.callbacks import Callback as Callback
-    from .run.callbacks import CallbackError as CallbackError
     from .run.callbacks import CheckpointContext as CheckpointContext
     from .run.callbacks import CompletedContext as CompletedContext
     from .run.callbacks import FailedContext as FailedContext
     from .run.callbacks import LogContext as LogContext
     from .run.callbacks import StartedContext as StartedContext
     from .run.config import LoraConfig as LoraConfig
-    from .run.create import create_trainer as create_trainer
-    from .run.loading import load_trainer as load_trainer
+    from .run.errors import CallbackError as CallbackError
     from .run.manifest import Arkor as Arkor
     from .run.manifest import create_arkor as create_arkor
     from .run.manifest import is_arkor as is_arkor
-    from .run.runner import RunFailedError as RunFailedError
-    from .run.runner import run_trainer as run_trainer
-    from .run.runner import run_trainer_async as run_trainer_async
-    from .run.trainer import Trainer as Trainer
-    from .run.trainer import TrainingResult as TrainingResult
+    from .sdk import RunFailedError as RunFailedError
+    from .sdk import Trainer as Trainer
+    from .sdk import TrainingResult as TrainingResult
+    from .sdk import create_trainer as create_trainer
+    from .sdk import load_trainer as load_trainer
+    from .sdk import run_trainer as run_trainer
+    from .sdk import run_trainer_async as run_trainer_async
 
 _HOMES = {
     "ApiError": "api.errors",
@@ -52,28 +52,28 @@ _HOMES = {
     "AbortError": "run.abort",
     "AbortSignal": "run.abort",
     "Callback": "run.callbacks",
-    "CallbackError": "run.callbacks",
+    "CallbackError": "run.errors",
     "CheckpointContext": "run.callbacks",
     "CompletedContext": "run.callbacks",
     "FailedContext": "run.callbacks",
     "LogContext": "run.callbacks",
     "StartedContext": "run.callbacks",
     "LoraConfig": "run.config",
-    "create_trainer": "run.create",
+    "create_trainer": "sdk",
     "BlobDataset": "datasets.sources",
     "FileDataset": "datasets.sources",
     "HuggingFaceDataset": "datasets.sources",
     "LocalModel": "datasets.sources",
-    "load_trainer": "run.loading",
+    "load_trainer": "sdk",
     "Arkor": "run.manifest",
     "create_arkor": "run.manifest",
     "is_arkor": "run.manifest",
-    "RunFailedError": "run.runner",
-    "run_trainer": "run.runner",
-    "run_trainer_async": "run.runner",
+    "RunFailedError": "sdk",
+    "run_trainer": "sdk",
+    "run_trainer_async": "sdk",
     "tool": "chat.tools",
-    "Trainer": "run.trainer",
-    "TrainingResult": "run.trainer",
+    "Trainer": "sdk",
+    "TrainingResult": "sdk",
     "ReplyError": "chat.typed",
     "TypedReply": "chat.typed",
 }

@@ -43,21 +43,24 @@ class EventStore:
         again is a repeat, because a stream without ids starts over with every connection. Data
         that cannot be understood is kept as it is, with lone surrogates as U+FFFD.
         """
+        ids = [_stored_id(event) for event in events]
         fresh: dict[str, NewEvent] = {}
-        for event in events:
-            fresh.setdefault(_stored_id(event), event)
+        for stored_id, event in zip(ids, events, strict=True):
+            fresh.setdefault(stored_id, event)
         with transaction(self.db):
             summary = Summary.read(self.db, key)
             if summary is None:
                 return AppendResult((), len(events))  # the run was purged meanwhile
-            for stored_id in self._known(key, list(fresh)):
+            seqs = self._known(key, list(fresh))
+            for stored_id in seqs:
                 del fresh[stored_id]
             if not fresh:
-                return AppendResult((), len(events))
+                return AppendResult((), len(events), tuple(seqs[one] for one in ids))
             added: list[LogRow] = []
             rows: list[tuple[object, ...]] = []
             points: list[Point] = []
             for seq, (stored_id, event) in enumerate(fresh.items(), summary.events + 1):
+                seqs[stored_id] = seq
                 row = _log_row(seq, stored_id, event)
                 added.append(row)
                 rows.append((key, seq, stored_id, row.kind, row.step, row.at, row.data))
@@ -75,18 +78,19 @@ class EventStore:
                 summary.checkpoints = self._count_checkpoints(key)
             write_points(self.db, key, points)
             summary.write(self.db, key)
-        return AppendResult(tuple(added), len(events) - len(added))
+        every = tuple(seqs[one] for one in ids)
+        return AppendResult(tuple(added), len(events) - len(added), every)
 
-    def _known(self, key: int, ids: Sequence[str]) -> set[str]:
-        known: set[str] = set()
+    def _known(self, key: int, ids: Sequence[str]) -> dict[str, int]:
+        known: dict[str, int] = {}
         for start in range(0, len(ids), _LONGEST_SQL):
             part = ids[start : start + _LONGEST_SQL]
             marks = ", ".join("?" * len(part))
             rows = self.db.execute(
-                f"SELECT id FROM events WHERE run = ? AND id IN ({marks})",  # noqa: S608
+                f"SELECT id, seq FROM events WHERE run = ? AND id IN ({marks})",  # noqa: S608
                 (key, *part),
             )
-            known.update(row[0] for row in rows)
+            known.update(rows)
         return known
 
     def _count_checkpoints(self, key: int) -> int:

@@ -168,6 +168,8 @@ class AppendResult:
 
     added: tuple[LogRow, ...]
     repeats: int
+    seqs: tuple[int, ...] = ()
+    """Where each event that was given is now, in its order; none of a run that was purged."""
 
 
 @dataclass(frozen=True, slots=True)

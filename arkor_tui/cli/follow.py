@@ -9,13 +9,15 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from arkor_tui.api.notices import DeprecationNotice
 from arkor_tui.connect.connection import Connection
+from arkor_tui.ended import EndedBy
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run.trainer import Trainer
-from arkor_tui.session.headless import headless, register
+from arkor_tui.session.keeping import archived, register_run
 from arkor_tui.text.sanitize import one_line
 
 from . import EXIT_FAILED, EXIT_HUNG_UP, EXIT_INTERRUPTED
@@ -109,10 +111,8 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
     assert trainer.job is not None
     presenter.created(trainer.job, attached=attached)
     told, found, spoken = 0, 0, printed.lines
-    async with (
-        headless(trainer, note=presenter.note),
-        aclosing(trainer.events()) as events,
-    ):
+    trainer.open_sink = partial(archived, origin="command", note=presenter.note, own_callbacks=True)
+    async with aclosing(trainer.events()) as events:
         async for item in events:
             presenter.event(item, spoke=printed.lines > spoken)
             spoken = printed.lines
@@ -165,7 +165,9 @@ async def _decide(
         return None
     if answer.startswith("c"):
         presenter.note("Cancelling; waiting for the backend to say so …")
-        state = await trainer.stop("cancelled by hand")
+        by: EndedBy = "signal" if args.on_signal == "cancel" else "person"
+        said = "cancelled by a signal" if by == "signal" else "cancelled by hand"
+        state = await trainer.stop(said, by=by)
         if not state.confirmed:
             presenter.note(f"error: it could not be cancelled: {state.message} {state.hint}")
         return None
@@ -187,8 +189,8 @@ async def _hand_over(trainer: Trainer, presenter: Presenter) -> None:
     try:
         archive = await AsyncArchive.open()
         try:
-            run = await register(archive, trainer, origin="command")
-            supervisor = await start_supervisor(run.record, archive.path)
+            record = await register_run(archive, trainer, origin="command")
+            supervisor = await start_supervisor(record, archive.path)
         finally:
             await archive.aclose()
     except (ArkorTuiError, OSError) as error:

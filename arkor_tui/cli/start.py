@@ -78,7 +78,7 @@ async def _start(trainer: Trainer, view: View, args: argparse.Namespace) -> int:
 async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
     """Submit, then let a supervisor stream, archive and run the callbacks."""
     from arkor_tui.archive.async_archive import AsyncArchive
-    from arkor_tui.session.headless import register
+    from arkor_tui.session.keeping import register_run
     from arkor_tui.session.supervision import start_supervisor
 
     presenter = view.presenter
@@ -88,8 +88,8 @@ async def _detach(trainer: Trainer, connection: Connection, view: View) -> int:
         await trainer.start()
         assert trainer.job is not None
         presenter.created(trainer.job, attached=False)
-        run = await register(archive, trainer, origin="command")
-        supervisor = await start_supervisor(run.record, archive.path)
+        record = await register_run(archive, trainer, origin="command")
+        supervisor = await start_supervisor(record, archive.path)
     finally:
         await archive.aclose()
         await connection.aclose()

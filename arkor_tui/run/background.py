@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from .callbacks import CallbackError
+from .errors import CallbackError
 
 
 class Background:
@@ -21,21 +21,21 @@ class Background:
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Begin a piece of work on the running event loop."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(self._do(work, name), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if isinstance(error, Exception):
-            self.errors.append(CallbackError(task.get_name(), "work in the background", error))
+    async def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # the last two would end the event loop, and with it whoever follows the run
+            self.errors.append(CallbackError(name, "work in the background", error))
 
     def take(self) -> list[CallbackError]:
-        """What was raised since the last call."""
+        """Give what was raised since the last call."""
         errors, self.errors = self.errors, []
         return errors
 

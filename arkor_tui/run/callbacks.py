@@ -1,16 +1,27 @@
-"""The five lifecycle callbacks, as a class or as plain functions (protocol reference, 5)."""
+"""The five lifecycle callbacks, as a class or as plain functions (docs/protocol.md, section 5)."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from arkor_tui.api.events import (
+    CheckpointSaved,
+    TrainingCompleted,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingLog,
+    TrainingResumed,
+    TrainingStarted,
+    UnknownEvent,
+)
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
-from arkor_tui.errors import ArkorTuiError
+from arkor_tui.ended import EndedBy
 
-from .cancelling import CancelState
 from .contexts import CheckpointContext as CheckpointContext
 from .contexts import CompletedContext as CompletedContext
 from .contexts import Context as Context
@@ -18,7 +29,9 @@ from .contexts import FailedContext as FailedContext
 from .contexts import LogContext as LogContext
 from .contexts import ResumedContext as ResumedContext
 from .contexts import StartedContext as StartedContext
+from .errors import RAISED, CallbackError, is_own
 from .findings import Finding, Gauge
+from .stopping import CancelState
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,12 +60,22 @@ class RunHandle(Protocol):
     async def cancel(self) -> None:
         """Ask the backend once to stop the job, and believe it."""
 
-    async def stop(self, reason: str) -> CancelState:
+    async def stop(
+        self,
+        reason: str = "",
+        *,
+        by: EndedBy | None = None,
+        guard: str | None = None,
+        step: int | None = None,
+        checkpoint: int | None = None,
+    ) -> CancelState:
         """Stop the run on the backend and wait until the backend says that it has ended.
 
         However often and from wherever this is called, one request is under way at a time, and a
-        confirmed stop is never repeated. The first reason is kept. Never raises for what a backend
-        says: the state tells the truth.
+        confirmed stop is never repeated. The first reason is kept, with who gave it: ``by`` is
+        ``callback`` within a callback and ``person`` elsewhere, unless it is given. ``checkpoint``
+        is the step of the checkpoint that a guard kept. Never raises for what a backend says: the
+        state tells the truth.
         """
 
     async def keep(self, finding: Finding) -> None:
@@ -150,48 +173,47 @@ class FunctionCallback(Callback):
                 setattr(self, name, function)
 
 
-class CallbackError(ArkorTuiError):
-    """A callback raised; its own exception is the ``__cause__``.
-
-    ``callback`` and ``event`` name what failed on what, ``others`` holds further failures on the
-    same event: every callback of the list saw it.
-    """
-
-    def __init__(self, callback: str, event: str, cause: Exception) -> None:
-        super().__init__(
-            f"{callback} raised on {event}: {type(cause).__name__}: {cause}",
-            hint="The job itself goes on: `arkor-tui attach JOB` follows it, "
-            "`arkor-tui cancel JOB` stops it.",
-        )
-        self.callback = callback
-        self.event = event
-        self.others: list[CallbackError] = []
-        self.__cause__ = cause
-
-
 _METHODS: dict[type, str] = {
-    StartedContext: "on_started",
-    ResumedContext: "on_resumed",
-    LogContext: "on_log",
-    CheckpointContext: "on_checkpoint",
-    CompletedContext: "on_completed",
-    FailedContext: "on_failed",
+    TrainingStarted: "on_started",
+    TrainingResumed: "on_resumed",
+    TrainingLog: "on_log",
+    CheckpointSaved: "on_checkpoint",
+    TrainingCompleted: "on_completed",
+    TrainingFailed: "on_failed",
 }
+METHODS = tuple(_METHODS.values())
+Handler = Callable[[Any], object]
+Handlers = list[tuple[Callback, Handler]]
+Beside = Literal["attached", "on_replayed", "on_connection", "on_finding", "gauges"]
+"""Methods that are called beside the five."""
+
+_EVENTS: dict[Beside, str] = {
+    "attached": "the start",
+    "on_replayed": "replayed",
+    "on_connection": "connection",
+    "gauges": "a look at its gauges",
+}
+_calling: ContextVar[bool] = ContextVar("calling a callback", default=False)
 
 
-def attach(callbacks: Sequence[Callback], run: RunHandle) -> list[CallbackError]:
-    """Tell every callback its run; what they raised, in order."""
-    errors: list[CallbackError] = []
-    for callback in callbacks:
-        try:
-            callback.attached(run)
-        except Exception as error:
-            name = _name_of(callback, callback.attached, "attached")
-            errors.append(CallbackError(name, "the start", error))
-    return errors
+def in_callback() -> bool:
+    """Tell whether a callback, or work that it began, is what runs now."""
+    return _calling.get()
 
 
-Handlers = list[tuple[Callback, Callable[[Any], Outcome]]]
+@contextmanager
+def calling() -> Iterator[None]:
+    """Take what runs in this block for a callback's doing."""
+    token = _calling.set(True)
+    try:
+        yield
+    finally:
+        _calling.reset(token)
+
+
+def method_of(event: TrainingEvent | UnknownEvent) -> str | None:
+    """Which method of a callback is told of an event; None for one of a later protocol."""
+    return _METHODS.get(type(event))
 
 
 def handlers_of(callbacks: Sequence[Callback], method: str) -> Handlers:
@@ -201,68 +223,38 @@ def handlers_of(callbacks: Sequence[Callback], method: str) -> Handlers:
     return [pair for pair in found if getattr(pair[1], "__func__", pair[1]) is not base]
 
 
-METHODS = tuple(_METHODS.values())
-
-
-def method_of(ctx: Context) -> str:
-    """Which method of a callback is told of this."""
-    return _METHODS[type(ctx)]
-
-
-async def fire(handlers: Handlers, ctx: Context, event: str) -> list[CallbackError]:
-    """Call every handler with ``ctx``, one after another; what they raised, in order."""
+async def fire(handlers: Handlers, told: object, method: str, event: str) -> list[CallbackError]:
+    """Call every handler, one after another; what they raised, in order."""
     errors: list[CallbackError] = []
     for callback, handler in handlers:
         try:
-            outcome = handler(ctx)
-            if outcome is not None and inspect.isawaitable(outcome):
-                await outcome
-        except Exception as error:
-            name = _name_of(callback, handler, method_of(ctx))
-            errors.append(CallbackError(name, event, error))
-    return errors
-
-
-async def tell_finding(callbacks: Sequence[Callback], finding: Finding) -> list[CallbackError]:
-    """Call every callback's ``on_finding``; what they raised, in order."""
-    errors: list[CallbackError] = []
-    for callback in callbacks:
-        try:
-            outcome = callback.on_finding(finding)
-            if outcome is not None and inspect.isawaitable(outcome):
-                await outcome
-        except Exception as error:
-            name = _name_of(callback, callback.on_finding, "on_finding")
-            errors.append(CallbackError(name, f"a {finding.kind} of {finding.name}", error))
-    return errors
-
-
-def tell(
-    callbacks: Sequence[Callback], method: Literal["on_replayed", "on_connection"], told: Any
-) -> list[CallbackError]:
-    """Call a method that cannot wait on every callback; what they raised, in order."""
-    errors: list[CallbackError] = []
-    for callback in callbacks:
-        handler = getattr(callback, method)
-        try:
-            handler(told)
-        except Exception as error:
-            event = method.removeprefix("on_")
+            with calling():
+                outcome = handler(told)
+                if outcome is not None and inspect.isawaitable(outcome):
+                    await outcome
+        except RAISED as error:
+            if not is_own(error):
+                raise
             errors.append(CallbackError(_name_of(callback, handler, method), event, error))
     return errors
 
 
-def gauges_of(callbacks: Sequence[Callback]) -> tuple[list[Gauge], list[CallbackError]]:
-    """How far every guard is from firing, and what callbacks raised instead of saying so."""
-    gauges: list[Gauge] = []
+def tell(
+    callbacks: Sequence[Callback], method: Beside, *told: object
+) -> tuple[list[Any], list[CallbackError]]:
+    """Call a method that cannot wait on every callback; what they gave, and what they raised."""
+    given: list[Any] = []
     errors: list[CallbackError] = []
     for callback in callbacks:
+        handler = getattr(callback, method)
         try:
-            gauges += callback.gauges()
-        except Exception as error:
-            name = _name_of(callback, callback.gauges, "gauges")
-            errors.append(CallbackError(name, "a look at its gauges", error))
-    return gauges, errors
+            with calling():
+                given.append(handler(*told))
+        except RAISED as error:
+            errors.append(
+                CallbackError(_name_of(callback, handler, method), _EVENTS[method], error)
+            )
+    return given, errors
 
 
 def _name_of(callback: Callback, handler: Callable[..., object], method: str) -> str:

@@ -39,6 +39,7 @@ def create_trainer(
     on_callback_error: OnCallbackError = "raise",
     backend: str | None = None,
     policy: ReconnectPolicy | None = None,
+    archive: bool = True,
     **parameters: Unpack[RunParameters],
 ) -> Trainer:
     """Describe a run. Reads nothing, connects to nothing.
@@ -46,7 +47,7 @@ def create_trainer(
     ``parameters`` are those of :class:`~arkor_tui.params.RunParameters` (docs/parameters.md); what
     is left out is the backend's choice. The five ``on_…`` functions run after ``callbacks``.
     ``backend`` is ``local``, ``cloud`` or a URL; by default the command line or the surroundings
-    decide.
+    decide. ``archive=False`` keeps the run out of the archive.
 
     Raises:
         UnsupportedModelError: no backend has a model of that name.
@@ -71,4 +72,5 @@ def create_trainer(
         on_callback_error=on_callback_error,
         backend=backend,
         policy=policy,
+        archive=archive,
     )

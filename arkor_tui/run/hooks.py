@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal
 
+from arkor_tui.api.events import TrainingEvent, UnknownEvent
 from arkor_tui.api.reconnect import StreamState
 
 from .background import Background
 from .callbacks import (
     METHODS,
     Callback,
-    CallbackError,
     Handlers,
     RunHandle,
-    attach,
     fire,
-    gauges_of,
     handlers_of,
     method_of,
     tell,
-    tell_finding,
 )
 from .contexts import Context
+from .errors import CallbackError
 from .findings import Finding, Gauge
+from .sink import Keeper
 
 OnCallbackError = Literal["raise", "report"]
-
-
-class Keeper(Protocol):
-    """Where what recipes find is kept over restarts."""
-
-    async def keep(self, finding: Finding) -> None:
-        """Keep a finding."""
-
-    async def mark(self, mark: str) -> bool:
-        """Set a mark; False where it was set before."""
-
-    async def was_marked(self, mark: str) -> bool:
-        """Whether a mark is set."""
 
 
 class Hooks:
@@ -71,14 +57,22 @@ class Hooks:
         """
         if not self._attached:
             self._attached = True
-            self.take(attach(self.callbacks, run))
+            self.take(tell(self.callbacks, "attached", run)[1])
 
-    async def fire(self, ctx: Context | None, event: str) -> list[CallbackError]:
+    def handle(self, event: TrainingEvent | UnknownEvent) -> bool:
+        """Whether any callback wants to hear of an event like this."""
+        method = method_of(event)
+        return method is not None and bool(self._handlers_for(method))
+
+    async def fire(
+        self, ctx: Context | None, event: TrainingEvent | UnknownEvent
+    ) -> list[CallbackError]:
         """Tell an event, and what was found with it; gives what was raised to :meth:`take`."""
         async with self._firing:
             errors = []
-            if ctx is not None and (handlers := self._handlers_for(method_of(ctx))):
-                errors = await fire(handlers, ctx, event)
+            method = method_of(event)
+            if ctx is not None and method and (handlers := self._handlers_for(method)):
+                errors = await fire(handlers, ctx, method, event.type)
             if self._untold:
                 errors += await self._tell_findings()
             return errors
@@ -106,15 +100,15 @@ class Hooks:
 
     def connection(self, state: StreamState) -> None:
         """Tell the state of the stream. What is raised comes with the next event."""
-        self._background.errors += tell(self.callbacks, "on_connection", state)
+        self._background.errors += tell(self.callbacks, "on_connection", state)[1]
 
-    def replay(self, contexts: Iterable[Context]) -> None:
-        """Tell again what happened before this process watched the run.
+    def replay(self, ctx: Context) -> None:
+        """Tell again what callbacks heard before this process watched the run.
 
         Raises:
             CallbackError: a callback raised (unless errors are only reported).
         """
-        self.take([e for ctx in contexts for e in tell(self.callbacks, "on_replayed", ctx)])
+        self.take(tell(self.callbacks, "on_replayed", ctx)[1])
 
     async def keep(self, finding: Finding) -> None:
         """Keep what a recipe found, and tell every callback of it.
@@ -132,7 +126,10 @@ class Hooks:
     async def _tell_findings(self) -> list[CallbackError]:
         errors: list[CallbackError] = []
         while self._untold:
-            errors += await tell_finding(self.callbacks, self._untold.pop(0))
+            finding = self._untold.pop(0)
+            handlers: Handlers = [(one, one.on_finding) for one in self.callbacks]
+            event = f"a {finding.kind} of {finding.name}"
+            errors += await fire(handlers, finding, "on_finding", event)
         return errors
 
     async def first_time(self, mark: str) -> bool:
@@ -167,9 +164,9 @@ class Hooks:
 
     def gauges(self) -> list[Gauge]:
         """How far every guard is from firing; a callback that raises has none, told once."""
-        gauges, errors = gauges_of(self.callbacks)
+        given, errors = tell(self.callbacks, "gauges")
         for error in errors:
             if error.callback not in self._untellable:
                 self._untellable.add(error.callback)
                 self._background.errors.append(error)
-        return gauges
+        return [gauge for gauges in given for gauge in gauges]

@@ -1,75 +1,41 @@
-"""One run: submit it, follow it, stop it."""
+"""The handle of one job: submit it, follow it, stop it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Sequence,
-)
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from arkor_tui.api.dedup import SeenEvents
-from arkor_tui.api.errors import ApiError
-from arkor_tui.api.events import (
-    RunMetrics,
-    TrainingCompleted,
-    TrainingEvent,
-    TrainingFailed,
-    TrainingStarted,
-    UnknownEvent,
-)
 from arkor_tui.api.jobs import Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
-from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
+from arkor_tui.api.stream import StreamCounters, StreamEvent
 from arkor_tui.chat.infer import Infer
 from arkor_tui.chat.provider import ArkorProvider
 from arkor_tui.chat.target import Kind, Target
 from arkor_tui.config.settings import read_settings
 from arkor_tui.connect.connection import Connection, connect
 from arkor_tui.connect.embedded import of_another_version
+from arkor_tui.ended import Ended, EndedBy
 from arkor_tui.errors import UsageError
 
-from .abort import AbortController, AbortSignal, interruptible
-from .callbacks import Callback, CallbackError
-from .cancelling import CancelState, cancel_and_confirm
+from .abort import AbortSignal, interruptible
+from .backend_job import BackendJob
+from .callbacks import Callback, in_callback
 from .config import TrainerInput, check_served
-from .contexts import context_of, target_of
-from .ending import failed_or_cancelled, terminal_event, wait_for_the_end
+from .contexts import target_of
+from .errors import CallbackError
 from .findings import Finding
+from .follow import Follower
+from .follow import TrainingResult as TrainingResult
 from .hooks import Hooks, OnCallbackError
+from .sink import Sink
+from .source import LiveSource, Source
+from .stopping import CancelState, Stopping, reason_to_stop
 
-END_SECONDS = 10.0
-"""How long a stream may stay open after the backend confirmed that its job has ended."""
-
-
-class _NoEndHeardError(Exception):
-    """The job has ended, but its stream does not say so."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """How a run ended. ``status`` is ``completed``, ``failed`` or ``cancelled``."""
-
-    job: Job
-    artifacts: list[Any] = field(default_factory=list)
-    metrics: RunMetrics | None = None
-    reason: str | None = None
-    """Why it was stopped, where a guard or a person of this side did."""
-
-    @property
-    def status(self) -> str:
-        """The job's last status."""
-        return self.job.status
+OpenSink = Callable[["Trainer"], AbstractAsyncContextManager[Sink | None]]
+"""Opens where a run is kept, for as long as it is followed; None where that cannot be."""
 
 
 class Trainer:
@@ -77,6 +43,9 @@ class Trainer:
 
     Nothing is read, sent or started before :meth:`start`.
     """
+
+    archive_sink: ClassVar[OpenSink | None] = None
+    """What keeps a run of a script, where the surroundings set none; ``arkor_tui.sdk`` sets it."""
 
     def __init__(
         self,
@@ -89,6 +58,8 @@ class Trainer:
         backend: str | None = None,
         connection: Connection | None = None,
         policy: ReconnectPolicy | None = None,
+        archive: bool = True,
+        source: Source | None = None,
     ) -> None:
         self.settings = settings
         self.hooks = Hooks(callbacks, on_callback_error)
@@ -97,31 +68,57 @@ class Trainer:
         """The trainer file that this trainer was loaded from."""
         self.folder: Path | None = None
         """Where relative paths start: the trainer file's folder; None for the current one."""
-        self.on_state: Callable[[StreamState], None] | None = None
-        self.on_event: Callable[[StreamEvent], Awaitable[None]] | None = None
-        """Awaited with each event before its callbacks run: an archive keeps it first."""
         self.on_report: Callable[[str], None] = lambda _: None
         self.on_cancel: Callable[[CancelState], None] | None = None
-        self.stop_reason: str | None = None
-        """The first reason that :meth:`stop` was called with."""
-        self.cancel_state = CancelState()
-        self.counters = StreamCounters()
+        self.open_sink: OpenSink | None = None
+        """Where the run is kept; None for what ``archive`` says."""
         self.backend = backend
         """``local``, ``cloud``, a URL, or None for what the surroundings say."""
+        self._archive = archive
         self._policy = policy
-        self._connection = connection
-        self._owns_connection = connection is None
-        self._given_id = job_id
-        self._job: Job | None = None
-        self._result: TrainingResult | None = None
-        self._seen = SeenEvents()
-        self._last_event_id: str | None = None
-        # one job however many start at once, and one stream however many wait
-        self._submission: asyncio.Task[Job] | None = None
-        self._streaming = asyncio.Lock()
-        self._connecting = asyncio.Lock()
-        self._stopping = asyncio.Lock()
-        self._interrupt = AbortController()
+        self._job = BackendJob(self._connect, self._create, job_id, connection)
+        self._source = source
+        self._follower = Follower(self, self._job, self.hooks)
+        self._stopping = Stopping(
+            self._job, lambda: self.policy, self._tell_cancel, self._ended_by_itself
+        )
+        self._streaming = asyncio.Lock()  # one stream however many wait
+
+    @classmethod
+    def attach(
+        cls,
+        job_id: str,
+        *,
+        callbacks: Sequence[Callback] = (),
+        backend: str | None = None,
+        connection: Connection | None = None,
+        abort_signal: AbortSignal | None = None,
+        on_callback_error: OnCallbackError = "raise",
+        policy: ReconnectPolicy | None = None,
+        archive: bool = True,
+    ) -> Trainer:
+        """Follow a job that somebody else started; its history is told first.
+
+        What is seen of it is kept in the archive, unless ``archive`` is False.
+        """
+        return cls(
+            None,
+            job_id=job_id,
+            callbacks=callbacks,
+            backend=backend,
+            connection=connection,
+            abort_signal=abort_signal,
+            on_callback_error=on_callback_error,
+            policy=policy,
+            archive=archive,
+        )
+
+    @classmethod
+    def of(cls, job: Job, source: Source, connection: Connection) -> Trainer:
+        """Follow a job that is known, by events that come from elsewhere than its backend."""
+        trainer = cls(None, job_id=job.id, connection=connection, source=source)
+        trainer._job.known = job
+        return trainer
 
     @property
     def policy(self) -> ReconnectPolicy:
@@ -138,51 +135,63 @@ class Trainer:
         """What callbacks raised, in order."""
         return self.hooks.errors
 
-    @classmethod
-    def attach(
-        cls,
-        job_id: str,
-        *,
-        callbacks: Sequence[Callback] = (),
-        backend: str | None = None,
-        connection: Connection | None = None,
-        abort_signal: AbortSignal | None = None,
-        on_callback_error: OnCallbackError = "raise",
-        policy: ReconnectPolicy | None = None,
-    ) -> Trainer:
-        """Follow a job that somebody else started; its history is replayed first."""
-        return cls(
-            None,
-            job_id=job_id,
-            callbacks=callbacks,
-            backend=backend,
-            connection=connection,
-            abort_signal=abort_signal,
-            on_callback_error=on_callback_error,
-            policy=policy,
-        )
-
     @property
     def name(self) -> str:
         """The run's name; an attached job's id until the job was asked for."""
         if self.settings is not None:
             return self.settings.name
-        return self._job.name if self._job else str(self._given_id)
+        return self.job.name if self.job else str(self._job.given_id)
 
     @property
     def job(self) -> Job | None:
         """The job as last known; None before it was submitted."""
-        return self._job
+        return self._job.known
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether somebody else submitted the job."""
+        return self._job.given_id is not None
 
     @property
     def result(self) -> TrainingResult | None:
         """How it ended; None while it has not."""
-        return self._result
+        return self._follower.result
+
+    @property
+    def counters(self) -> StreamCounters:
+        """What the stream went through so far."""
+        return self._source.counters if self._source is not None else StreamCounters()
+
+    @property
+    def cancel_state(self) -> CancelState:
+        """How far a stop is, whoever asked for it."""
+        return self._stopping.state
+
+    @property
+    def why_stopped(self) -> Ended | None:
+        """The first reason that :meth:`stop` was called with, and who gave it."""
+        return self._stopping.why
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run was asked to stop; None where nobody asked."""
+        return self.why_stopped.sentence if self.why_stopped is not None else None
+
+    @property
+    def on_state(self) -> Callable[[StreamState], None]:
+        """Called with each change of the connection, at once."""
+        return self._follower.on_state
+
+    @on_state.setter
+    def on_state(self, heard: Callable[[StreamState], None]) -> None:
+        self._follower.on_state = heard
+
+    # the connection
 
     @property
     def is_connected(self) -> bool:
         """Whether the backend is decided."""
-        return self._connection is not None
+        return self._job.current is not None
 
     def use(self, connection: Connection) -> None:
         """Work with this connection, which stays the caller's to close.
@@ -190,15 +199,9 @@ class Trainer:
         Raises:
             UsageError: the trainer has connected already.
         """
-        if self._connection is not None:
+        if self._job.current is not None:
             raise UsageError(f"The trainer {self.name!r} is connected already.")
-        self._connection, self._owns_connection = connection, False
-
-    def resume_after(self, event_id: str | None) -> None:
-        """Go on after this event, which was seen before with everything that came ahead of it."""
-        self._last_event_id = event_id
-        if event_id:
-            self._seen.add_id(event_id)
+        self._job.use(connection)
 
     async def connection(self) -> Connection:
         """The backend that this trainer talks to, decided on the first call and kept.
@@ -206,12 +209,16 @@ class Trainer:
         Raises:
             ArkorTuiError: as :func:`connect` does.
         """
-        async with self._connecting:
-            if self._connection is None:
-                self._connection = await connect(
-                    self.backend, folder=self.folder, report=self.on_report
-                )
-            return self._connection
+        return await self._job.connection()
+
+    async def _connect(self) -> Connection:
+        return await connect(self.backend, folder=self.folder, report=self.on_report)
+
+    async def aclose(self) -> None:
+        """Close a connection that this trainer opened, once nobody uses it; it opens again."""
+        await self._job.aclose()
+
+    # the job
 
     def request(self, folder: Path | None = None) -> JobCreate:
         """Exactly what :meth:`start` would send, without sending it.
@@ -231,31 +238,20 @@ class Trainer:
             SettingsError: the user's settings file cannot be used.
             ArkorTuiError: no backend, no identity, or settings that cannot be sent.
         """
-        if self._job is None:
-            if self._submission is None:
-                self._submission = asyncio.create_task(self._submit())
-                self._submission.add_done_callback(self._submitted)
-            # Who gives up waiting does not undo the submission: the job may exist by then, and
-            # cancel() has to know it.
-            return (await asyncio.shield(self._submission)).id
-        return self._job.id
+        return (await self._job.submit()).id
 
-    async def _submit(self) -> Job:
+    async def _create(self) -> Job:
         if self._policy is None:  # a mistake in the settings is told before anything is sent
             self._policy = ReconnectPolicy.of((await asyncio.to_thread(read_settings)).stream)
-        connection = await self.connection()
-        if self._given_id is not None:
-            return (await connection.client.get_job(connection.scope, self._given_id)).job
-        request = self.request()
-        check_served(request, connection.kind)
-        if other := of_another_version(connection.version):
-            raise other
-        return await connection.client.create_job(connection.scope, request)
-
-    def _submitted(self, submission: asyncio.Task[Job]) -> None:
-        self._submission = None
-        if not submission.cancelled() and submission.exception() is None:
-            self._job = submission.result()
+        async with self._job.connected() as connection:
+            client, scope = connection.client, connection.scope
+            if self._job.given_id is not None:
+                return (await client.get_job(scope, self._job.given_id)).job
+            request = self.request()
+            check_served(request, connection.kind)
+            if other := of_another_version(connection.version):
+                raise other
+            return await client.create_job(scope, request)
 
     async def wait(self) -> TrainingResult:
         """Follow the run to its end, firing callbacks; starts it if need be.
@@ -271,93 +267,100 @@ class Trainer:
             StreamExhaustedError: the reconnect policy gave up.
             BaseException: the abort signal's reason.
         """
-        async with aclosing(self.events()) as events:
+        async with aclosing(self._follow(looked_at=False)) as events:
             async for _ in events:
                 pass
-        assert self._result is not None
-        return self._result
+        assert self.result is not None
+        return self.result
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Like :meth:`wait`, and gives each event after its callbacks have run.
 
         Use ``contextlib.aclosing`` when leaving early.
         """
-        async with self._streaming, self._closing():
-            if self._is_over():
+        async with aclosing(self._follow(looked_at=True)) as events:
+            async for item in events:
+                yield item
+
+    async def _follow(self, *, looked_at: bool) -> AsyncGenerator[StreamEvent, None]:
+        async with self._streaming, self._ending():
+            if self.result is not None:
                 return
             with interruptible(self.abort_signal):
-                await self.start()
-            self.hooks.attach(self)
-            connection = await self.connection()
-            assert self._job is not None
-            job_id = self._job.id
-            stream = EventStream(
-                lambda last: connection.find_again().open_event_stream(
-                    connection.scope, job_id, last
-                ),
-                policy=self.policy,
-                last_event_id=self._last_event_id,
-                seen=self._seen,
-                on_state=self._change_state,
-                counters=self.counters,
-            )
-            with self._interrupted_by_abort():
-                abortable = interruptible(self._interrupt.signal)
-                async with aclosing(stream.events()) as incoming:
-                    try:
-                        while not self._is_over():
-                            with abortable:
-                                item = await anext(incoming)
-                            self._last_event_id = stream.last_event_id
-                            if self.on_event is not None:
-                                await self.on_event(item)
-                            await self._dispatch(item.event, item.id)
-                            yield item
-                    except (StopAsyncIteration, _NoEndHeardError):
-                        pass
-            if not self._is_over():
-                await self._ask_for_the_end(connection)
-            else:
-                self._change_state(StreamState("ended"))
-            await self.hooks.finish()
+                job_id = await self.start()
+            if self._source is None:
+                self._source = LiveSource(job_id, self.connection, lambda: self.policy)
+            source, signal = self._source, self.abort_signal
+            async with (
+                self._job.connected(),
+                self._sink() as sink,
+                aclosing(
+                    self._follower.events(source, sink, signal, looked_at=looked_at)
+                ) as events,
+            ):
+                async for item in events:
+                    yield item
 
-    def _change_state(self, state: StreamState) -> None:
-        self.hooks.connection(state)
-        if self.on_state is not None:
-            self.on_state(state)
+    def _sink(self) -> AbstractAsyncContextManager[Sink | None]:
+        opened = self.open_sink or (type(self).archive_sink if self._archive else None)
+        return opened(self) if opened is not None else nullcontext()
 
-    @contextmanager
-    def _interrupted_by_abort(self) -> Iterator[None]:
-        """Make the user's abort reach the wait for events, and a stop that no event follows."""
-        self._interrupt = interrupt = AbortController()
-        signal = self.abort_signal
-        forget = signal.listen(lambda: interrupt.abort(signal.reason)) if signal else lambda: None
+    @asynccontextmanager
+    async def _ending(self) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            forget()
+            await self.hooks.cancel()
+            await self.aclose()
 
-    async def stop(self, reason: str = "") -> CancelState:
+    # stopping it
+
+    async def stop(
+        self,
+        reason: str = "",
+        *,
+        by: EndedBy | None = None,
+        guard: str | None = None,
+        step: int | None = None,
+        checkpoint: int | None = None,
+    ) -> CancelState:
         """Stop the job on the backend and wait until the backend says that it has ended.
 
         However often and from wherever this is called, one request is under way at a time, and
-        after a confirmed end none is sent. ``reason`` is kept, the first one of several. Never
-        raises for what a backend says: the state, also in ``cancel_state``, tells the truth.
+        after a confirmed end none is sent. The first reason is kept, with who gave it (see
+        :class:`~arkor_tui.run.callbacks.RunHandle`). Before :meth:`start` there is nothing to stop:
+        the state says so, and nothing is kept; a submission that is under way is waited for, and
+        its job stopped. Never raises for what a backend says: the state, also in ``cancel_state``,
+        tells the truth.
         """
-        self.stop_reason = self.stop_reason or reason or None
-        async with self._stopping:
-            if self.cancel_state.confirmed:
-                return self.cancel_state
-            state = await cancel_and_confirm(self, self._tell_cancel, policy=self.policy)
-            if state.confirmed:  # a backend may end the job and never its stream
-                loop, interrupt = asyncio.get_running_loop(), self._interrupt
-                loop.call_later(END_SECONDS, interrupt.abort, _NoEndHeardError())
-            return state
+        by = by or ("callback" if in_callback() else "person")
+        return await self._stopping.stop(reason_to_stop(reason, by, guard, step, checkpoint))
+
+    async def cancel(self) -> None:
+        """Ask the backend once to stop the job. Does nothing before :meth:`start`.
+
+        A start that is under way is waited for, so that no job is left behind. A backend that says
+        that the job has ended already (409) is fine.
+
+        Raises:
+            ApiError: the backend refused.
+            ConnectionFailedError: the backend could not be reached.
+        """
+        await self._stopping.cancel()
 
     def _tell_cancel(self, state: CancelState) -> None:
-        self.cancel_state = state
+        if state.confirmed and self._source is not None:
+            self._source.expect_end()
         if self.on_cancel is not None:
             self.on_cancel(state)
+
+    def _ended_by_itself(self) -> Job | None:
+        result = self.result
+        if result is None or (result.ended is not None and result.ended.by == "lost"):
+            return None
+        return result.job
+
+    # what callbacks may do
 
     async def keep(self, finding: Finding) -> None:
         """Keep what a recipe found with the run, and tell every callback of it."""
@@ -375,118 +378,17 @@ class Trainer:
         """Do work beside the stream; see :class:`~arkor_tui.run.callbacks.RunHandle`."""
         return self.hooks.start(work, name)
 
-    def replay(self, events: Iterable[StreamEvent]) -> None:
-        """Tell callbacks what happened before this process watched the run.
-
-        Call it after :meth:`start` and before :meth:`wait`, which goes on after these events and
-        tells none of them again, even if the backend sends them again.
-
-        Raises:
-            CallbackError: a callback raised (unless errors are only reported).
-        """
-        job = self._job
-        assert job is not None
-        self.hooks.attach(self)
-        contexts = (
-            context_of(item.event, job, item.id, self._talk) for item in self._remember(events)
-        )
-        self.hooks.replay(ctx for ctx in contexts if ctx is not None)
-
-    def _remember(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-        """The same events, each taken for seen as it passes."""
-        for item in events:
-            self._seen.add(item.id, item.data, self._last_event_id)
-            self._last_event_id = item.id or self._last_event_id
-            yield item
-
-    async def cancel(self) -> None:
-        """Stop the job on the backend. Does nothing before :meth:`start`.
-
-        A start that is under way is waited for, so that no job is left behind. A backend that says
-        that the job has ended already (409) is fine.
-
-        Raises:
-            ApiError: the backend refused.
-            ConnectionFailedError: the backend could not be reached.
-        """
-        if self._given_id is None and self._submission is not None:
-            await asyncio.wait([self._submission])
-        job_id = self._given_id if self._job is None else self._job.id
-        if job_id is None:
-            return
-        connection = await self.connection()
-        try:
-            await connection.client.cancel_job(connection.scope, job_id)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-
-    async def aclose(self) -> None:
-        """Close a connection that this trainer opened; it opens again when needed."""
-        if self._owns_connection and self._connection is not None:
-            await self._connection.aclose()
-
     def infer(self, *, step: int | None = None, base: bool = False) -> Infer:
         """Talk to the final adapter, to the checkpoint at ``step``, or to the base model.
 
         Raises:
             UsageError: there is no job yet.
         """
-        if self._job is None:
+        if self.job is None:
             raise UsageError("There is nothing to talk to before the job was submitted.")
         kind: Kind = "base" if base else "final" if step is None else "checkpoint"
-        return self._talk(target_of(self._job, kind, None if base else step))
+        return self.talk(target_of(self.job, kind, None if base else step))
 
-    @asynccontextmanager
-    async def _closing(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            await self.hooks.cancel()
-            if self._submission is None:  # one that is under way still needs its connection
-                await self.aclose()
-
-    def _is_over(self) -> bool:
-        return self._result is not None
-
-    async def _dispatch(self, event: TrainingEvent | UnknownEvent, event_id: str | None) -> None:
-        """Update the job's copy, then fire the callbacks."""
-        await self._learn(event)
-        assert self._job is not None
-        ctx = context_of(event, self._job, event_id, self._talk)
-        errors = await self.hooks.fire(ctx, event.type)
-        if isinstance(event, TrainingCompleted):
-            self._end(event.artifacts or [], event.metrics)
-        elif isinstance(event, TrainingFailed):
-            self._end([], None)
-        self.hooks.take(errors)
-
-    def _end(self, artifacts: list[Any], metrics: RunMetrics | None) -> None:
-        assert self._job is not None
-        reason = self.stop_reason if self._job.status == "cancelled" else None
-        self._result = TrainingResult(self._job, artifacts, metrics, reason)
-
-    async def _learn(self, event: TrainingEvent | UnknownEvent) -> None:
-        """Bring the job's copy up to date."""
-        assert self._job is not None
-        now = event.timestamp or datetime.now(UTC).isoformat()
-        if isinstance(event, TrainingStarted):
-            if not self._job.is_terminal:  # a replay does not bring an ended job back
-                self._know(status="running", started_at=self._job.started_at or now)
-        elif isinstance(event, TrainingCompleted):
-            self._know(status="completed", completed_at=now)
-        elif isinstance(event, TrainingFailed):
-            status = await failed_or_cancelled(self._job, event.error, await self.connection())
-            self._know(status=status, completed_at=now, error=event.error)
-
-    def _talk(self, target: Target) -> Infer:
+    def talk(self, target: Target) -> Infer:
+        """Talk to a target of the run."""
         return Infer(ArkorProvider(self.connection), target)
-
-    def _know(self, **changes: Any) -> None:
-        assert self._job is not None
-        self._job = self._job.model_copy(update=changes)
-
-    async def _ask_for_the_end(self, connection: Connection) -> None:
-        assert self._job is not None
-        self._job = await wait_for_the_end(self._job, connection, self.policy, self.abort_signal)
-        await self._dispatch(terminal_event(self._job), None)

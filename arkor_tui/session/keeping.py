@@ -1,93 +1,82 @@
-"""From a trainer's recipes into the archive."""
+"""Where a command's or a script's run is kept: the archive, and the right to run its callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from arkor_tui.api.events import MalformedEventError, parse_event
-from arkor_tui.api.stream import StreamEvent
 from arkor_tui.archive.async_archive import AsyncArchive
-from arkor_tui.archive.records import LogRow, Sample
-from arkor_tui.archive.store import Archive
-from arkor_tui.run.findings import Finding
+from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.sink import EXPECTED, ArchiveSink, register
 from arkor_tui.run.trainer import Trainer
 
-PAGE = 1_000
-"""Archived events that are read at a time."""
+from .recipe_host import hosting, take_lock
+
+Note = Callable[[str], None]
 
 
-class ArchiveKeeper:
-    """Keeps findings and marks of one run; ``on_kept`` is called when a finding is on disk."""
+@asynccontextmanager
+async def archived(
+    trainer: Trainer, *, origin: str, note: Note, own_callbacks: bool
+) -> AsyncIterator[ArchiveSink | None]:
+    """Archive what a started trainer sees, while it is followed.
 
-    def __init__(
-        self, archive: AsyncArchive, key: int, on_kept: Callable[[Finding], None] = lambda _: None
-    ) -> None:
-        self._archive = archive
-        self._key = key
-        self._on_kept = on_kept
+    None where there is no archive that could be used: the run is followed all the same, and
+    ``note`` gets the reason, once. ``own_callbacks``: the trainer's callbacks are those of the run,
+    which one process at a time runs, and which go on after the last event that they heard.
 
-    async def keep(self, finding: Finding) -> None:
-        """Keep a finding; a sample replaces an earlier one of the same prompt and target."""
-        key = self._key
-        if finding.kind == "sample":
-            sample = sample_of(key, finding)
-            await self._archive.write(lambda a: a.save_sample(sample))
-        else:
-            await self._archive.write(
-                lambda a: a.save_finding(
-                    key, finding.kind, finding.name, finding.step, finding.data
-                )
-            )
-        self._on_kept(finding)
-
-    async def mark(self, mark: str) -> bool:
-        """Set a mark; False where it was set before, by whichever process."""
-        return await self._archive.write(lambda a: a.set_mark(self._key, mark))
-
-    async def was_marked(self, mark: str) -> bool:
-        """Whether a mark is set."""
-        return await self._archive.read(lambda a: a.is_marked(self._key, mark))
+    Raises:
+        AlreadyHostedError: another process runs the callbacks of the run.
+    """
+    hears = own_callbacks and bool(trainer.callbacks)
+    async with AsyncExitStack() as stack:
+        try:
+            archive = await AsyncArchive.open()
+            stack.push_async_callback(archive.aclose)
+            record = await register_run(archive, trainer, origin=origin, hears=hears)
+        except EXPECTED as error:
+            note(f"The run is not archived: {error}")
+            yield None
+            return
+        if hears:
+            lock = await take_lock(record)
+            await stack.enter_async_context(hosting(lock, trainer, "command"))
+        sink = ArchiveSink(archive, record, resumes=hears, hears=hears, patient=False)
+        sink.on_trouble = _Once(note)
+        yield await stack.enter_async_context(sink)
 
 
-def sample_of(key: int, finding: Finding) -> Sample:
-    """A finding of kind ``sample`` as the archive keeps it."""
-    data = finding.data
-    target = str(data.get("target", "checkpoint"))
-    return Sample(
-        run_key=key,
-        probe=finding.name,
-        prompt=int(data.get("prompt", 0)),
-        step=None if target == "base" else finding.step,
-        reply=str(data.get("reply", "")),
-        passed=data.get("passed"),
-        verdict=str(data.get("verdict", "")),
-        target=target,
-        text=str(data.get("text", "")),
-        seconds=data.get("seconds"),
+async def register_run(
+    archive: AsyncArchive, trainer: Trainer, *, origin: str, hears: bool = True
+) -> RunRecord:
+    """Take a started trainer's job into the archive, with the callbacks that watch over it.
+
+    Raises:
+        ArchiveError: the archive cannot be written.
+    """
+    job = trainer.job
+    assert job is not None
+    return await register(
+        archive,
+        await trainer.connection(),
+        job,
+        trainer_file=str(trainer.file) if trainer.file is not None else None,
+        origin=origin,
+        recipes=len(trainer.callbacks) if hears else 0,
     )
 
 
-async def tell_past(archive: AsyncArchive, key: int, trainer: Trainer) -> None:
-    """Tell a trainer's recipes what was archived of its run before this process watched it.
+class _Once:
+    """Say once that the archive cannot be written, whatever comes of it."""
 
-    Raises:
-        ArkorTuiError: the job cannot be asked for.
-        CallbackError: a recipe raised (unless errors are only reported).
-    """
-    await trainer.start()
-    after = 0
-    while rows := await archive.read(partial(_page, key, after)):
-        trainer.replay(_events(rows))
-        after = rows[-1].seq
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._said = False
 
-
-def _page(key: int, after: int, archive: Archive) -> list[LogRow]:
-    return archive.log(key, after=after, limit=PAGE)
-
-
-def _events(rows: Sequence[LogRow]) -> Iterator[StreamEvent]:
-    for row in rows:
-        with suppress(MalformedEventError):
-            yield StreamEvent(row.id, parse_event(row.data), row.data)
+    def __call__(self, error: Exception | None) -> None:
+        if error is not None and not self._said:
+            self._said = True
+            self._note(
+                f"The archive cannot be written ({error}). The run goes on; the app fills the gap "
+                "later, as the backend keeps the events."
+            )

@@ -1,64 +1,36 @@
-"""One run: its stream, its place in the archive, its cancellation."""
+"""One run as a screen reads it: what the loop that follows it has put on disk."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
-from arkor_tui.api.events import TrainingLog, is_finite, step_of
-from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
-from arkor_tui.api.stream import StreamEvent
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.points import metric_points
-from arkor_tui.archive.records import LogRow, NewEvent, RunIdentity, RunRecord
+from arkor_tui.archive.records import LogRow, RunRecord
 from arkor_tui.archive.series import Series
-from arkor_tui.archive.store import Archive
-from arkor_tui.connect.connection import Connection
-from arkor_tui.errors import ArkorTuiError
-from arkor_tui.run.cancelling import CancelState
+from arkor_tui.archive.sink import EXPECTED, RETRY_SECONDS, ArchiveSink, register, write_end
+from arkor_tui.archive.sink import identity_of as identity_of
 from arkor_tui.run.findings import Finding
+from arkor_tui.run.stopping import CancelState
 from arkor_tui.run.trainer import Trainer
 
-from .keeping import PAGE, ArchiveKeeper, tell_past
 from .updates import Problem, StreamHealth, Update
 
 UPDATE_SECONDS = 0.05
-"""Subscribers hear at most this often, however fast events arrive."""
-MOST_WAITING = 5_000
-"""Events in memory that are not on disk yet; beyond it the stream has to wait."""
-RETRY_SECONDS = 5.0
-"""Between attempts to write to an archive that cannot be written."""
-
-_EXPECTED = (ArkorTuiError, OSError)
-"""What a backend, the archive or the disk may raise."""
+"""Subscribers hear of events at most this often, however fast they arrive."""
+_LOSSES = ("loss", "evalLoss")
 
 Subscriber = Callable[[Update], None]
 
 
-def identity_of(connection: Connection, job_id: str) -> RunIdentity:
-    """How the archive knows a job of this connection."""
-    backend = connection.kind if connection.kind != "url" else connection.base_url
-    return RunIdentity(backend, connection.scope.org_slug, connection.scope.project_slug, job_id)
-
-
-def _append(
-    key: int, batch: Sequence[NewEvent], last_seq: int, archive: Archive
-) -> tuple[LogRow, ...]:
-    """Archive a batch; gives everything after ``last_seq``, whichever process wrote it."""
-    added = archive.append(key, batch).added
-    if len(added) == len(batch) and added[0].seq == last_seq + 1:
-        return added
-    rows: list[LogRow] = []
-    while page := archive.log(key, after=rows[-1].seq if rows else last_seq, limit=PAGE):
-        rows += page
-    return tuple(rows)
-
-
 class RunMonitor:
-    """Follows one run; :meth:`follow` is awaited by whoever owns the monitor.
+    """Shows one run; :meth:`follow` is awaited by whoever owns the monitor.
 
     Everything else may be read at any time on the event loop: ``record`` (as archived), ``series``
     by wire name, ``state`` of the connection, ``health``, ``cancel_state``, ``problems``.
@@ -86,21 +58,17 @@ class RunMonitor:
         self._trainer_file = trainer_file
         self._origin = origin
         self._subscribers: list[Subscriber] = []
-        trainer.on_cancel = self._tell_cancel
-        self._pending: list[NewEvent] = []
-        self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._drained = asyncio.Event()
-        self._finished = False
         self._unwritable: Problem | None = None
         """Why events wait for the disk at the moment; it is among the problems."""
         self._missing = 0
         self._gaps = 0
         self._last_counted: int | None = None
-        self._last_seq = 0
-        """Of the last archived event that subscribers were told."""
         self._told_errors = 0
+        self._untold: list[LogRow] = []
+        self._told_at = -math.inf
+        self._telling: asyncio.TimerHandle | None = None
+        trainer.on_cancel = lambda _: self.tell(Update())
+        trainer.open_sink = self._sink
 
     @property
     def key(self) -> int:
@@ -150,99 +118,95 @@ class RunMonitor:
         await self.trainer.start()
         job = self.trainer.job
         assert job is not None
-        identity = identity_of(await self.trainer.connection(), job.id)
-        file, origin = self._trainer_file, self._origin
-        key = await self.archive.write(
-            lambda a: a.register(identity, job, trainer_file=file, origin=origin)
+        connection = await self.trainer.connection()
+        self.record = await register(
+            self.archive, connection, job, trainer_file=self._trainer_file, origin=self._origin
         )
-        await self._read(key)
-        assert self.record is not None
-        await self._go_on()
+        await self.load()
         return self.record
 
     async def load(self) -> None:
-        """Read what the archive knows of the run, and go on from there."""
-        await self._read(self.key)
-        await self._go_on()
-
-    async def _go_on(self) -> None:
-        """Begin after the last archived event, with recipes that know what was before it."""
-        assert self.record is not None
-        key, hooks = self.key, self.trainer.hooks
-        hooks.keeper = ArchiveKeeper(self.archive, key, self._tell_finding)
-        if hooks.callbacks and self.record.events:
-            await tell_past(self.archive, key, self.trainer)
-        self.trainer.resume_after(self.record.last_event_id)
-
-    def _tell_finding(self, finding: Finding) -> None:
-        self.tell(Update(findings=(finding,)))
-
-    async def _read(self, key: int) -> None:
+        """Read what the archive knows of the run."""
+        key = self.key
         self.record = await self.archive.read(lambda a: a.run(key))
-        self._last_seq = self.record.events if self.record is not None else 0
         self.series = await self.archive.read(lambda a: a.load_series(key))
 
     async def follow(self) -> None:
         """Stream to the run's end. A failure ends up in ``problems``, never as an exception."""
         if self.following:
             return
-        self.following, self._finished = True, False
-        self.trainer.on_event = self._arrive
+        self.following = True
         self.trainer.on_state = self._change_state
         self.trainer.hooks.on_error = "report"
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(), name="archive writer")
-                try:
-                    await self._stream()
-                finally:
-                    self._finished = True
-                    self._arrived.set()
-        finally:
-            self.following = False
-            self.tell(Update())
-
-    async def _stream(self) -> None:
-        try:
             if self.record is None:
                 await self.open()
-            result = await self.trainer.wait()
-        except _EXPECTED as error:
+            await self.trainer.wait()
+            await self._refresh_record()
+        except EXPECTED as error:
             problem = Problem.of(error)
             self.problems.append(problem)
             self._change_state(StreamState("ended", reason=problem.message))
-            return
-        await self._all_written()
-        while True:
-            try:
-                await self._keep_end(result.job)
-                self._tell_writable()
-                break
-            except _EXPECTED as error:
-                await self._retry_later(error)
-        self.tell(Update(ended=True))
+        else:
+            self._tell_rows()
+            self.tell(Update(ended=True))
+        finally:
+            self.following = False
+            self._tell_rows()
+            self.tell(Update())
 
-    async def _keep_end(self, job: Job) -> None:
-        key = self.key
-        await self.archive.write(lambda a: a.set_status(key, job.status, job.error))
-        await self._keep_reason()
-        await self._refresh_record()
-
-    async def _arrive(self, item: StreamEvent) -> None:
-        event = item.event
-        self._pending.append(
-            NewEvent(item.id, event.type, step_of(event), event.timestamp, item.data)
+    @asynccontextmanager
+    async def _sink(self, trainer: Trainer) -> AsyncIterator[ArchiveSink]:
+        """Keep the run in the archive of the sitting, and hear of what is on disk."""
+        assert self.record is not None
+        sink = ArchiveSink(
+            self.archive, self.record, resumes=True, hears=bool(trainer.callbacks), patient=True
         )
+        sink.on_rows = self._take_rows
+        sink.on_kept = self._tell_finding
+        sink.on_trouble = self._tell_trouble
+        async with sink:
+            yield sink
+
+    def _tell_finding(self, finding: Finding) -> None:
+        self.tell(Update(findings=(finding,)))
+
+    def _take_rows(self, rows: tuple[LogRow, ...], record: RunRecord | None) -> None:
+        self.record = record
         self.last_event_at = time.monotonic()
-        self._count(item.id)
-        if isinstance(event, TrainingLog) and not (
-            is_finite(event.loss) or is_finite(event.eval_loss)
-        ):
-            self._gaps += 1
-        self._arrived.set()
-        if len(self._pending) >= MOST_WAITING:
-            self._room.clear()
-            await self._room.wait()
+        for row in rows:
+            self._count(row.id)
+            if row.kind == "training.resumed" and row.step is not None:
+                for series in self.series.values():  # its later steps are void
+                    series.cut_after(row.step)
+            self._take_points(row)
+        self._untold += rows
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            wait = self._told_at + UPDATE_SECONDS - loop.time()
+            if wait <= 0:
+                self._tell_rows()
+            else:
+                self._telling = loop.call_later(wait, self._tell_rows)
+
+    def _tell_rows(self) -> None:
+        """Tell what is on disk and was not told."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        rows, self._untold = tuple(self._untold), []
+        if rows:
+            self._told_at = asyncio.get_running_loop().time()
+            self.tell(
+                Update(
+                    rows,
+                    tuple(
+                        row.step
+                        for row in rows
+                        if row.kind == "checkpoint.saved" and row.step is not None
+                    ),
+                )
+            )
 
     def _count(self, event_id: str | None) -> None:
         """Notice ids that were skipped, on a backend whose ids count up."""
@@ -253,86 +217,33 @@ class RunMonitor:
             self._missing += number - self._last_counted - 1
         self._last_counted = number
 
-    async def _write(self) -> None:
-        """Put on disk what arrived, then tell; at most every ``UPDATE_SECONDS``."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            if self._pending and self.record is not None:
-                try:
-                    await self._write_pending()
-                except _EXPECTED as error:
-                    if not await self._retry_later(error):
-                        return
-            if self._finished and not self._pending:
-                return
-            await asyncio.sleep(UPDATE_SECONDS)
+    def _take_points(self, row: LogRow) -> None:
+        has_loss = False
+        for name, step, value in metric_points(row.kind, row.step, row.at, row.data):
+            has_loss = has_loss or (name in _LOSSES and value is not None and math.isfinite(value))
+            if name not in self.series:
+                self.series[name] = Series((), ())
+            self.series[name].put(step, value)
+        self._gaps += row.kind == "training.log" and not has_loss
 
-    async def _write_pending(self) -> None:
-        batch = list(self._pending)
-        rows = await self.archive.write(partial(_append, self.key, batch, self._last_seq))
-        del self._pending[: len(batch)]
-        self._room.set()
-        if not self._pending:
-            self._drained.set()
-        self._tell_writable()
-        if not rows:
-            return
-        self._last_seq = rows[-1].seq
-        self._take_points(rows)
-        try:
-            await self._refresh_record()
-        except ArkorTuiError as error:
-            self.tell_problem(Problem.of(error))  # the record stays as it was read last
-        checkpoints = tuple(
-            row.step for row in rows if row.kind == "checkpoint.saved" and row.step is not None
-        )
-        self.tell(Update(rows, checkpoints))
-
-    async def _retry_later(self, error: Exception) -> bool:
-        """Say that the archive cannot be written, and whether to try again."""
-        problem = Problem.of(error)
-        self._tell_unwritable(
-            Problem(
+    def _tell_trouble(self, error: Exception | None) -> None:
+        """Say that the archive cannot be written, or no more that it could not."""
+        if self._unwritable is not None:
+            self.problems.remove(self._unwritable)
+            self._unwritable = None
+        if error is not None:
+            problem = Problem.of(error)
+            self._unwritable = Problem(
                 f"Events cannot be archived: {problem.message}",
                 f"{problem.hint} The backend keeps the events, and writing is tried again every "
                 f"{RETRY_SECONDS:g} s.".lstrip(),
             )
-        )
-        if self._finished:
-            return False
-        await asyncio.sleep(RETRY_SECONDS)
-        self._arrived.set()
-        return True
-
-    def _tell_unwritable(self, problem: Problem) -> None:
-        if problem != self._unwritable:
-            self._tell_writable()
-            self._unwritable = problem
-            self.problems.append(problem)
-            self.tell(Update())
-
-    def _tell_writable(self) -> None:
-        if self._unwritable is not None:
-            self.problems.remove(self._unwritable)
-            self._unwritable = None
-
-    async def _all_written(self) -> None:
-        """Wait until nothing is pending."""
-        if self._pending:
-            self._drained.clear()
-            await self._drained.wait()
+            self.problems.append(self._unwritable)
+        self.tell(Update())
 
     async def _refresh_record(self) -> None:
         key = self.key
         self.record = await self.archive.read(lambda a: a.run(key))
-
-    def _take_points(self, rows: tuple[LogRow, ...]) -> None:
-        for row in rows:
-            for name, step, value in metric_points(row.kind, row.step, row.at, row.data):
-                if name not in self.series:
-                    self.series[name] = Series((), ())
-                self.series[name].put(step, value)
 
     def _change_state(self, state: StreamState) -> None:
         self.state, self.state_since = state, time.monotonic()
@@ -358,19 +269,14 @@ class RunMonitor:
         See :meth:`Trainer.stop`; a guard of the run stops it in the same way.
         """
         state = await self.trainer.stop(reason or "")
-        try:
-            await self._keep_reason()
-        except _EXPECTED as error:  # the run is stopped all the same
-            self.tell_problem(Problem(f"The reason is not archived: {Problem.of(error).message}"))
+        job, why = self.trainer.job, self.trainer.why_stopped
+        if state.confirmed and job is not None and self.record is not None:
+            ended = why if job.status == "cancelled" else None
+            try:
+                await self.archive.write(partial(write_end, self.key, job, ended))
+                await self._refresh_record()
+            except EXPECTED as error:  # the run is stopped all the same
+                self.tell_problem(
+                    Problem(f"The reason is not archived: {Problem.of(error).message}")
+                )
         return state
-
-    def _tell_cancel(self, _state: CancelState) -> None:
-        self.tell(Update())
-
-    async def _keep_reason(self) -> None:
-        """Why the run was stopped belongs into the archive, whoever stopped it."""
-        reason = self.trainer.stop_reason
-        if reason and self.cancel_state.confirmed and self.record is not None:
-            key, status = self.key, self.record.status
-            await self.archive.write(lambda a: a.set_status(key, status, reason=reason))
-            await self._refresh_record()

@@ -14,7 +14,7 @@ from .updates import Update
 
 # What talks to a backend is imported when it is needed: the list of runs is on screen before.
 if TYPE_CHECKING:
-    from arkor_tui.run.cancelling import CancelState
+    from arkor_tui.run.stopping import CancelState
     from arkor_tui.run.trainer import Trainer
 
     from .monitor import RunMonitor

@@ -9,12 +9,12 @@ from itertools import chain, count
 
 from arkor_tui.archive.foreign import clean
 from arkor_tui.archive.records import RunRecord, Sample
+from arkor_tui.archive.sink import sample_of
 from arkor_tui.archive.store import Archive
 from arkor_tui.chat.golden import Golden, GoldenAnswer, ask_golden
 from arkor_tui.chat.target import Target
 from arkor_tui.recipes.probe import finding_of
 
-from .keeping import sample_of
 from .session import Session
 
 

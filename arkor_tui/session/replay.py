@@ -3,95 +3,97 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from arkor_tui.api.events import MalformedEventError, parse_event
+from arkor_tui.api.events import MalformedEventError, TrainingFailed, parse_event
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.scope import Scope
-from arkor_tui.api.stream import StreamEvent
+from arkor_tui.api.stream import StreamCounters, StreamEvent
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.recording import Recording
 from arkor_tui.archive.records import unix_time
 from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import UsageError
-from arkor_tui.run.cancelling import CancelState
-from arkor_tui.run.trainer import Trainer, TrainingResult
+from arkor_tui.run.source import TellState, is_end, terminal_event
+from arkor_tui.run.stopping import CancelState
+from arkor_tui.run.trainer import Trainer
 
 from .session import Session
+
+if TYPE_CHECKING:
+    from .monitor import RunMonitor
 
 LONGEST_SILENCE = 2.0
 """Seconds that a replay waits at most between two events, however long the run was silent."""
 REPLAY = "replay"
 
 
-class ReplayTrainer(Trainer):
-    """Stands in for the trainer of the recorded run: the events come from its file."""
+class RecordedSource:
+    """Give the events of a recording, with its silences divided by the speed."""
 
-    def __init__(self, recording: Recording, *, speed: float) -> None:
-        super().__init__(None, job_id=recording.run.identity.job_id)
+    def __init__(self, recording: Recording, job: Job, speed: float) -> None:
+        self.counters = StreamCounters()
         self._recording = recording
         self._speed = speed
+        run = recording.run
+        status = run.status if run.is_terminal else "cancelled"
+        self._end = job.model_copy(update={"status": status, "error": run.error})
 
-    async def connection(self) -> Connection:
-        """One that leads nowhere."""
-        return Connection("url", REPLAY, Scope(REPLAY, REPLAY), "recorded", None)
+    def skip(self, event: StreamEvent) -> None:
+        """Do nothing: a replay is played once, into an archive of its own."""
 
-    @property
-    def is_connected(self) -> bool:
-        """A replay needs no backend."""
-        return True
+    def skip_to(self, event_id: str | None) -> None:
+        """Do nothing, as :meth:`skip`."""
 
-    async def start(self) -> str:
-        """The job as it was when it was submitted."""
-        run = self._recording.run
-        self._job = Job.model_validate(
-            {
-                "id": run.identity.job_id, "orgId": REPLAY, "projectId": REPLAY,
-                "name": f"replay: {run.name}", "status": "queued",
-                "config": {**run.config, "model": run.model}, "createdAt": run.created_at,
-            }
-        )  # fmt: skip
-        return self._job.id
+    def expect_end(self) -> None:
+        """Do nothing: a replay is not stopped."""
 
-    async def wait(self) -> TrainingResult:
-        """Give every event, with the silences of the recording divided by the speed."""
-        assert self._job is not None
-        self._say(StreamState("live"))
+    async def events(self, tell: TellState) -> AsyncGenerator[StreamEvent, None]:
+        """Give every event up to the end of the run."""
+        tell(StreamState("live"))
         before: float | None = None
-        for event in self._recording.events:
-            moment = unix_time(event.at)
+        for at, event in self._parsed():
+            moment = unix_time(at)
             if moment is not None:
                 silence = 0.0 if before is None else (moment - before) / self._speed
                 await asyncio.sleep(min(max(silence, 0.0), LONGEST_SILENCE))
                 before = moment
+            self.counters.events += 1
+            yield event
+            if is_end(event):
+                return
+        yield StreamEvent(None, terminal_event(self._end), "")
+
+    def _parsed(self) -> Iterator[tuple[str | None, StreamEvent]]:
+        for event in self._recording.events:
             try:
-                parsed = parse_event(event.data)
+                yield event.at, StreamEvent(event.id, parse_event(event.data), event.data)
             except MalformedEventError:
                 self.counters.malformed += 1
-                continue
-            self.counters.events += 1
-            if self.on_event is not None:
-                await self.on_event(StreamEvent(event.id, parsed, event.data))
-        self._say(StreamState("ended"))
-        run = self._recording.run
-        ended = run.status if run.is_terminal else "cancelled"
-        self._job = self._job.model_copy(update={"status": ended, "error": run.error})
-        return TrainingResult(self._job)
 
-    async def stop(self, reason: str = "") -> CancelState:
-        """There is nothing to cancel, and nobody to ask whether it has ended."""
-        del reason
-        error = _no()
-        self.cancel_state = CancelState("failed", error.message, error.hint or "")
-        return self.cancel_state
+    async def status_of(self, job: Job, failure: TrainingFailed) -> str:
+        """Tell what the recording says."""
+        del job, failure
+        return "failed" if self._end.status == "completed" else self._end.status
 
-    def _say(self, state: StreamState) -> None:
-        if self.on_state is not None:
-            self.on_state(state)
+
+def replay_trainer(recording: Recording, *, speed: float) -> Trainer:
+    """Make the handle of a recorded run: its events come from the file, and it has no backend."""
+    run = recording.run
+    job = Job.model_validate(
+        {
+            "id": run.identity.job_id, "orgId": REPLAY, "projectId": REPLAY,
+            "name": f"replay: {run.name}", "status": "queued",
+            "config": {**run.config, "model": run.model}, "createdAt": run.created_at,
+        }
+    )  # fmt: skip
+    nowhere = Connection("url", REPLAY, Scope(REPLAY, REPLAY), "recorded", None)
+    return Trainer.of(job, RecordedSource(recording, job, speed), nowhere)
 
 
 class ReplaySession(Session):
@@ -117,6 +119,12 @@ class ReplaySession(Session):
         del record, after_stop
         raise _no()
 
+    async def cancel(self, monitor: RunMonitor, reason: str | None = None) -> CancelState:
+        """Say that there is nothing to stop, and nobody to ask whether it has ended."""
+        del monitor, reason
+        error = _no()
+        return CancelState("failed", error.message, error.hint or "")
+
     async def settle(self) -> None:
         """Nothing is to be found out."""
 
@@ -130,7 +138,7 @@ async def replaying(recording: Recording, *, speed: float) -> AsyncIterator[Repl
             session = ReplaySession(archive, Path.cwd(), REPLAY)
             session.can_talk = False
             async with session.monitors:
-                await session.monitors.start(ReplayTrainer(recording, speed=speed))
+                await session.monitors.start(replay_trainer(recording, speed=speed))
                 yield session
         finally:
             await archive.aclose()

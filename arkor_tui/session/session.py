@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from arkor_tui.chat.infer import Infer
     from arkor_tui.chat.target import Target
     from arkor_tui.connect.connection import Connection
-    from arkor_tui.run.cancelling import CancelState
+    from arkor_tui.run.stopping import CancelState
     from arkor_tui.run.trainer import Trainer
 
     from .monitor import RunMonitor

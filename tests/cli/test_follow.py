@@ -35,7 +35,8 @@ class Running:
     def __init__(self) -> None:
         self.stopped = 0
 
-    async def stop(self, _reason: str) -> Any:
+    async def stop(self, _reason: str, *, by: str) -> Any:
+        assert by == "person"
         self.stopped += 1
         return SimpleNamespace(confirmed=True)
 

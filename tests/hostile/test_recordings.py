@@ -19,7 +19,7 @@ from arkor_tui.archive.recording import RecordingError, read_recording
 from arkor_tui.archive.records import LogRow, NewEvent, RunRecord
 from arkor_tui.archive.store import Archive
 from arkor_tui.cli import replay
-from arkor_tui.session.replay import ReplayTrainer
+from arkor_tui.session.replay import replay_trainer
 from arkor_tui.tui.text import clock, duration, when
 from arkor_tui.tui.widgets.eventlog import line_of
 from tests.support.archive_material import IDENTITY, job
@@ -196,9 +196,7 @@ async def test_any_recording_is_played_or_refused_by_line(tmp_path: Path, conten
     path.write_bytes(content)
     try:
         recording = read_recording(path)
-        trainer = ReplayTrainer(recording, speed=1e12)
-        await trainer.start()
-        result = await trainer.wait()
+        result = await replay_trainer(recording, speed=1e12).wait()
     except RecordingError:
         return
     assert result.job.is_terminal

@@ -18,11 +18,13 @@ from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import EarlyStopping, SampleRule
-from arkor_tui.run import cancelling
+from arkor_tui.run import stopping
 from arkor_tui.run.callbacks import RunHandle
+from arkor_tui.run.contexts import context_of
 from arkor_tui.run.findings import Finding, Gauge
 from arkor_tui.run.trainer import Trainer
 from tests.support.frames import END, checkpoint, completed, failed, log, started, went_on
+from tests.support.memory_sink import MemorySink
 from tests.support.scripted import JOB, Answer, Server, stream
 from tests.support.trainers import Recorder, a_trainer, attached
 
@@ -192,7 +194,7 @@ async def test_a_checkpoint_is_another_occasion_for_a_stop_that_was_refused(serv
 async def test_a_backend_that_never_ends_its_stream(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arkor_tui.run.trainer.END_SECONDS", 0.0)
+    monkeypatch.setattr("arkor_tui.run.source.END_SECONDS", 0.0)
     server.script(stream(started(), log(1, loss=7.0), asyncio.Event()))
     async with asyncio.timeout(30):
         result = await a_trainer(server, EarlyStopping(ceiling=5.0)).wait()
@@ -367,14 +369,22 @@ async def resumed(
     guard: EarlyStopping,
     *before: bytes,
     keeper: Marks | None = None,
-    status: str = "running",
 ) -> Trainer:
-    server.job = {**server.job, "status": status}
+    server.job = {**server.job, "status": "running"}
     trainer = attached(server, guard)
-    trainer.hooks.keeper = keeper
-    await trainer.start()
-    trainer.replay(past(*before))
+    MemorySink(past(*before), keeper).use(trainer)
     return trainer
+
+
+async def told(trainer: Trainer, *before: bytes) -> None:
+    """Tell the callbacks a past without following the run."""
+    await trainer.start()
+    trainer.hooks.attach(trainer)
+    assert trainer.job is not None
+    for item in past(*before):
+        ctx = context_of(item.event, trainer.job, item.id, trainer.talk)
+        assert ctx is not None
+        trainer.hooks.replay(ctx)
 
 
 async def test_patience_goes_on_where_it_was(server: Server) -> None:
@@ -413,7 +423,8 @@ async def test_a_restart_is_made_up_for_once_and_with_a_connection(server: Serve
     fresh.on_connection(StreamState("live"))
     assert "EarlyStopping.restart" not in tasks()
     guard = EarlyStopping()
-    trainer = await resumed(server, guard, started())
+    trainer = attached(server, guard)
+    await told(trainer, started())
     guard.on_connection(StreamState("connecting"))
     assert "EarlyStopping.restart" not in tasks()
     guard.on_connection(StreamState("live"))
@@ -433,7 +444,9 @@ def test_a_past_that_is_judged_without_a_run_stops_nothing() -> None:
 async def test_a_run_that_ended_while_nobody_watched_is_not_stopped(server: Server) -> None:
     server.script(stream(asyncio.Event()))
     guard = EarlyStopping(ceiling=5.0)
-    trainer = await resumed(server, guard, started(), log(1, loss=7.0), status="completed")
+    server.job = {**server.job, "status": "completed"}
+    trainer = attached(server, guard)
+    await told(trainer, started(), log(1, loss=7.0))
     guard.on_connection(StreamState("live"))
     await trainer.hooks.finish()
     assert server.cancellations == []
@@ -464,12 +477,18 @@ async def test_what_was_armed_before_a_kill_is_armed_again(server: Server) -> No
     server.script(stream(log(2), log(3), checkpoint(3), server.cancelled, CANCELLED, END))
     guard = EarlyStopping(ceiling=5.0, action="checkpoint")
     trainer = await resumed(server, guard, started(), log(1, loss=7.0))
-    assert guard.gauges()[0].state == "armed"
+    states: list[str] = []
+
+    class Looking(Callback):
+        def on_log(self, ctx: LogContext) -> None:
+            states.append(guard.gauges()[0].state)
+
     stops: list[int] = []
-    trainer.callbacks.append(Counting(server, stops))
+    trainer.callbacks.extend([Looking(), Counting(server, stops)])
     result = await trainer.wait()
     assert (result.status, result.reason) == ("cancelled", "the loss 7 is above 5")
     assert stops == [0, 0]
+    assert states == ["armed", "armed"]
 
 
 async def test_after_a_kill_a_checkpoint_is_not_waited_for_forever_either(server: Server) -> None:
@@ -486,7 +505,7 @@ async def test_what_a_sample_armed_is_not_lost_in_a_kill(server: Server) -> None
     server.script(stream(started(), checkpoint(5), log(6), asyncio.Event()))
     rule = SampleRule.failed()
     first = attached(server, EarlyStopping(samples=rule, action="checkpoint"), Probe())
-    first.hooks.keeper = keeper
+    MemorySink((), keeper).use(first)
     async with aclosing(first.events()) as events:
         async for item in events:
             if item.id == "7":
@@ -554,8 +573,10 @@ async def test_a_checkpoint_that_came_while_nobody_watched(server: Server) -> No
 async def test_a_past_that_has_ended_is_left_alone(server: Server) -> None:
     guard = EarlyStopping(ceiling=5.0, abort_signal=AbortController().signal)
     # its end may have been told twice
-    await resumed(server, guard, started(), log(1, loss=7.0), failed(), failed(id="again"))
-    assert server.cancellations == []
+    ended = (failed(), failed(id="again"))
+    trainer = await resumed(server, guard, started(), log(1, loss=7.0), *ended)
+    assert (await trainer.wait()).status == "failed"
+    assert server.cancellations == server.openings == []
     assert guard.gauges()[0].state == "fired"
 
 
@@ -575,7 +596,7 @@ def test_a_limit_without_a_meaning(seconds: float) -> None:
 
 
 def test_confirmation_has_a_limit() -> None:
-    assert 0 < cancelling.CONFIRM_SECONDS <= 120
+    assert 0 < stopping.CONFIRM_SECONDS <= 120
 
 
 async def test_a_resumed_run_counts_each_step_once(server: Server) -> None:

@@ -16,6 +16,7 @@ from arkor_tui.recipes import Expect, Golden, PromptProbe
 from arkor_tui.run.findings import Finding
 from arkor_tui.run.trainer import Trainer
 from tests.support.frames import END, checkpoint, completed, log, started
+from tests.support.memory_sink import MemorySink
 from tests.support.scripted import Answer, Reply, Request, Server, stream
 from tests.support.trainers import a_trainer, attached
 
@@ -177,7 +178,7 @@ async def test_nothing_is_asked_twice_after_a_restart(model: Model) -> None:
     for _ in range(2):
         model.script(stream(*RUN))
         trainer = a_trainer(model, PromptProbe(["hi"]))
-        trainer.hooks.keeper = memory
+        MemorySink((), memory).use(trainer)
         await trainer.wait()
     assert len(model.asked("POST", CHAT)) == 3
     assert samples(trainer) == []
@@ -194,7 +195,7 @@ async def stopped_after_the_first_prompt(model: Model, memory: Memory) -> None:
                 controller.abort("killed")
 
     trainer = a_trainer(model, PromptProbe(["a", "b"]), Dies(), abort_signal=controller.signal)
-    trainer.hooks.keeper = memory
+    MemorySink((), memory).use(trainer)
     with pytest.raises(AbortError):
         await trainer.wait()
 
@@ -205,10 +206,7 @@ async def test_what_a_restart_cut_short_is_asked_afterwards(model: Model) -> Non
     model.job = {**model.job, "status": "running"}
     model.script(stream(checkpoint(10), completed(), END))
     trainer = attached(model, PromptProbe(["a", "b"]))
-    trainer.hooks.keeper = memory
-    await trainer.start()
-    trainer.replay(past(started(), checkpoint(5)))
-    trainer.resume_after("c5")
+    MemorySink(past(started(), checkpoint(5)), memory).use(trainer)
     await trainer.wait()
     assert [(s["target"], s["step"], s["text"]) for s in samples(trainer)] == [
         ("checkpoint", 5, "b"), ("checkpoint", 10, "a"), ("checkpoint", 10, "b")
@@ -220,10 +218,7 @@ async def test_a_run_that_was_handed_over_still_gets_its_baseline(model: Model) 
     model.job = {**model.job, "status": "running"}
     model.script(stream(log(1), completed(), END))
     trainer = attached(model, PromptProbe(["hi"], final=True))
-    await trainer.start()
-    trainer.replay(past(started()))
-    trainer.resume_after("1")
-    assert model.asked("POST", CHAT) == [], "nothing is asked while the past is told"
+    MemorySink(past(started())).use(trainer)
     await trainer.wait()
     assert [s["reply"] for s in samples(trainer)] == ["base: hi", "final: hi"]
 

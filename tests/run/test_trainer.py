@@ -128,7 +128,7 @@ async def test_the_events_are_given_after_their_callbacks(server: Server) -> Non
 
 async def test_leaving_the_events_early_and_waiting_on_loses_nothing(server: Server) -> None:
     whole = (started("1"), log(1, "2"), log(2, "3"), completed("4"), END)
-    server.script(stream(*whole), stream(*whole))
+    server.script(stream(*whole[:2], asyncio.Event()), stream(*whole))
     recorder = Recorder()
     trainer = a_trainer(server, recorder)
     async with aclosing(trainer.events()) as events:
@@ -138,6 +138,19 @@ async def test_leaving_the_events_early_and_waiting_on_loses_nothing(server: Ser
     await trainer.wait()
     assert recorder.kinds == ["started", "log", "log", "completed"]
     assert server.openings[1].headers["last-event-id"] == "2"
+
+
+async def test_what_was_read_before_leaving_is_handled_first_afterwards(server: Server) -> None:
+    server.script(stream(b"".join((started("1"), log(1, "2"), log(2, "3"), completed("4"), END))))
+    recorder = Recorder()
+    trainer = a_trainer(server, recorder)
+    async with aclosing(trainer.events()) as events:
+        async for item in events:
+            if item.id == "1":
+                break
+    assert recorder.kinds == ["started"]
+    assert (await trainer.wait()).status == "completed"
+    assert recorder.kinds == ["started", "log", "log", "completed"]
 
 
 # the end of the stream is not always the end of the run

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tests.support.fault_backend import CALLED
-from tests.support.fault_lab import POLICY, Life, Story
+from tests.support.fault_lab import POLICY, Life, Story, Told
 from tests.support.fault_network import Trace
 
 Outcome = Literal["failure", "clean", "end"]
@@ -39,13 +39,17 @@ def judge(story: Story, *, alone: bool = True) -> None:
     expected = [(CALLED[one.kind], one.at) for one in events if one.kind in CALLED]
     if story.backend.status == "cancelled":
         expected.append(("failed", None))  # the stream does not say it, the job does
+    told: list[Told] = []
     for life in story.lives:
         heard = life.diary.replayed + life.diary.told
         assert heard == expected[: len(heard)]
+        assert heard[: len(told)] == told  # what was heard in an earlier life is only replayed
+        told += life.diary.told
         assert life.problems == []
         if alone and life.recipes:  # a callback hears of them
             _judge_waits(life)
     assert len(heard) == (len(expected) if life.recipes else 0)
+    assert told == heard  # each once, whoever archived it and however often we were killed
     if alone and len(story.lives) == 1:
         _judge_health(story)
 
@@ -74,7 +78,8 @@ def _judge_waits(life: Life) -> None:
             assert following.phase == "connecting"
             assert abs(later - at - state.delay) < 1e-6
     if not life.killed:
-        assert len(waits) == len(life.traces) - 1
+        # none where everything was archived before the last kill
+        assert len(waits) == max(len(life.traces) - 1, 0)
 
 
 def _judge_health(story: Story) -> None:

@@ -50,7 +50,7 @@ def unconnected(*callbacks: Callback, **options: Any) -> Trainer:
         model="unsloth/gemma-4-E4B-it",
         dataset=HuggingFaceDataset(name="arkorlab/triage-demo"),
         callbacks=callbacks,
-        **{"policy": AT_ONCE, **options},
+        **{"policy": AT_ONCE, "archive": False, **options},
     )
 
 
@@ -65,5 +65,5 @@ def attached(server: Server, *callbacks: Callback, **options: Any) -> Trainer:
         JOB_ID,
         callbacks=callbacks,
         connection=server.connection(),
-        **{"policy": AT_ONCE, **options},
+        **{"policy": AT_ONCE, "archive": False, **options},
     )

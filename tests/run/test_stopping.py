@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from arkor_tui.api.reconnect import ReconnectPolicy
-from arkor_tui.run.cancelling import ATTEMPTS, CancelState, cancel_and_confirm
-from arkor_tui.run.trainer import Trainer
+from arkor_tui.connect.connection import Connection
+from arkor_tui.ended import Ended
+from arkor_tui.run.backend_job import BackendJob
+from arkor_tui.run.stopping import ATTEMPTS, NOTHING, CancelState, Stopping
 from tests.support.scripted import Answer, Server
-from tests.support.trainers import a_trainer
 
+WHY = Ended("person", "enough")
 POLICY = ReconnectPolicy(base_delay=1.0, jitter=0.0)
 
 
@@ -31,16 +33,29 @@ class Cancellation:
             self.waits.append(seconds)
 
         connection = server.connection()
-        trainer = Trainer.attach(str(server.job["id"]), connection=connection)
-        await trainer.start()
-        if options.pop("gone", False):
+        gone = options.pop("gone", False)
+        if gone:
             connection.base_url = "http://127.0.0.1:1"
-            await connection.aclose()
-        state = await cancel_and_confirm(trainer, self.told.append, policy=POLICY, sleep=sleep,
-                                         **options)  # fmt: skip
+        stopping = Stopping(
+            known(connection, str(server.job["id"])),
+            lambda: POLICY,
+            self.told.append,
+            sleep=sleep,
+            **options,
+        )
+        state = await stopping.stop(WHY)
         await connection.aclose()
-        assert self.told[-1] == state
+        assert self.told[-1] == stopping.state == state
         return state
+
+
+def known(connection: Connection, job_id: str | None) -> BackendJob:
+    """A job that somebody submitted, or none at all."""
+
+    async def nobody() -> Any:
+        raise AssertionError("it is not submitted here")
+
+    return BackendJob(nobody, nobody, job_id, connection)
 
 
 def answer_to_cancel(server: Server, *answers: Answer) -> None:
@@ -95,7 +110,7 @@ async def test_a_refusal_for_a_job_that_has_ended_is_fine(server: Server) -> Non
 async def test_nobody_took_a_request_that_was_refused(server: Server) -> None:
     answer_to_cancel(server, Answer(500, {"error": "no scheduler"}))
     job = f"GET /v1/jobs/{server.job['id']}"
-    server.answers[job] = [Answer(200, {"job": server.job}), Answer(503, {"error": "too busy"})]
+    server.answers[job] = Answer(503, {"error": "too busy"})
     state = await Cancellation().of(server, confirm_seconds=0)
     assert state.phase == "failed"
     assert "refused (no scheduler) and did not confirm" in state.message
@@ -113,7 +128,7 @@ async def test_a_backend_that_is_away_is_asked_again_by_the_policy(server: Serve
 
 
 async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Server) -> None:
-    after_each_answer(server, *["running"] * 9, "cancelled")
+    after_each_answer(server, *["running"] * 8, "cancelled")
     cancellation = Cancellation()
     assert (await cancellation.of(server)).confirmed
     waits = [0.2, 0.3, 0.45, 0.675, 1.0125, 1.51875, 2.0, 2.0]
@@ -122,8 +137,7 @@ async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Serve
 
 
 async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: Server) -> None:
-    job = Answer(200, {"job": server.job})
-    server.answers[f"GET /v1/jobs/{server.job['id']}"] = [job, Answer(500, {"error": "no disk"})]
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = Answer(500, {"error": "no disk"})
     state = await Cancellation().of(server, confirm_seconds=0)
     assert state.phase == "failed"
     assert "took the request but did not confirm within 0 s: no disk" in state.message
@@ -135,8 +149,20 @@ async def test_a_refusal_says_what_to_do_where_that_is_known(server: Server) -> 
     assert "login" in (await Cancellation().of(server)).hint
 
 
-async def test_what_was_never_submitted_needs_no_stop(server: Server) -> None:
+async def test_what_was_never_submitted_is_never_called_stopped(server: Server) -> None:
+    """r3: nothing is asked, nothing is told, nothing is kept."""
     told: list[CancelState] = []
-    state = await cancel_and_confirm(a_trainer(server), told.append, policy=POLICY)
-    assert state == CancelState("confirmed", "There was no job to cancel.")
+    stopping = Stopping(known(server.connection(), None), lambda: POLICY, told.append)
+    assert await stopping.stop(WHY) == NOTHING
+    assert (stopping.state, stopping.why, told) == (CancelState(), None, [])
     assert server.requests == []
+
+
+async def test_a_job_that_its_backend_deleted_is_not_taken_for_stopped(server: Server) -> None:
+    """r10: asked for once more, then told as it is."""
+    answer_to_cancel(server, Answer(404, {"error": "no such job"}))
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = Answer(404, {"error": "no such job"})
+    state = await Cancellation().of(server)
+    assert state.phase == "failed"
+    assert "does not know the job any more" in state.message
+    assert len(server.asked("GET", f"/v1/jobs/{server.job['id']}")) == 2
