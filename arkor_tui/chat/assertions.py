@@ -12,7 +12,8 @@ from arkor_tui.errors import UsageError
 from arkor_tui.text.sanitize import plain
 
 from .patterns import PatternError, check_pattern, matches
-from .verdict import Constraint, Verdict, judge
+from .typed import SchemaForm, Verdict
+from .verdict import judge_form
 
 _LONGEST_VERDICT = 300
 
@@ -86,7 +87,7 @@ class Expect:
 
     def _json(self, reply: str) -> str | None:
         if self.schema is not None:
-            found = judge(reply, Constraint("schema", json.dumps(self.schema)))
+            found = judge_form(reply, SchemaForm(self.schema))
             if not found.passed:
                 return found.text
         if not (self.valid_json or self.equals):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,9 @@ from arkor_tui.text.sanitize import plain
 from .assertions import Expect
 from .infer import Infer
 from .options import OPTIONS, InferOptions, Sampling, infer_options, sampling_of
-from .patterns import PatternError, check_pattern, matches
-from .verdict import Constraint, Verdict, judge
+from .strict import strict_schema
+from .typed import ChoiceForm, Form, RegexForm, SchemaForm
+from .verdict import Verdict, judge_form
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -72,56 +72,34 @@ class Golden:
         """Sampling settings and constraint."""
         values = {option.name: getattr(self, option.name, None) for option in OPTIONS}
         options = infer_options(sampling_of(values))
-        if self.schema is not None:
-            options["structured_outputs"] = {"json": schema_of(self.schema)}
-        elif self.choice:
-            options["structured_outputs"] = {"choice": list(self.choice)}
-        elif self.regex is not None:
-            options["structured_outputs"] = {"regex": self.regex}
-        return options
+        form = self._form()
+        return {**options, **form.options()} if form is not None else options
 
     def judge(self, reply: str) -> Verdict:
         """Whether a reply has the form that was asked for, and is what is expected.
 
         Blocks as :meth:`Expect.judge` does.
         """
-        form = self._form(reply)
-        if self.expect.is_empty or form.passed is False:
-            return form
+        form = self._form()
+        verdict = judge_form(reply, form) if form is not None else Verdict()
+        if self.expect.is_empty or verdict.passed is False:
+            return verdict
         return self.expect.judge(reply)
 
-    def _form(self, reply: str) -> Verdict:
+    def _form(self) -> Form[Any] | None:
         if self.schema is not None:
-            return judge(reply, Constraint("schema", json.dumps(schema_of(self.schema))))
+            return SchemaForm(schema_of(self.schema))
         if self.choice:
-            known = reply.strip() in self.choice
-            return Verdict(known, "one of the choices" if known else "none of the choices")
-        if self.regex is not None and _is_pattern_here(self.regex):
-            try:
-                fits = matches(self.regex, reply, whole=True)
-            except PatternError as error:
-                return Verdict(None, f"could not be judged: {error}")
-            return Verdict(fits, "matches the pattern" if fits else "does not match the pattern")
-        return Verdict()
+            return ChoiceForm(self.choice)
+        return RegexForm(self.regex) if self.regex is not None else None
 
 
 _SAMPLED = frozenset(option.name for option in OPTIONS) & Golden.__dataclass_fields__.keys()
 
 
-def _is_pattern_here(pattern: str) -> bool:
-    """A backend may understand patterns that are none here; those are left to it."""
-    try:
-        check_pattern(pattern)
-    except PatternError:
-        return False
-    return True
-
-
 def schema_of(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
     """A JSON schema, from a model class where one is given."""
     if isinstance(schema, type):
-        from arkor_tui.chat.strict import strict_schema
-
         return strict_schema(schema.model_json_schema())
     return dict(schema)
 

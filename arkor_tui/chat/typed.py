@@ -40,10 +40,13 @@ class ReplyError(ArkorTuiError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a reply keeps its form, in words. ``passed`` is None where it was not checked."""
+    """Whether a reply is what it has to be, in words. ``passed`` is None where it was not judged.
 
-    passed: bool | None
-    text: str
+    That is so where there was nothing to judge by (then ``text`` is empty), or nobody here could.
+    """
+
+    passed: bool | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from arkor_tui.errors import UsageError
 
-from .patterns import PatternError, check_pattern, matches
+from .patterns import PatternError, check_pattern
+from .typed import ChoiceForm, Form, GrammarForm, RegexForm, SchemaForm, form_of
+from .typed import Verdict as Verdict
 
 Kind = Literal["", "json", "schema", "regex", "choice", "grammar"]
 KINDS: tuple[Kind, ...] = ("", "json", "schema", "regex", "choice", "grammar")
@@ -42,34 +44,31 @@ class Constraint:
                 raise UsageError(f"the schema is not JSON: {error}") from error
             if not isinstance(schema, dict):
                 raise UsageError("the schema is not a JSON object")
+        elif name in ("choice", "grammar", "regex") and not value.strip(" |\n"):
+            raise UsageError("is empty")
         elif name == "regex":
             try:
                 check_pattern(value)
             except PatternError as error:
                 raise UsageError(f"the pattern is wrong: {error}") from error
-        elif name in ("choice", "grammar") and not value.strip():
-            raise UsageError("is empty")
         return cls(name, value, enforce)
+
+    def form(self) -> Form[Any] | None:
+        """The form that the reply must have; None where any will do, or any JSON."""
+        if self.kind in ("", "json"):
+            return None
+        if self.kind == "schema":
+            return form_of(schema=json.loads(self.value))
+        if self.kind == "choice":
+            return form_of(choice=[part.strip() for part in self.value.split("|") if part.strip()])
+        return form_of(regex=self.value) if self.kind == "regex" else form_of(grammar=self.value)
 
     def structured_outputs(self) -> dict[str, Any] | None:
         """As the wire wants it; None where nothing is enforced."""
         if not self.enforce or not self.kind:
             return None
-        if self.kind == "json":
-            return {"json_object": True}
-        if self.kind == "schema":
-            return {"json": json.loads(self.value)}
-        if self.kind == "choice":
-            return {"choice": [part.strip() for part in self.value.split("|") if part.strip()]}
-        return {self.kind: self.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """``passed`` is None where there was nothing to judge by."""
-
-    passed: bool | None = None
-    text: str = ""
+        form = self.form()
+        return form.options()["structured_outputs"] if form else {"json_object": True}
 
 
 def judge(reply: str, constraint: Constraint) -> Verdict:
@@ -77,38 +76,30 @@ def judge(reply: str, constraint: Constraint) -> Verdict:
 
     Blocks while a pattern is tried, some seconds at most: call it in a thread.
     """
+    form = constraint.form()
+    if form is not None:
+        return judge_form(reply, form)
     text = reply.strip()
-    if constraint.kind in ("json", "schema") or (not constraint.kind and text[:1] in ("{", "[")):
+    if constraint.kind == "json" or text[:1] in ("{", "["):
         try:
-            value = json.loads(text)
+            json.loads(text)
         except (ValueError, RecursionError) as error:
             return Verdict(False, f"not JSON: {error}")
-        if constraint.kind == "schema":
-            return _by_schema(value, json.loads(constraint.value))
         return Verdict(True, "valid JSON")
-    if constraint.kind == "regex":
-        try:
-            fits = matches(constraint.value, reply, whole=True)
-        except PatternError as error:
-            return Verdict(None, f"the pattern could not be tried: {error}")
-        return Verdict(fits, "matches the pattern" if fits else "does not match the pattern")
-    if constraint.kind == "choice":
-        known = [part.strip() for part in constraint.value.split("|")]
-        return Verdict(text in known, "one of the choices" if text in known else "none of them")
     return Verdict()
 
 
-def _by_schema(value: Any, schema: dict[str, Any]) -> Verdict:
-    import jsonschema  # only where a schema is used
+_PASSED: tuple[tuple[type[Form[Any]], str], ...] = (
+    (SchemaForm, "matches the schema"),
+    (RegexForm, "matches the pattern"),
+    (ChoiceForm, "one of the choices"),
+    (GrammarForm, "follows the grammar"),
+)
 
-    try:
-        validator = jsonschema.validators.validator_for(schema)(schema)
-        mistakes = sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.path)))
-    except Exception as error:  # the schema itself is what is wrong, in one of many ways
-        return Verdict(None, f"the schema cannot be used: {type(error).__name__}")
-    if not mistakes:
-        return Verdict(True, "matches the schema")
-    first = mistakes[0]
-    where = ".".join(str(part) for part in first.absolute_path) or "the whole"
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return Verdict(False, f"{where}: {first.message[:200]}{more}")
+
+def judge_form(reply: str, form: Form[Any]) -> Verdict:
+    """Whether a reply has a form, in words; blocks as :func:`judge` does."""
+    verdict = form.read(reply).verdict
+    if not verdict.passed:
+        return verdict
+    return Verdict(True, next(text for kind, text in _PASSED if isinstance(form, kind)))

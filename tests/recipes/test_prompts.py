@@ -97,7 +97,7 @@ def test_a_reply_of_another_form_fails_whatever_is_expected() -> None:
     assert typed.judge('{"category": "auth"').text.startswith("not JSON")
     assert Golden("hi", schema=Triage).judge('{"category": "x"}').text == "matches the schema"
     assert Golden("hi", choice=["a|b", "c"]).judge(" a|b ").passed is True
-    assert Golden("hi", choice=["a|b", "c"]).judge("a").text == "none of the choices"
+    assert Golden("hi", choice=["a|b", "c"]).judge("a").text == "none of the choices (a|b, c)"
     assert Golden("hi", regex="a+").judge("aa").passed is True
     assert Golden("hi", regex="a+").judge("aab").passed is False
     assert Golden("hi").judge("anything").passed is None

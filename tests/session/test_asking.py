@@ -134,6 +134,8 @@ async def test_what_came_before_a_stop_is_kept(server: Server, session: Session)
         ("schema", '{"required": ["a"], "properties": {"a": {"type": "integer"}}}',
          '{"a": "x"}', False, "a: 'x' is not of type 'integer'"),
         ("schema", '{"required": ["a"]}', "{}", False, "'a' is a required property"),
+        ("grammar", 'root ::= "yes" | "no"', "no", True, "follows the grammar"),
+        ("grammar", 'root ::= "yes" | "no"', "perhaps", False, "does not follow"),
     ],
 )  # fmt: skip
 def test_verdicts(kind: str, value: str, reply: str, passed: bool | None, told: str) -> None:
@@ -151,7 +153,15 @@ def test_a_constraint_is_sent_unless_it_is_only_judged() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("schema", "{"), ("schema", "[]"), ("regex", "("), ("choice", " "), ("x", "")],
+    [
+        ("schema", "{"),
+        ("schema", "[]"),
+        ("regex", "("),
+        ("choice", " "),
+        ("choice", " | "),
+        ("regex", ""),
+        ("x", ""),
+    ],
 )
 def test_a_constraint_that_is_none_is_refused(kind: str, value: str) -> None:
     with pytest.raises(UsageError):
