@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from arkor_tui.chat.target import label_of
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.text.sanitize import plain
 
@@ -81,7 +82,7 @@ def _write_transcripts(exchanges: list[Exchange], kind: str, out: TextIO) -> Non
             # ASCII only: no control character of a foreign text reaches a terminal that shows it
             out.write(to_json(_as_json(exchange), ascii_only=True) + "\n")
             continue
-        who = f"step {exchange.step}" if exchange.step is not None else exchange.target
+        who = label_of(exchange.target, exchange.step)
         out.write(f"## {who} · {markdown_line(exchange.created_at)}\n\n")
         for message in exchange.messages:
             out.write(f"**{markdown_line(plain(message.get('role', ''), limit=40))}**\n\n")

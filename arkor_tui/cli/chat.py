@@ -88,7 +88,7 @@ async def _chat(
         if system is None:
             here = await infer.provider.is_here()
             system = await system_prompt_of_job(detail.job, is_here=here)
-        if not args.json and not wanted:
+        if not args.json and tuple(wanted) in ((), (LATEST,)):
             note(f"[{one_line(target.described)}]")
         show_rows_prompt(system, args)
         messages = messages_of(prompt, system)

@@ -18,6 +18,7 @@ from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import GOES_ON, StreamState
 from arkor_tui.api.stream import StreamEvent
 from arkor_tui.archive.records import unix_time
+from arkor_tui.chat.target import label_of
 from arkor_tui.text.sanitize import indented, one_line, plain
 
 from .output import dump_line, event_record
@@ -358,7 +359,7 @@ def finding_line(finding: Finding) -> str:
     if finding.kind != "sample":
         return ""
     target = data.get("target")
-    where = f"step {finding.step}" if target == "checkpoint" else str(target)
+    where = label_of(str(target), finding.step)
     passed = data.get("passed")
     mark = "pass" if passed is True else "FAIL" if passed is False else " -- "
     wrong = data.get("verdict") if passed is False else ""
