@@ -108,7 +108,8 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
         "Golden prompts",
         (
             FormField("prompts", "prompts",
-                      "one a line, asked at every checkpoint; “prompt => text” wants that text",
+                      "one a line, asked at every checkpoint with the system prompt of the rows; "
+                      "“prompt => text” wants that text",
                       "lines"),
         ),
     ),
