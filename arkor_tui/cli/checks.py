@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import stat
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.text.sanitize import plain
 
-if TYPE_CHECKING:
-    from arkor_tui.config.credentials import Credentials
+from . import connection_checks as connections
+from .check import Check, Status
 
-Status = Literal["ok", "warn", "fail"]
+if TYPE_CHECKING:
+    pass
 
 ENGINE_PACKAGES = (
     "torch",
@@ -37,17 +35,6 @@ ENGINE_PACKAGES = (
 _SMALLEST_TERMINAL = (80, 24)  # columns, lines
 _DISK_LOW = 2 * 1024**3  # bytes: an engine download or some checkpoints
 _DISK_FULL = 200 * 1024**2  # bytes: too little for one run of a small model
-_PROBE_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. ``name`` is stable; ``hint`` says what to do where something is to be done."""
-
-    name: str
-    status: Status
-    detail: str
-    hint: str | None = None
 
 
 def all_checks() -> Iterator[Check]:
@@ -245,174 +232,6 @@ def check_settings() -> Iterable[Check]:
     yield Check("settings", "ok", str(path) if path.exists() else "none, all defaults")
 
 
-# --- the cloud ------------------------------------------------------------------------------------
-
-
-def check_cloud() -> Iterable[Check]:
-    """Credentials, and the address that they would be sent to. Makes no request."""
-    from arkor_tui.config import credentials as store
-
-    path = store.credentials_path()
-    stored = None
-    try:
-        stored = store.read_credentials()
-    except store.CredentialsUnreadableError as error:
-        yield Check("credentials", "fail", str(error), error.hint)
-    else:
-        if stored is not None:
-            yield _credentials(stored, path)
-        elif store.credentials_are_corrupt():
-            yield Check(
-                "credentials",
-                "warn",
-                f"{path} is not valid JSON and counts as none",
-                "`arkor-tui login` replaces it.",
-            )
-        else:
-            yield Check("credentials", "ok", "not signed in; the embedded backend needs no login")
-    yield _cloud_address(stored)
-    yield _project(stored)
-
-
-def _credentials(stored: Credentials, path: Path) -> Check:
-    from arkor_tui.config.credentials import AnonymousCredentials, CredentialsIncompleteError
-
-    try:
-        _ = stored.bearer
-    except CredentialsIncompleteError as error:
-        return Check("credentials", "fail", str(error), error.hint)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        return Check(
-            "credentials",
-            "warn",
-            f"{path} can be read by other users (mode {mode:04o})",
-            f"Run `chmod 600 {path}`.",
-        )
-    if isinstance(stored, AnonymousCredentials):
-        identity = plain(stored.anonymous_id or "of unknown id", limit=100, newlines=False)
-        return Check("credentials", "ok", f"anonymous identity {identity}")
-    if stored.expires_at is None:
-        return Check("credentials", "ok", "account, expiry unknown")
-    left = stored.expires_at - time.time()
-    if left <= 0:
-        return Check(
-            "credentials",
-            "warn",
-            f"account, expired {_duration(-left)} ago",
-            "Sign in again with `arkor-tui login --oauth`.",
-        )
-    return Check("credentials", "ok", f"account, expires in {_duration(left)}")
-
-
-def _cloud_address(credentials: Credentials | None) -> Check:
-    from urllib.parse import urlsplit
-
-    from arkor_tui.config.base_url import URL_VARIABLE, cloud_base_url
-    from arkor_tui.config.loopback import is_loopback_url
-
-    url = cloud_base_url(credentials)
-    shown = plain(url, limit=200, newlines=False)
-    source = f"from {URL_VARIABLE}" if URL_VARIABLE in os.environ else "stored or default"
-    fix = f"Unset or correct {URL_VARIABLE}." if URL_VARIABLE in os.environ else "Sign in again."
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return Check("cloud.url", "fail", f"{shown or 'empty'} is no address ({source})", fix)
-    if parts.scheme == "http" and not is_loopback_url(url):
-        return Check("cloud.url", "warn", f"{shown} sends the token unencrypted ({source})", fix)
-    if credentials is not None and credentials.minted_at != url:
-        minted = plain(credentials.minted_at, limit=200, newlines=False)
-        return Check(
-            "cloud.url", "warn", f"{shown} would get the token that {minted} gave ({source})", fix
-        )
-    return Check("cloud.url", "ok", f"{shown} ({source})")
-
-
-def _project(credentials: Credentials | None) -> Check:
-    from arkor_tui.api.scope import is_usable
-    from arkor_tui.config.state import read_state, state_path
-
-    path = state_path()
-    state = read_state()
-    if state is None:
-        if path.exists():
-            return Check(
-                "project.state",
-                "warn",
-                f"{path} is unreadable or incomplete and counts as none",
-                'It wants {"orgSlug": "…", "projectSlug": "…", "projectId": "…"}.',
-            )
-        if credentials is not None and not credentials.is_anonymous:
-            return Check(
-                "project.state",
-                "warn",
-                f"{path} is missing: an account's runs need it",
-                'Write {"orgSlug": "…", "projectSlug": "…", "projectId": "…"} into it.',
-            )
-        return Check("project.state", "ok", "none here (made with the first cloud run)")
-    scope = plain(f"{state.org_slug}/{state.project_slug}", limit=200, newlines=False)
-    if credentials is not None and not is_usable(state, credentials):
-        return Check(
-            "project.state",
-            "warn",
-            f"{path} names {scope}, which is not this anonymous identity's",
-            "Delete that file, or sign in as the project's owner with `arkor-tui login --oauth`.",
-        )
-    return Check("project.state", "ok", scope)
-
-
-# --- the embedded backend -------------------------------------------------------------------------
-
-
-def check_local_backend() -> Iterable[Check]:
-    """Whether it runs, answers and is of our version."""
-    from arkor_tui._version import __version__
-    from arkor_tui.config.local_backend import read_local_backend
-
-    info = read_local_backend()
-    if info is None:
-        yield Check("backend.local", "ok", "not running (started when it is needed)")
-        return
-    asyncio.run(_probe(info.url, info.read_token()))
-    where = f"{info.url}, process {info.pid}"
-    version = plain(info.version or "of unknown version", limit=50, newlines=False)
-    if info.version != __version__:
-        yield Check(
-            "backend.local",
-            "warn",
-            f"running at {where}, but it is {version} and this is {__version__}",
-            "Stop it when no run is live; it is started again when it is needed.",
-        )
-        return
-    yield Check("backend.local", "ok", f"running at {where}, {version}")
-
-
-async def _probe(url: str, token: str) -> None:
-    from arkor_tui.api.client import CloudApiClient
-    from arkor_tui.api.errors import ConnectionFailedError
-    from arkor_tui.config.local_backend import backend_file
-
-    try:
-        async with (
-            asyncio.timeout(_PROBE_SECONDS),
-            CloudApiClient(url, bearer=token, proof=True) as client,
-        ):
-            await client.me()
-    except TimeoutError:
-        raise ArkorTuiError(
-            f"The embedded backend at {url} does not answer within {_PROBE_SECONDS:g} seconds.",
-            hint="Stop that process; the backend is started again when it is needed.",
-        ) from None
-    except ConnectionFailedError as error:
-        raise ArkorTuiError(
-            str(error),
-            hint=f"If no `arkor-tui serve` runs on this machine, delete {backend_file()}.",
-        ) from error
-
-
 def check_callbacks() -> Iterable[Check]:
     """Whether the callbacks of every live run are run by somebody."""
     from arkor_tui.archive.records import LIVE_STATUSES, RunQuery
@@ -459,21 +278,16 @@ def check_engine() -> Iterable[Check]:
     yield Check("engine", "ok", ", ".join(f"{each} {found[each]}" for each in named))
 
 
-def _duration(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 _CHECKS: tuple[tuple[str, Callable[[], Iterable[Check]]], ...] = (
     ("terminal", check_terminal),
     ("folders", check_folders),
     ("disk", check_disk),
     ("archive", check_archive),
     ("settings", check_settings),
-    ("cloud", check_cloud),
-    ("backend.local", check_local_backend),
+    ("cloud", connections.check_cloud),
+    ("network.proxy", connections.check_proxies),
+    ("network.certificates", connections.check_certificates),
+    ("backend.local", connections.check_local_backend),
     ("runs.callbacks", check_callbacks),
     ("engine", check_engine),
 )

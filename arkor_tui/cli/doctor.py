@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     """Print one line a check, as soon as it is done; 1 if any failed."""
     if args.keys:
         return _list_keys(args)
-    from .checks import Check, all_checks
+    from .check import Check
+    from .checks import all_checks
 
     def show(check: Check) -> None:
         if args.json:

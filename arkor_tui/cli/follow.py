@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -44,6 +45,8 @@ def presenting(args: argparse.Namespace) -> Iterator[View]:
     interactive = is_interactive(args)  # asked while stdout is still the terminal
     presenter = presenter_for(json=args.json, out=sys.stdout)
     printed = CallbackOutput(presenter.line)
+    # what notifiers log comes as a finding too, and that has its place in the view
+    logging.getLogger("arkor_tui.recipes.notify").addHandler(logging.NullHandler())
     try:
         with redirect_stdout(printed):
             yield View(presenter, printed, interactive)

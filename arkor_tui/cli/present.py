@@ -350,14 +350,18 @@ _PHASES = {
 
 
 def finding_line(finding: Finding) -> str:
-    """What a recipe found, in a line; empty for what has its own place, such as notices."""
+    """What a recipe found, in a line; empty for what needs none, such as a notice that arrived."""
     data = finding.data
     if finding.kind == "guard":
         why = [str(data[key]) for key in ("reason", "message") if data.get(key)]
         does = _PHASES.get(str(data.get("phase")), "")
         return one_line(f"{does}: {'; '.join(why)}", limit=400) if does else ""
-    if finding.kind != "sample":
-        return ""
+    if finding.kind == "notice":
+        return (
+            one_line(f"nobody was told: {data.get('error')}", limit=500)
+            if data.get("first")
+            else ""
+        )
     target = data.get("target")
     where = label_of(str(target), finding.step)
     passed = data.get("passed")

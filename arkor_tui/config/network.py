@@ -164,7 +164,7 @@ def tls_context() -> ssl.SSLContext:
     """
     sources = certificate_sources()
     file, folder = sources.get("SSL_CERT_FILE"), sources.get("SSL_CERT_DIR")
-    if folder is not None:
+    if folder is not None and file is None:
         _check_folder(folder)
     if file is None and folder is None:
         import certifi

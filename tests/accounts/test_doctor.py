@@ -10,10 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import certifi
 import pytest
 
 from arkor_tui._version import __version__
-from arkor_tui.cli import checks, doctor
+from arkor_tui.cli import checks, connection_checks, doctor
+from arkor_tui.cli.check import Check
 from arkor_tui.config.credentials import (
     AnonymousCredentials,
     OAuthCredentials,
@@ -59,6 +61,8 @@ def test_a_fresh_machine_is_healthy(capsys: Capture, home: Path) -> None:
         "credentials",
         "cloud.url",
         "project.state",
+        "network.proxy",
+        "network.certificates",
         "backend.local",
         "engine",
     }
@@ -243,7 +247,7 @@ def test_a_backend_that_hangs(capsys: Capture, home: Path, monkeypatch: pytest.M
     token = home / "token"
     token.touch(0o600)
     token.write_text("a-local-secret")
-    monkeypatch.setattr(checks, "_PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(connection_checks, "_PROBE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         write_local_backend(LocalBackendInfo(url, os.getpid(), token))
@@ -348,7 +352,7 @@ def test_a_small_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_check_that_breaks_is_a_finding(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> list[checks.Check]:
+    def broken() -> list[Check]:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(checks, "_CHECKS", (("odd", broken), ("disk", checks.check_disk)))
@@ -365,3 +369,31 @@ def test_keys_lists_every_action_that_may_be_given_other_keys(capsys: Capture) -
     assert found["view.live"] == ["3"]
     assert found["live.cancel"] == ["c"]
     assert len(found) == len(lines)
+
+
+def test_the_network_of_the_environment_is_told(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``SSL_CERT_FILE`` for a private authority is told, and so is each proxy without its login."""
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hush@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost,[::1]")
+    _, found, _ = run(capsys)
+    assert found["network.proxy"]["detail"].startswith("http://proxy.example:3128 (HTTPS_PROXY)")
+    assert f"in {certifi.where()} (SSL_CERT_FILE) alone" in found["network.certificates"]["detail"]
+
+
+def test_a_network_that_cannot_be_used_is_named_by_its_variable(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """a11: doctor says what a login would run into."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    monkeypatch.setenv("ALL_PROXY", "socks9://me:hush@proxy.example:1080")
+    code, found, _ = run(capsys)
+    assert code == 1
+    assert found["network.proxy"]["status"] == found["network.certificates"]["status"] == "fail"
+    assert "ALL_PROXY does not name a proxy" in found["network.proxy"]["detail"]
+    assert "hush" not in str(found)
+    assert "SSL_CERT_FILE" in found["network.certificates"]["detail"]
+    assert "unset it" in found["network.certificates"]["hint"]

@@ -10,10 +10,18 @@ import httpx
 import pytest
 
 from arkor_tui import Callback, CompletedContext
-from arkor_tui.recipes.notify import SlackNotifier, delivery
+from arkor_tui.cli.present import finding_line
+from arkor_tui.recipes.notify import (
+    DiscordNotifier,
+    SlackNotifier,
+    WebhookNotifier,
+    delivery,
+    send_test,
+)
 from arkor_tui.recipes.notify.delivery import retry_after
 from arkor_tui.run.findings import Finding
 from tests.support.frames import END, completed, log
+from tests.support.loopback import Loopback
 from tests.support.notifying import (
     START,
     URL,
@@ -262,3 +270,125 @@ async def test_a_dead_destination_neither_fails_a_run_nor_holds_it_up(server: Se
     assert time.seconds <= 30
     last = trainer.hooks.findings[-1]
     assert (last.kind, last.data["event"], last.data["ok"]) == ("notice", "completed", False)
+
+
+# what a refusal says, and what to do about it
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((404, "no_service"), "status 404 (no_service): the webhook was removed or disabled; make"),
+        ((403, "invalid_token"), "status 403 (invalid_token): the webhook was removed"),
+        ((410, "channel_is_archived"), "(channel_is_archived): unarchive its channel"),
+        ((404, "channel_not_found"), "(channel_not_found): its channel is gone"),
+        ((400, "invalid_payload"), "(invalid_payload): that is a mistake of arkor-tui"),
+        ((403, "team_disabled"), "(team_disabled): its workspace is disabled"),
+        ((404, "<html>gone</html>"), "status 404: nothing takes messages at this address"),
+        ((403, ""), "status 403: it does not accept this address"),
+        ((400, ""), "refused the message with status 400"),
+        ((302, ""), "redirects elsewhere (status 302), which is not followed: set the address"),
+    ],
+)
+async def test_slack_s_refusals_say_what_to_do(answer: tuple[int, str], said: str) -> None:
+    """r8: the server's reason, and what to do."""
+    run, _, _ = await told(*[httpx.Response(answer[0], text=answer[1])] * 4)
+    (notice,) = run.notices
+    assert said in notice["error"]
+    assert "hush" not in notice["error"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            400,
+            {
+                "message": "Webhooks posted to forum channels must have a thread_name or thread_id",
+                "code": 220001,
+            },
+            "(Webhooks posted to forum channels must have a thread_name or thread_id, code 220001)"
+            ": a forum channel takes messages in its threads only; add ?thread_id=ID",
+        ),
+        (
+            404,
+            {"message": "Unknown Webhook", "code": 10015},
+            "code 10015): the webhook was deleted",
+        ),
+        (401, {"message": "Invalid Webhook Token", "code": 50027}, "the webhook was deleted"),
+        (404, {"message": "Unknown Channel", "code": 10003}, "check ?thread_id= in the address"),
+        (400, {"message": "Thread is archived", "code": 50083}, "its thread is archived"),
+        (400, {"message": "x/9", "code": 220003}, "(code 220003): only a forum channel"),
+        (429, {"message": "You are being rate limited.", "retry_after": 1}, "too many messages"),
+        (404, {"message": "404: Not Found", "code": 0}, "(code 0): nothing takes messages"),
+        (400, {"message": ["x"], "code": "hush"}, "with status 400"),
+        (400, {"code": 10**400}, "with status 400"),
+        (400, [], "with status 400"),
+    ],
+)
+async def test_discord_s_refusals_say_what_to_do(status: int, body: Any, said: str) -> None:
+    """r9, and other codes of Discord."""
+    address = "https://discord.com/api/webhooks/123456789/hushhushtoken"
+    if "220001" not in said:
+        address += "?thread_id=77777777"
+    made = DiscordNotifier.from_env("D", environ={"D": address})
+    run = FakeRun()
+    notifier = sending(made, Place(*[httpx.Response(status, json=body)] * 4))
+    notifier.attached(run.handle)
+    notifier.on_completed(completion())
+    await run.finish()
+    (notice,) = run.notices
+    assert said in notice["error"]
+    for part in ("hush", "123456789", "77777777"):
+        assert part not in notice["error"]
+
+
+async def test_a_refusal_is_told_once_and_kept_each_time(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """r8: in a script, where nobody shows findings, by the log; in a view, by the finding."""
+    place = Place(*[httpx.Response(404, text="no_service")] * 9)
+    notifier = slack(place, every_steps=1)
+    server.script(stream(*(log(step) for step in range(1, 4)), completed(), END))
+    trainer = a_trainer(server, notifier)
+    await trainer.wait()
+    (record,) = caplog.records
+    assert "status 404 (no_service): the webhook was removed" in record.getMessage()
+    assert record.levelname == "WARNING"
+    kept = [finding for finding in trainer.hooks.findings if finding.kind == "notice"]
+    assert len(kept) > 1
+    lines = [line for finding in kept if (line := finding_line(finding))]
+    assert len(lines) == 1
+    assert "nobody was told: Slack hooks.slack.com/" in lines[0]
+    assert "(no_service): the webhook was removed" in lines[0]
+
+
+async def test_a_variable_that_names_no_usable_proxy_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """r19 and a11: a notifier, too, tells the variable; this machine needs no proxy."""
+    monkeypatch.setenv("ALL_PROXY", "socks9://me:hushhush@proxy.example")
+    made = SlackNotifier.from_env(environ={"SLACK_WEBHOOK_URL": URL})
+    outcome = await send_test(made)
+    assert not outcome.ok
+    assert "cannot be used: ALL_PROXY does not name a proxy that can be used." in outcome.text
+    assert "hush" not in outcome.text
+    run, made.clock = FakeRun(), Time().clock
+    made.attached(run.handle)
+    made.on_completed(completion())
+    await run.finish()
+    assert "cannot be used: ALL_PROXY" in run.notices[0]["error"]
+
+
+@pytest.mark.parametrize("exempt", ["localhost,[::1]", "hooks.slack.com,[::1]"])
+async def test_no_proxy_with_brackets_spoils_no_message(
+    exempt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r19."""
+    with Loopback() as place:
+        monkeypatch.setenv("NO_PROXY", exempt)
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        address = f"http://127.0.0.1:{place.port}/hook"
+        outcome = await send_test(WebhookNotifier.from_env("W", environ={"W": address}))
+        assert outcome.ok
+        assert len(place.requests) == 1

@@ -95,5 +95,5 @@ def _finding(row: FindingRow) -> Content:
     event = plain(str(data.get("event", "")), limit=20, newlines=False)
     if data.get("ok"):
         return Content.styled(f"{at} told {service}: {event}", "$muted")
-    error = plain(str(data.get("error") or "failed"), limit=100, newlines=False)
+    error = plain(str(data.get("error") or "failed"), limit=300, newlines=False)
     return Content.assemble((f"{at} {service} not told: ", "$warning"), error)
