@@ -204,10 +204,13 @@ class RunsScreen(BaseScreen):
             self._show_head(count)
             self._show_detail(table.current)
         if not self._greeted:
-            is_new = count == 0 and await runs.count() == 0
+            is_new = count == 0 and await self._is_new()
             self._greeted = True  # not before: the next load may have ended this one while it asked
             if is_new:
                 self.action_welcome()
+
+    async def _is_new(self) -> bool:
+        return await self.session.runs.count() == 0
 
     def _why_nothing(self, query: RunQuery) -> str:
         if query.text:
