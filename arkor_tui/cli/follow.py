@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ async def follow(
 
     connection.on_notice = tell
     async with _interrupts() as interrupts:
-        work = asyncio.ensure_future(_show(trainer, view, attached=attached))
+        work = asyncio.ensure_future(_show(trainer, view, attached=attached, debug=args.debug))
         try:
             while True:
                 interrupt = await _first_of(work, interrupts)
@@ -108,7 +109,7 @@ async def follow(
             await connection.aclose()
 
 
-async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
+async def _show(trainer: Trainer, view: View, *, attached: bool, debug: bool) -> int:
     presenter, printed = view.presenter, view.printed
     await trainer.start()
     assert trainer.job is not None
@@ -120,15 +121,12 @@ async def _show(trainer: Trainer, view: View, *, attached: bool) -> int:
             presenter.event(item, spoke=printed.lines > spoken)
             spoken = printed.lines
             found = _tell_findings(trainer, presenter, found)
-            for error in trainer.callback_errors[told:]:
-                presenter.note(f"error: {error.message}")
-            told = len(trainer.callback_errors)
+            told = _tell_errors(trainer, presenter, told, debug=debug)
     _tell_findings(trainer, presenter, found)
     result = trainer.result
     assert result is not None
     presenter.finished(result.job, len(result.artifacts), result.reason)
-    for error in trainer.callback_errors[told:]:
-        presenter.note(f"error: {error.message}")
+    _tell_errors(trainer, presenter, told, debug=debug)
     if trainer.callback_errors:
         count = len(trainer.callback_errors)
         presenter.note(f"{count} callback{'' if count == 1 else 's'} raised; see above.")
@@ -142,6 +140,15 @@ def _tell_findings(trainer: Trainer, presenter: Presenter, told: int) -> int:
         if line := finding_line(finding):
             presenter.note(line)
     return len(trainer.hooks.findings)
+
+
+def _tell_errors(trainer: Trainer, presenter: Presenter, told: int, *, debug: bool) -> int:
+    """What callbacks raised since; returns how many errors are told."""
+    for error in trainer.callback_errors[told:]:
+        presenter.raised(error)
+        if debug:
+            presenter.note("".join(traceback.format_exception(error.__cause__ or error)))
+    return len(trainer.callback_errors)
 
 
 async def _decide(

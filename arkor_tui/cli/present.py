@@ -26,6 +26,7 @@ from .output import dump_line, event_record
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from arkor_tui.run.errors import CallbackError
     from arkor_tui.run.findings import Finding
 
 _LONGEST_NOTE = 4_000
@@ -42,6 +43,9 @@ class Presenter(Protocol):
 
     def note(self, text: str) -> None:
         """Something beside the run itself: a connection, a notice, a callback's failure."""
+
+    def raised(self, error: CallbackError) -> None:
+        """A callback raised."""
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None: ...
 
@@ -79,6 +83,12 @@ class JsonPresenter:
 
     def note(self, text: str) -> None:
         print(indented(text, limit=_LONGEST_NOTE), file=sys.stderr, flush=True)
+
+    def raised(self, error: CallbackError) -> None:
+        self.note(f"error: {error.message}")
+        place = {"file": error.file, "line": error.line}
+        told = {"callback": error.callback, "event": error.event, "message": error.message}
+        self._emit({"type": "callback.error", **told, **place})
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         self._emit(event_record(item))
@@ -134,6 +144,9 @@ class LinePresenter:
 
     def note(self, text: str) -> None:
         print(indented(text, limit=_LONGEST_NOTE), file=sys.stderr, flush=True)
+
+    def raised(self, error: CallbackError) -> None:
+        self.note(f"error: {error.message}")
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         event = item.event
@@ -231,6 +244,9 @@ class BarPresenter:
         from rich.text import Text
 
         self._console.print(Text(plain(text)), soft_wrap=True)
+
+    def raised(self, error: CallbackError) -> None:
+        self.note(f"error: {error.message}")
 
     def event(self, item: StreamEvent, *, spoke: bool) -> None:
         event = item.event

@@ -7,7 +7,12 @@ import traceback
 from pathlib import Path
 
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.text.redact import redact_text
+from arkor_tui.text.sanitize import plain
 
+from .findings import Finding
+
+_LONGEST_MESSAGE = 2_000
 _OURS = str(Path(__file__).parent)
 
 RAISED: tuple[type[BaseException], ...] = (
@@ -37,6 +42,23 @@ class CallbackError(ArkorTuiError):
         self.event = event
         self.others: list[CallbackError] = []
         self.__cause__ = cause
+
+    @property
+    def frames(self) -> str:
+        """The places that the exception came through, without the text of their lines."""
+        stack = traceback.extract_tb(self.__cause__.__traceback__) if self.__cause__ else ()
+        return "\n".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in stack)
+
+    def as_finding(self) -> Finding:
+        """What is kept with the run: no line of code, no login and no query of an address."""
+        data = {
+            "event": self.event,
+            "message": redact_text(plain(self.message, limit=_LONGEST_MESSAGE)),
+            "file": self.file,
+            "line": self.line,
+            "traceback": self.frames,
+        }
+        return Finding("error", self.callback, None, data)
 
 
 def _place_of(error: BaseException) -> tuple[str | None, int | None]:

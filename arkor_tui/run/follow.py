@@ -111,9 +111,9 @@ class Follower:
             CallbackError: a callback raised (unless errors are only reported).
             BaseException: the signal's reason, and what the source raises.
         """
-        self._hooks.attach(self._run)
         if sink is not None:
             self._hooks.keeper = sink
+        await self._hooks.attach(self._run)
         try:
             if sink is not None and sink.resumes and not self._past_is_told:
                 async with aclosing(self._past(source, sink)) as past:
@@ -157,7 +157,7 @@ class Follower:
                     await self._learn(item.event, source)
                     ctx = self._context(item)
                     if ctx is not None:
-                        self._hooks.replay(ctx)
+                        await self._hooks.replay(ctx)
                     if is_end(item):
                         self._end(item.event)
         self._past_is_told = True
@@ -207,7 +207,7 @@ class Follower:
             sink.heard()
         if is_end(item):
             self._end(event)
-        self._hooks.take(errors)
+        await self._hooks.take(errors)
 
     async def _learn(self, event: TrainingEvent | UnknownEvent, source: Source) -> None:
         """Bring the job's copy up to date."""

@@ -25,6 +25,8 @@ from .errors import CallbackError
 from .findings import Finding, Gauge
 from .sink import Keeper
 
+_MOST_KEPT = 100
+"""Errors of callbacks that are kept with a run: one that always raises must not fill the disk."""
 OnCallbackError = Literal["raise", "report"]
 
 
@@ -49,7 +51,7 @@ class Hooks:
         self._untellable: set[str] = set()
         self._background = Background()
 
-    def attach(self, run: RunHandle) -> None:
+    async def attach(self, run: RunHandle) -> None:
         """Tell every callback its run, once.
 
         Raises:
@@ -57,7 +59,7 @@ class Hooks:
         """
         if not self._attached:
             self._attached = True
-            self.take(tell(self.callbacks, "attached", run)[1])
+            await self.take(tell(self.callbacks, "attached", run)[1])
 
     def handle(self, event: TrainingEvent | UnknownEvent) -> bool:
         """Whether any callback wants to hear of an event like this."""
@@ -84,31 +86,33 @@ class Hooks:
             self._handlers = {m: handlers_of(self.callbacks, m) for m in METHODS}
         return self._handlers[method]
 
-    def take(self, errors: list[CallbackError]) -> None:
-        """Raise what callbacks raised, here or in the background, or only remember it.
+    async def take(self, errors: list[CallbackError]) -> None:
+        """Keep what callbacks raised, here or in the background, with the run; raise it if told so.
 
         Raises:
             CallbackError: the first one, with the others in it.
         """
         if self._background.errors:
             errors = [*self._background.take(), *errors]
-        if errors:
-            self.errors += errors
-            if self.on_error == "raise":
-                errors[0].others = errors[1:]
-                raise errors[0]
+        for error in errors:
+            self.errors.append(error)
+            if self.keeper is not None and len(self.errors) <= _MOST_KEPT:
+                await self.keeper.keep(error.as_finding())
+        if errors and self.on_error == "raise":
+            errors[0].others = errors[1:]
+            raise errors[0]
 
     def connection(self, state: StreamState) -> None:
         """Tell the state of the stream. What is raised comes with the next event."""
         self._background.errors += tell(self.callbacks, "on_connection", state)[1]
 
-    def replay(self, ctx: Context) -> None:
+    async def replay(self, ctx: Context) -> None:
         """Tell again what callbacks heard before this process watched the run.
 
         Raises:
             CallbackError: a callback raised (unless errors are only reported).
         """
-        self.take(tell(self.callbacks, "on_replayed", ctx)[1])
+        await self.take(tell(self.callbacks, "on_replayed", ctx)[1])
 
     async def keep(self, finding: Finding) -> None:
         """Keep what a recipe found, and tell every callback of it.
@@ -156,7 +160,7 @@ class Hooks:
             CallbackError: some of it raised (unless errors are only reported).
         """
         await self._background.finish()
-        self.take([])
+        await self.take([])
 
     async def cancel(self) -> None:
         """End all work beside the stream now."""

@@ -379,12 +379,12 @@ async def resumed(
 async def told(trainer: Trainer, *before: bytes) -> None:
     """Tell the callbacks a past without following the run."""
     await trainer.start()
-    trainer.hooks.attach(trainer)
+    await trainer.hooks.attach(trainer)
     assert trainer.job is not None
     for item in past(*before):
         ctx = context_of(item.event, trainer.job, item.id, trainer.talk)
         assert ctx is not None
-        trainer.hooks.replay(ctx)
+        await trainer.hooks.replay(ctx)
 
 
 async def test_patience_goes_on_where_it_was(server: Server) -> None:

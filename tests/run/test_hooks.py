@@ -265,6 +265,6 @@ async def test_a_callback_that_cannot_say_how_far_it_is_hides_no_other(server: S
     hooks.on_error = "report"
     for _ in range(3):
         assert [gauge.name for gauge in hooks.gauges()] == ["a"]
-    hooks.take([])
+    await hooks.take([])
     (error,) = hooks.errors  # told once, however often somebody looks
     assert "Odd.gauges raised on a look at its gauges: ValueError: no idea" in error.message

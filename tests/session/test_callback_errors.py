@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -48,6 +49,7 @@ async def test_the_app_shows_it_and_goes_on(
         await monitor.follow()
         assert monitor.record is not None
         rows = await archive.read(lambda a: a.log(monitor.key))
+        kept = await archive.read(lambda a: a.findings(monitor.key, "error"))
     finally:
         await archive.aclose()
     (problem,) = monitor.problems
@@ -56,6 +58,12 @@ async def test_the_app_shows_it_and_goes_on(
         "BrokenError: no such thing (test_callbacks.py, line "
     )
     assert shown  # while it happened, not only afterwards
+    (row,) = kept  # r7: with the run, whoever looks at it later
+    assert row.data["message"] in problem.message
+    assert (row.name, row.data["event"]) == (f"Callback.{method}", METHODS_EVENTS[method])
+    assert str(row.data["file"]).endswith("tests/run/test_callbacks.py")
+    place = f"test_callbacks.py:{row.data['line']} in "
+    assert place in row.data["traceback"]
     assert after.kinds == kinds
     assert len(rows) == 4
     assert len(server.openings) == 1
@@ -75,6 +83,8 @@ METHODS_EVENTS = {
 async def test_a_command_prints_it_goes_on_and_ends_with_1(
     server: Server, method: str, is_async: bool
 ) -> None:
+    """r7: file and line in the JSON, and the traceback with ``--debug``."""
+    debug = is_async
     kinds = script(server, method)
     after = Recorder()
     trainer = unconnected(raising(method, BrokenError("no such thing"), is_async=is_async), after)
@@ -83,8 +93,15 @@ async def test_a_command_prints_it_goes_on_and_ends_with_1(
     presenter = JsonPresenter(out)
     view = View(presenter, CallbackOutput(presenter.line), interactive=False)
     with redirect_stdout(out), redirect_stderr(told):
-        code = await follow(trainer, connection, view, argparse.Namespace(backend=None))
+        args = argparse.Namespace(backend=None, debug=debug)
+        code = await follow(trainer, connection, view, args)
     assert code == 1
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    (error,) = [line for line in lines if line["type"] == "callback.error"]
+    assert (error["callback"], error["event"]) == (f"Callback.{method}", METHODS_EVENTS[method])
+    assert error["file"].endswith("tests/run/test_callbacks.py")
+    assert error["line"] > 0
+    assert ("Traceback (most recent call last)" in told.getvalue()) is debug
     assert told.getvalue().count(f"Callback.{method} raised on {METHODS_EVENTS[method]}") == 1
     assert "1 callback raised; see above." in told.getvalue()
     assert after.kinds == kinds
