@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import textual._wait
 
 from arkor_tui.connect.embedded import EMBEDDED_HEADER
 from tests.support.amounts import load_profile, patience
+from tests.support.kept_engine import running_engine
 from tests.support.scripted import LOCAL_TOKEN, Answer, Server, running_server
 
 # How Pilot waits until the app is idle: by the same share of the processor over a shorter time.
@@ -43,6 +44,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ARKOR_TUI_CONFIG_DIR", str(folder / "config"))
     monkeypatch.chdir(project)
     return folder
+
+
+@pytest.fixture(scope="session")
+def kept_engine() -> Iterator[str | None]:
+    """Where the engine's processes are forked, for tests that are about something else."""
+    with running_engine() as address:
+        yield address
 
 
 @pytest.fixture

@@ -19,6 +19,17 @@ import pytest
 from arkor_tui.api.scope import Scope
 from arkor_tui.connect.connection import Connection
 from tests.support.amounts import patience
+from tests.support.kept_engine import command_of
+
+_WITH_KEPT_ENGINE = """
+import json, sys
+from functools import partial
+from arkor_tui.backend import server
+from arkor_tui.cli import main
+train, infer = (tuple(json.loads(sys.argv.pop(1))) for _ in range(2))
+server.ServeOptions = partial(server.ServeOptions, train_command=train, infer_command=infer)
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass
@@ -26,12 +37,14 @@ class Backend:
     """``arkor-tui serve`` on one data folder; may be killed and started again."""
 
     data_dir: Path
+    engine: str | None = None
+    """Where the processes of its engine are forked; without, they are started as everywhere."""
     process: subprocess.Popen[str] | None = None
     url: str = ""
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "arkor_tui", "serve", "--json"],
+            [sys.executable, *self._program, "serve", "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -41,6 +54,13 @@ class Backend:
         first = json.loads(self.process.stdout.readline())
         assert first["type"] == "serving"
         self.url = first["url"]
+
+    @property
+    def _program(self) -> list[str]:
+        if self.engine is None:
+            return ["-m", "arkor_tui"]
+        commands = [command_of(self.engine, name) for name in ("train", "infer")]
+        return ["-c", _WITH_KEPT_ENGINE, *map(json.dumps, commands)]
 
     def kill(self) -> None:
         assert self.process is not None
@@ -66,10 +86,10 @@ class Backend:
 
 
 @pytest.fixture
-def backend(home: Path) -> Iterator[Backend]:
+def backend(home: Path, kept_engine: str | None) -> Iterator[Backend]:
     """A backend on the data folder that the command line of this test uses too."""
     pytest.importorskip("torch")
-    running = Backend(home / "data")
+    running = Backend(home / "data", kept_engine)
     running.start()
     try:
         yield running

@@ -29,6 +29,11 @@ pytestmark = pytest.mark.engine
 QUICK = ReconnectPolicy(base_delay=0.02, max_delay=0.2)
 
 
+@pytest.fixture
+def kept_engine() -> None:
+    """None: here all processes are those that people have."""
+
+
 def a_trainer(rows: Path, max_steps: int, **more: object) -> Trainer:
     return create_trainer(
         name="story",

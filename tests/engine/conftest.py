@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import queue
@@ -17,6 +18,7 @@ import pytest
 
 from arkor_tui.backend.spec import DatasetSpec, Every, TrainingSpec
 from tests.support.amounts import patience
+from tests.support.kept_engine import command_of
 
 TEMPLATE = (
     "{%- for m in messages -%}"
@@ -143,8 +145,12 @@ def make_spec(model_folder: Path, write_rows: Callable[..., Path]) -> Callable[.
 class Child:
     """A child process of the engine, spoken to in its protocol."""
 
-    def __init__(self, module: str, *, script: str | None = None) -> None:
+    def __init__(
+        self, module: str, *, script: str | None = None, kept_engine: str | None = None
+    ) -> None:
         command = [sys.executable, "-c", script] if script else [sys.executable, "-m", module]
+        if kept_engine is not None:
+            command = command_of(kept_engine, module.rpartition(".")[2])
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         self.process = subprocess.Popen(
@@ -216,3 +222,9 @@ def child() -> Iterator[Callable[..., Child]]:
     yield start
     for process in started:
         process.close()
+
+
+@pytest.fixture
+def forked(child: Callable[..., Child], kept_engine: str | None) -> Callable[..., Child]:
+    """The same, but they do not import the libraries first."""
+    return functools.partial(child, kept_engine=kept_engine)

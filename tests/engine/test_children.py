@@ -42,7 +42,9 @@ def job(tmp_path: Path) -> Path:
     return tmp_path / "job"
 
 
-def test_a_whole_run_and_one_that_resumes(child: Start, make_spec: Make, job: Path) -> None:
+def test_a_whole_run_and_one_that_resumes(
+    child: Start, forked: Start, make_spec: Make, job: Path
+) -> None:
     spec = make_spec(
         held_out=0.1, max_steps=8, save_every=Every(steps=4), eval_every=Every(steps=4)
     )
@@ -68,7 +70,7 @@ def test_a_whole_run_and_one_that_resumes(child: Start, make_spec: Make, job: Pa
     assert first.next() is None
     assert first.process.wait(patience(10)) == 0
 
-    second = child(TRAIN)
+    second = forked(TRAIN)
     order(second, spec, job, job / "checkpoints" / "step-4")
     again = second.until("completed", "failed")
     assert again[0]["metadata"]["resumedFrom"] == 4
@@ -77,10 +79,10 @@ def test_a_whole_run_and_one_that_resumes(child: Start, make_spec: Make, job: Pa
     assert [m["loss"] for m in logs] == [m["loss"] for m in messages[6:10]]
 
 
-def test_a_dry_run_is_short(child: Start, make_spec: Make, job: Path) -> None:
+def test_a_dry_run_is_short(forked: Start, make_spec: Make, job: Path) -> None:
     rows = many_rows(70)
     spec = make_spec(rows=rows, held_out=60, max_steps=500, dry_run=True, log_every=Every(steps=9))
-    process = child(TRAIN)
+    process = forked(TRAIN)
     order(process, spec, job)
     messages = process.until("completed", "failed")
     metadata = messages[0]["metadata"]
@@ -88,8 +90,8 @@ def test_a_dry_run_is_short(child: Start, make_spec: Make, job: Path) -> None:
     assert (metadata["steps"], messages[-1]["step"]) == (10, 10)
 
 
-def test_cancel_is_prompt_and_saves_nothing(child: Start, make_spec: Make, job: Path) -> None:
-    process = child(TRAIN)
+def test_cancel_is_prompt_and_saves_nothing(forked: Start, make_spec: Make, job: Path) -> None:
+    process = forked(TRAIN)
     order(process, make_spec(max_steps=100_000, save_every=Every(steps=100_000)), job)
     process.until("log")
     before = time.monotonic()
@@ -142,10 +144,10 @@ def test_an_order_that_is_none(child: Start) -> None:
     assert process.until("failed")[-1]["step"] is None
 
 
-def test_the_token_is_written_nowhere(child: Start, make_spec: Make, job: Path) -> None:
+def test_the_token_is_written_nowhere(forked: Start, make_spec: Make, job: Path) -> None:
     spec = make_spec()
     dataset = DatasetSpec("blob", "http://data.invalid/x?q=hush", token="s3cr3t-token")
-    process = child(TRAIN)
+    process = forked(TRAIN)
     order(process, replace(spec, dataset=dataset), job)
     failed = process.until("failed", "started")[-1]
     process.process.wait(5)
