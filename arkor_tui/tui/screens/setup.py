@@ -285,7 +285,9 @@ class SetupScreen(BaseScreen):
             assert isinstance(field, FieldInput | LinesArea)
             wrong = mistakes.get(field.field.name, "")
             mark = self.query_one(f"#wrong-{field.field.name}", Static)
-            mark.update(Content(plain(wrong, limit=120, newlines=False)))
+            said = Content(plain(wrong, limit=120, newlines=False))
+            if mark.content != said:  # each update lays the whole form out again
+                mark.update(said)
             field.set_class(bool(wrong), "-wrong")
         count = len(self._wrong)
         state = "ready: ctrl+s starts it" if not mistakes else f"{len(mistakes)} to correct"
