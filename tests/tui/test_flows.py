@@ -360,25 +360,26 @@ async def test_a_tiny_terminal_gets_a_message_and_keeps_the_view(path: Path) -> 
         assert "triage-run" in words()
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50), (60, 15)])
-async def test_every_screen_fits_every_size(path: Path, size: tuple[int, int]) -> None:
+async def test_every_screen_fits_every_size(path: Path) -> None:
+    """Also where it is too small for the snapshots, and on the way from one to the next."""
     fill(path)
-    async with app_on(path, size=size) as (app, pilot):
+    async with app_on(path) as (app, pilot):
         await press(app, pilot, "slash", *"triage-run", "enter", "enter")
         for key in ("1", "2", "escape", "3", "4", "escape", "escape"):
             await press(app, pilot, key)
-            rows = screen_text(app).split("\n")
-            assert len(rows) == size[1]
-            assert all(len(row) <= size[0] for row in rows)
+            for size in ((60, 15), (80, 24), (200, 50)):
+                await resize(app, pilot, *size)
+                rows = screen_text(app).split("\n")
+                assert len(rows) == size[1]
+                assert all(len(row) <= size[0] for row in rows)
         assert "quit" in screen_text(app)
 
 
-@pytest.mark.parametrize(
-    "theme", ["arkor-dark", "arkor-light", "high-contrast", "colour-blind", "terminal-16"]
-)
-async def test_every_theme_draws_every_screen(path: Path, theme: str) -> None:
+@pytest.mark.parametrize("theme", ["arkor-light", "terminal-16"])
+async def test_the_app_comes_up_in_a_theme(path: Path, theme: str) -> None:
+    """That every theme draws every screen is what the snapshots test."""
     fill(path)
     async with app_on(path, theme=theme) as (app, pilot):
         assert app.theme == theme
-        await press(app, pilot, "slash", *"triage-run", "enter", "enter", "2", "escape", "4")
-        assert "Console" in screen_text(app)
+        await press(app, pilot, "enter")
+        assert "other-run" in screen_text(app)
