@@ -1,4 +1,4 @@
-"""Identities and projects (protocol reference, sections 2 and 3)."""
+"""Identities and projects (docs/protocol.md, sections 2 and 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inference: requests, replies, and the text in a streamed frame (protocol reference, 6)."""
+"""Inference: requests, replies, and the text in a streamed frame (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 

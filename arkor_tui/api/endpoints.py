@@ -1,4 +1,4 @@
-"""Deployments ("endpoints") and their keys (protocol reference, section 3)."""
+"""Deployments ("endpoints") and their keys (docs/protocol.md, section 3)."""
 
 from __future__ import annotations
 

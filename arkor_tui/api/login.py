@@ -1,4 +1,4 @@
-"""Anonymous identities: asked for by name, or made where none exists (protocol reference, 2).
+"""Anonymous identities: asked for by name, or made where none exists (docs/protocol.md, section 2).
 
 Both functions take ``mint``, which asks the server at ``base_url`` for a new identity
 (``POST /v1/auth/anonymous``), so that this module needs no HTTP.

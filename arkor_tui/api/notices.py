@@ -1,4 +1,4 @@
-"""Deprecation notices that a server attaches to any answer (protocol reference, section 2)."""
+"""Deprecation notices that a server attaches to any answer (docs/protocol.md, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to try again, and when to give up (protocol reference, section 5, "Reconnect policy")."""
+"""When to try again, and when to give up (docs/protocol.md, section 5, "Reconnect policy")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which organisation and project a call is about (protocol reference, section 2)."""
+"""Which organisation and project a call is about (docs/protocol.md, section 2)."""
 
 from __future__ import annotations
 

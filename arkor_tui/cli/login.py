@@ -1,4 +1,4 @@
-"""``arkor-tui login``: sign in to the cloud (protocol reference, section 2)."""
+"""``arkor-tui login``: sign in to the cloud (docs/protocol.md, section 2)."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def write_private(path: Path, text: str) -> None:
 
     The folder is made. The temporary file beside the target has mode 0600 from its first moment and
     a random part in its name, because two containers may share both folder and process id
-    (protocol reference, section 2, "Write").
+    (docs/protocol.md, section 2, "Write").
 
     Raises:
         WriteFailedError: nothing was changed and no temporary file is left.

@@ -1,4 +1,4 @@
-"""Which cloud is meant (protocol reference, section 2, "Base URL, in order")."""
+"""Which cloud is meant (docs/protocol.md, section 2, "Base URL, in order")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``~/.arkor/credentials.json``, shared with the ``arkor`` command (protocol reference, section 2).
+"""``~/.arkor/credentials.json``, shared with the ``arkor`` command (docs/protocol.md, section 2).
 
 Nothing here checks a schema: a field that is missing, null or of another type reads as None, and
 whatever this version does not know is written back as it was.

@@ -9,7 +9,7 @@ _ODD = re.compile(r"[^a-z0-9-]")
 
 
 def project_slug(name: str) -> str:
-    """The slug for a folder called ``name`` (protocol reference, section 2, rule 4).
+    """The slug for a folder called ``name`` (docs/protocol.md, section 2, rule 4).
 
     Lower case, each odd character a dash, outer dashes cut, the first 40 characters, else
     ``project``. The ``arkor`` command counts UTF-16 units: a character beyond the basic plane, such

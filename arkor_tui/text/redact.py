@@ -17,9 +17,11 @@ SHORTEST_SECRET = 4
 """Characters: hiding shorter words would blot out half of a message."""
 
 _END = r"""\s"'<>\\"""
-_IN_JSON = rf"(?:\\u[0-9a-fA-F]{{4}}|[^{_END}])*"
 _LOGIN = re.compile(rf"(\bhttps?://)[^/?#{_END}]*@", re.IGNORECASE)
-_SIGNED = re.compile(rf"(\bhttps?://[^?#{_END}]*[?#])(?!\s){_IN_JSON}(?<![.,:;)])", re.IGNORECASE)
+# All of what may be an address is taken at once, so that a text full of them is read only once.
+_ADDRESS = re.compile(rf"\bhttps?://(?:\\u[0-9a-f]{{4}}|[^{_END}])*", re.IGNORECASE)
+_QUERY = re.compile("[?#]")
+_PUNCTUATION = ".,:;)"  # of the sentence, where it ends an address
 
 
 def redact_url(url: str) -> str:
@@ -52,7 +54,18 @@ def redact_text(text: str) -> str:
     """
     if "://" not in text:
         return text
-    return _SIGNED.sub(rf"\1{MASK}", _LOGIN.sub(rf"\1{MASK}@", text))
+    return _ADDRESS.sub(_without_query, _LOGIN.sub(rf"\1{MASK}@", text))
+
+
+def _without_query(found: re.Match[str]) -> str:
+    address = found[0]
+    begin = _QUERY.search(address)
+    if begin is None:
+        return address
+    query = address[begin.end() :]
+    if not query and found.string[found.end() : found.end() + 1].isspace():
+        return address  # the question mark of a sentence
+    return address[: begin.end()] + MASK + query[len(query.rstrip(_PUNCTUATION)) :]
 
 
 def mask_words(text: str, words: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Protocol reference, section 10, "Credentials": login, logout and whoami as commands."""
+"""docs/protocol.md, section 2: login, logout and whoami as commands."""
 
 from __future__ import annotations
 
@@ -108,6 +108,29 @@ def test_anonymous_login(cloud: Cloud, capsys: Capture) -> None:
     assert "anon-7-org" in out
     assert str(credentials_path()) in out
     assert "secret" not in out
+
+
+@pytest.mark.parametrize("exempt", ["localhost,[::1]", "", "[::1"])
+def test_a_login_on_this_machine_asks_no_proxy(
+    exempt: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r19."""
+    monkeypatch.setenv("NO_PROXY", exempt)
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    assert run(login, "--anonymous") == 0
+    assert run(whoami) == 0
+
+
+@pytest.mark.parametrize("how", ["--anonymous", "--oauth"])
+def test_a_login_tells_the_variable_that_names_no_usable_proxy(
+    how: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """a11."""
+    monkeypatch.setenv("ARKOR_CLOUD_API_URL", "https://api.example")
+    monkeypatch.setenv("ALL_PROXY", "socks9://proxy.example")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(UsageError, match="ALL_PROXY"):
+        run(login, how)
 
 
 def test_non_interactive_login_is_anonymous(cloud: Cloud, capsys: Capture) -> None:

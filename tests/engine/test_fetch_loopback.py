@@ -105,6 +105,16 @@ def test_a_proxy_is_told_where_to_and_no_more(
     assert "hush" not in text
 
 
+def test_brackets_in_no_proxy_spoil_no_fetch(
+    trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r19: a dataset, too."""
+    monkeypatch.setenv("NO_PROXY", "localhost,[::1]")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    with Place(lambda _: answered(ROWS), trusted) as place:
+        assert get(f"{place.url}/rows", "tok") == ROWS
+
+
 @pytest.mark.parametrize("proxy", ["socks9://me:hush@h:1", "socks5://me:hush@h:1", "://hush"])
 def test_a_proxy_that_is_none_is_told_without_its_password(
     proxy: str, monkeypatch: pytest.MonkeyPatch

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
+from arkor_tui.api.http import open_client, reason_of
 from arkor_tui.backend.spec import sendable_token
+from arkor_tui.config.loopback import is_loopback_host
+from arkor_tui.config.network import NetworkSettingsError
 from arkor_tui.text.redact import redact_url
 from arkor_tui.text.sanitize import plain
 
@@ -35,10 +37,6 @@ _ENCODINGS = frozenset({"", "identity", "gzip"})
 encodings, and several on top of each other, could fill the memory before their size is known."""
 _UNREADABLE_TARGET = "it redirects to an address that cannot be read"
 _MIB = 1024 * 1024
-_ON_THIS_MACHINE: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(
-    ("http://", "all://localhost", "all://127.0.0.1", "all://[::1]")
-)
-"""What goes through no proxy, whatever the environment says: a token would be told to it."""
 
 
 def shown_url(url: str | httpx.URL) -> str:
@@ -78,7 +76,7 @@ def fetched_blob(
         except httpx.InvalidURL as error:  # httpx reads a Location even where it does not follow it
             raise _failed(shown, _UNREADABLE_TARGET) from error
         except httpx.HTTPError as error:
-            raise _failed(shown, plain(str(error), limit=200) or type(error).__name__) from error
+            raise _failed(shown, reason_of(error, url)) from error
         yield path, shown
 
 
@@ -94,7 +92,8 @@ async def _fetch(
         # user name and password in the address would take the place of the token
         url = url.copy_with(username=None, password=None)
     # the whole of it: a server that sends a byte now and then never runs into httpx's own limits
-    async with asyncio.timeout(MAX_SECONDS), _client(transport) as client:
+    async with asyncio.timeout(MAX_SECONDS), contextlib.AsyncExitStack() as clients:
+        client = await clients.enter_async_context(_client(url, transport))
         for _ in range(_MAX_REDIRECTS + 1):
             async with client.stream("GET", url, headers=headers) as response:
                 if response.status_code not in _REDIRECTS:
@@ -103,19 +102,17 @@ async def _fetch(
                 target = _redirected(url, response.headers.get("location", ""))
             if _origin(target) != _origin(url):
                 headers.pop("Authorization", None)
-                client.cookies.clear()
+                # another client: cookies stay behind, and the proxy is the one for that host
+                client = await clients.enter_async_context(_client(target, transport))
             url = target
     raise _failed(shown_url(url), f"it redirects more than {_MAX_REDIRECTS} times")
 
 
-def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def _client(url: httpx.URL, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     try:
-        return httpx.AsyncClient(timeout=_TIMEOUT, transport=transport, mounts=_ON_THIS_MACHINE)
-    except (ValueError, ImportError, httpx.InvalidURL):
-        raise DatasetError(
-            "The proxy that the environment names cannot be used.",
-            hint="Check HTTPS_PROXY and ALL_PROXY.",
-        ) from None  # its text may hold the proxy's password
+        return open_client(str(url), timeout=_TIMEOUT, transport=transport)
+    except NetworkSettingsError as error:
+        raise DatasetError(error.message, hint=error.hint) from error
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -163,7 +160,7 @@ def _allowed(url: str | httpx.URL) -> httpx.URL:
         raise _unreadable()
     if parsed.scheme == "https" and parsed.host:
         return parsed
-    if parsed.scheme == "http" and _is_loopback(parsed.host):
+    if parsed.scheme == "http" and is_loopback_host(parsed.host):
         return parsed
     raise DatasetError(
         f"The dataset {shown_url(parsed)} cannot be fetched: only https addresses are allowed "
@@ -176,15 +173,6 @@ def _unreadable() -> DatasetError:
     return DatasetError(
         "The dataset's address cannot be read.", hint="Give a full https:// address."
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _failed(shown: str, reason: str) -> DatasetError:
