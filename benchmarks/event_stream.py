@@ -1,4 +1,4 @@
-"""Events per second through api + training, against bare httpx-sse + json.loads.
+"""Events per second through api + run, against bare httpx-sse + json.loads.
 
 Both read the same stream, in this process, from a server in a process of its own that writes
 frames from memory. The runs alternate; the medians of their processor time count, so that what
@@ -146,8 +146,8 @@ async def measure(count: int, runs: int) -> list[Figure]:
         await server.wait()
     bare_rate, own = (statistics.median(rates[name]) for name in ("bare", "ours"))
     return [
-        at_least(TARGET, "events through api + training, against bare httpx-sse", own / bare_rate),
-        Figure("events through api + training", own, "/s"),
+        at_least(TARGET, "events through api + run, against bare httpx-sse", own / bare_rate),
+        Figure("events through api + run", own, "/s"),
     ]
 
 

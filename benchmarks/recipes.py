@@ -1,6 +1,6 @@
 """What recipes cost: event throughput with guards and a probe, and a what-if over a long run.
 
-Throughput is that of api + training with one plain callback against the same with guards (ceiling,
+Throughput is that of api + run with one plain callback against the same with guards (ceiling,
 window, patience, non-finite) and a probe beside it; the runs alternate, the medians count. Target:
 at least 0.95. The what-if reads a run of a million log events from the archive and feeds the same
 guards. Target: at most 2 s.

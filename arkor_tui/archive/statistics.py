@@ -1,4 +1,4 @@
-"""The numbers of Studio's advanced statistics (protocol reference, section 8)."""
+"""The numbers of Studio's advanced statistics (docs/protocol.md, section 8)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .records import LogRow
 
 SPARK_VALUES = 48
 _LONGEST_ERROR = 10_000
-_CANCELLED = "Job cancelled"  # how the protocol tells it (protocol reference, section 5)
+_CANCELLED = "Job cancelled"  # how the protocol tells it (docs/protocol.md, section 5)
 _FIELDS = (
     "status", "error", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",

@@ -1,4 +1,4 @@
-"""The routes of the protocol reference, section 3."""
+"""The routes of the docs/protocol.md, section 3."""
 
 from __future__ import annotations
 

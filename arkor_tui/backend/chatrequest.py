@@ -1,4 +1,4 @@
-"""Checks ``POST /v1/inference/chat`` (protocol reference, section 6).
+"""Checks ``POST /v1/inference/chat`` (docs/protocol.md, section 6).
 
 Nothing that was asked for is dropped silently: what the engine cannot do is refused by name.
 """

@@ -135,7 +135,7 @@ def _usage(message: dict[str, Any]) -> dict[str, int]:
 
 
 def _whole(chat: CheckedChat, done: dict[str, Any]) -> dict[str, Any]:
-    """A reply in one piece, in OpenAI's shape (protocol reference, section 6)."""
+    """A reply in one piece, in OpenAI's shape (docs/protocol.md, section 6)."""
     message: dict[str, Any] = {"role": "assistant", "content": done.get("text", "")}
     if done.get("toolCalls"):
         message = {"role": "assistant", "content": None, "tool_calls": done["toolCalls"]}

@@ -33,7 +33,7 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
 
 
 def refuse(status: int, error: str, code: str | None = None, **more: object) -> Response:
-    """The protocol's error envelope (protocol reference, section 3)."""
+    """The protocol's error envelope (docs/protocol.md, section 3)."""
     body: dict[str, object] = {"error": error}
     if code is not None:
         body["code"] = code

@@ -29,7 +29,7 @@ log = logging.getLogger("uvicorn.error")  # the server's own log file
 
 TRAIN_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "arkor_tui.backend.engine.train")
 CANCELLED = "Job cancelled"
-"""The error that the protocol tells of a cancelled job (protocol reference, section 5)."""
+"""The error that the protocol tells of a cancelled job (docs/protocol.md, section 5)."""
 
 _LINE_LIMIT = 16 * 1024 * 1024  # bytes
 _CANCEL_SECONDS = 1.5  # a child that has not ended by then is killed

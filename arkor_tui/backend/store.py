@@ -76,7 +76,7 @@ class StoredJob:
         return self.status not in ("queued", "running")
 
     def to_wire(self) -> dict[str, Any]:
-        """As the protocol tells it (protocol reference, section 3)."""
+        """As the protocol tells it (docs/protocol.md, section 3)."""
         return {
             "id": self.id,
             "orgId": self.org,

@@ -10,7 +10,7 @@ from arkor_tui.errors import UsageError
 from arkor_tui.text.redact import redact_url
 
 SUPPORTED_MODELS: tuple[str, ...] = ("unsloth/gemma-4-E4B-it",)
-"""Base models of Arkor's cloud (protocol reference, section 4)."""
+"""Base models of Arkor's cloud (docs/protocol.md, section 4)."""
 
 EMBEDDED_MODELS: tuple[str, ...] = ("arkor-tui/tiny",)
 """Base models that come with this package, for the embedded backend."""

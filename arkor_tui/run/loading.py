@@ -1,4 +1,4 @@
-"""Finding the trainer in a Python file (protocol reference, section 1, entry file discovery)."""
+"""Finding the trainer in a Python file (docs/protocol.md, section 1, entry file discovery)."""
 
 from __future__ import annotations
 

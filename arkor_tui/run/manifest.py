@@ -1,4 +1,4 @@
-"""The manifest: what tools look for in a project's entry file (protocol reference, section 1)."""
+"""The manifest: what tools look for in a project's entry file (docs/protocol.md, section 1)."""
 
 from __future__ import annotations
 
