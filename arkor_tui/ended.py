@@ -25,6 +25,18 @@ class Ended:
     step: int | None = None
     checkpoint: int | None = None
 
+    def __str__(self) -> str:
+        """Tell it in one sentence, the same wherever a run's end is told."""
+        where = f" at step {self.step}" if self.step is not None else ""
+        if self.by == "guard":
+            kept = f" (checkpoint {self.checkpoint} is kept)" if self.checkpoint is not None else ""
+            return (
+                f"Stopped by the guard {self.guard or 'of a recipe'}{where}: {self.sentence}{kept}"
+            )
+        if self.by == "callback":
+            return f"Stopped by a callback{where}: {self.sentence}"
+        return self.sentence[:1].upper() + self.sentence[1:]
+
     def as_dict(self) -> dict[str, Any]:
         """Give JSON values, without what is unknown."""
         values = {

@@ -99,7 +99,7 @@ def _write_markdown(archive: Archive, run: RunRecord, out: TextIO) -> None:
         ("", ""),
         [
             ("Status", run.status + (f": {run.error}" if run.error else "")),
-            *([("Stopped because", run.reason)] if run.reason else []),
+            *([("Why it ended", run.why_stopped)] if run.why_stopped else []),
             ("Model", run.model),
             ("Dataset", run.dataset),
             ("Job", identity.job_id),
@@ -132,7 +132,9 @@ def _write_metrics(archive: Archive, run: RunRecord, out: TextIO) -> None:
         if not values:
             continue
         found = summary(values)
-        numbers = [f"{number:.4f}" for number in (values[-1], min(values), found.mean)]
+        odd = run.odd_loss if name == "loss" else run.odd_eval_loss
+        final = str(odd) if odd is not None else f"{values[-1]:.4f}"
+        numbers = [final, *(f"{number:.4f}" for number in (min(values), found.mean))]
         spreads = [found.spread(number) for number in (found.half_width_95, found.deviation)]
         rows.append((title, str(found.n), *numbers, *spreads))
     if rows:

@@ -13,7 +13,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from .records import unix_time
 
@@ -194,8 +194,25 @@ def load_one(db: sqlite3.Connection, run: int, name: str) -> Series:
     return Series(steps, values, gaps)
 
 
-def iterate(db: sqlite3.Connection, run: int, name: str) -> Iterator[tuple[float, float]]:
-    """Steps and finite values, ascending, with no more than a chunk in memory."""
+@overload
+def iterate(
+    db: sqlite3.Connection, run: int, name: str, *, gaps: Literal[False] = False
+) -> Iterator[tuple[float, float]]: ...
+
+
+@overload
+def iterate(
+    db: sqlite3.Connection, run: int, name: str, *, gaps: Literal[True]
+) -> Iterator[tuple[float, float | None]]: ...
+
+
+def iterate(
+    db: sqlite3.Connection, run: int, name: str, *, gaps: bool = False
+) -> Iterator[tuple[float, float | None]]:
+    """Steps and finite values, ascending; with ``gaps`` those too, as None.
+
+    No more than a chunk is in memory.
+    """
     rows = db.execute(
         "SELECT steps, vals FROM points WHERE run = ? AND name = ? ORDER BY first", (run, name)
     )
@@ -203,48 +220,42 @@ def iterate(db: sqlite3.Connection, run: int, name: str) -> Iterator[tuple[float
         for step, value in zip(_from_bytes(steps), _from_bytes(values), strict=True):
             if not math.isnan(value):
                 yield step, value
+            elif gaps:
+                yield step, None
 
 
 def values_before(
     db: sqlite3.Connection, run: int, name: str, steps: Sequence[int]
 ) -> list[float | None]:
-    """For each of ascending ``steps`` the last value that is not after it."""
-    from .series import Series  # the list of runs does without
-
+    """For each of ascending ``steps`` the last value that is not after it; None for a gap."""
     firsts = [
         row[0]
         for row in db.execute(
-            "SELECT first FROM points WHERE run = ? AND name = ? AND gaps * 8 < length(vals)"
-            " ORDER BY first",
-            (run, name),
+            "SELECT first FROM points WHERE run = ? AND name = ? ORDER BY first", (run, name)
         )
     ]
     found: list[float | None] = []
-    loaded, chunk = -1, Series()
+    loaded, some_steps, values = -1, array("d"), array("d")
     for step in steps:
         place = bisect_right(firsts, step) - 1
-        value = None
-        while place >= 0 and value is None:
-            if place != loaded:
-                loaded, chunk = place, _chunk(db, run, name, firsts[place])
-            point = chunk.at_or_before(step)
-            value = point[1] if point else None
-            place -= 1
-        found.append(value)
+        if place < 0:
+            found.append(None)
+            continue
+        if place != loaded:
+            loaded, (some_steps, values) = place, _chunk(db, run, name, firsts[place])
+        value = values[bisect_right(some_steps, step) - 1]
+        found.append(None if math.isnan(value) else value)
     return found
 
 
-def _chunk(db: sqlite3.Connection, run: int, name: str, first: float) -> Series:
-    from .series import Series  # the list of runs does without
-
+def _chunk(
+    db: sqlite3.Connection, run: int, name: str, first: float
+) -> tuple[array[float], array[float]]:
     steps, values = db.execute(
         "SELECT steps, vals FROM points WHERE run = ? AND name = ? AND first = ?",
         (run, name, first),
     ).fetchone()
-    series = Series()
-    for step, value in zip(_from_bytes(steps), _from_bytes(values), strict=True):
-        series.put(step, value)
-    return series
+    return _from_bytes(steps), _from_bytes(values)
 
 
 def series_names(db: sqlite3.Connection, run: int) -> list[str]:

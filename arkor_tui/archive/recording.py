@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from arkor_tui.api.jobs import TERMINAL_STATUSES, Job, JobStatus
 from arkor_tui.api.wire import mistakes, read_json
 from arkor_tui.config.atomic import reason_of
+from arkor_tui.ended import Ended, EndedBy
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
@@ -59,6 +60,18 @@ class _Identity(_Line):
     job_id: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
+class _Ended(_Line):
+    by: EndedBy
+    sentence: str
+    guard: _Name | None = None
+    step: _Step | None = None
+    checkpoint: _Step | None = None
+
+    def value(self) -> Ended:
+        sentence, guard = plain(self.sentence), self.guard and plain(self.guard, newlines=False)
+        return Ended(self.by, sentence, guard, self.step, self.checkpoint)
+
+
 class _Run(_Line):
     identity: _Identity
     name: _Name
@@ -67,6 +80,7 @@ class _Run(_Line):
     status: JobStatus
     error: str | None = None
     reason: str | None = None
+    ended: _Ended | None = None
     created_at: str
     started_at: str | None = None
     completed_at: str | None = None
@@ -169,6 +183,7 @@ def write_recording(archive: Archive, run: RunRecord, out: TextIO) -> None:
             "job_id": identity.job_id,
         },
         **{name: getattr(run, name) for name in _Run.model_fields if name != "identity"},
+        "ended": run.ended.as_dict() if run.ended is not None else None,
         "config": redact_config(run.config),
     }
     _write(out, {"type": RECORDING, "version": VERSION, "run": header})
@@ -240,7 +255,12 @@ def import_run(archive: Archive, path: Path) -> int:
         }
     )
     key = archive.register(identity, job, origin=IMPORTED)
-    archive.set_status(key, job.status, reason=run.reason if ended else _CUT_OFF)
+    if not ended:
+        archive.set_end(key, job.status, None, Ended("lost", _CUT_OFF))
+    elif run.ended is not None:
+        archive.set_end(key, job.status, None, run.ended)
+    else:  # of 0.1, which kept a sentence only
+        archive.set_status(key, job.status, reason=run.reason)
     known = archive.run(key)
     assert known is not None
     archive.set_tags(key, dict.fromkeys([*known.tags, *run.tags]))
@@ -320,6 +340,7 @@ def _record(run: _Run) -> RunRecord:
     values = {name: getattr(run, name) for name in _Run.model_fields}
     identity = RunIdentity(**run.identity.model_dump())
     values |= {"identity": identity, "tags": tuple(run.tags), "config": redact_config(run.config)}
+    values["ended"] = run.ended.value() if run.ended is not None else None
     for name in ("name", "model", "dataset"):
         values[name] = plain(values[name], newlines=False)
     return RunRecord(

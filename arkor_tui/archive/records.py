@@ -9,6 +9,7 @@ from typing import Any, Literal
 from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.ended import Ended
 from arkor_tui.errors import UsageError
+from arkor_tui.text.sanitize import plain
 
 from .foreign import object_of
 
@@ -57,6 +58,30 @@ class RunIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class OddLoss:
+    """A loss that is no finite number: ``value`` is a word for it, logged at ``step``."""
+
+    value: str
+    step: int
+
+    def __str__(self) -> str:
+        """Tell it: ``NaN at step 12``."""
+        return f"{self.value} at step {self.step}"
+
+    @classmethod
+    def of(cls, name: object, step: int) -> OddLoss:
+        """Make one of what the backend calls it; of anything else where it gives no name."""
+        word = plain(name, limit=20, newlines=False) if isinstance(name, str) and name else "—"
+        return cls({"nan": "NaN", "inf": "∞", "-inf": "-∞"}.get(word.casefold(), word), step)
+
+    @classmethod
+    def read(cls, text: str | None) -> OddLoss | None:
+        """Read what the archive keeps; None for none."""
+        found = object_of(text or "")
+        return cls.of(found.get("value"), found["step"]) if "step" in found else None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run as archived. Losses are nats per token; times are ISO-8601.
 
@@ -94,11 +119,21 @@ class RunRecord:
     """How many callbacks watch over it, wherever their process is."""
     ended: Ended | None = None
     """Why it ended; None while it has not, or where nobody knows."""
+    odd_loss: OddLoss | None = None
+    """The last loss where that is no finite number; ``last_loss`` is None then."""
+    odd_eval_loss: OddLoss | None = None
 
     @property
     def is_terminal(self) -> bool:
         """Whether it has ended."""
         return self.status in TERMINAL_STATUSES
+
+    @property
+    def why_stopped(self) -> str:
+        """Who stopped it and why, in a sentence; empty where nobody did, or nobody knows."""
+        if self.ended is None:
+            return self.reason or ""
+        return "" if self.ended.by == "backend" else str(self.ended)
 
     @property
     def is_imported(self) -> bool:
@@ -107,7 +142,10 @@ class RunRecord:
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end; to this moment while it runs; None if either is unknown."""
+        """Seconds from start to end; to this moment while it runs.
+
+        None if either is unknown, or where the clock was set back so that they contradict.
+        """
         started = unix_time(self.started_at)
         if started is None:
             return None
@@ -116,7 +154,7 @@ class RunRecord:
             if self.is_terminal:
                 return None
             ended = datetime.now(UTC).timestamp()
-        return max(ended - started, 0.0)
+        return ended - started if ended > started else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from arkor_tui.text.redact import redact_config
 from arkor_tui.text.sanitize import plain
 
 from .foreign import clean, object_of, to_json
-from .records import RunIdentity, RunQuery, RunRecord, now, utc_time
+from .records import OddLoss, RunIdentity, RunQuery, RunRecord, now, utc_time
 from .schema import transaction
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ _NAMES = (
     "reason", "created_at", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",
     "config", "trainer_file", "origin", "tags", "note", "spark", "recipes", "ended",
+    "odd_loss", "odd_eval_loss",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+# as RunRecord.duration has it: none where the two contradict each other
 _DURATION = (
-    "(CASE WHEN live THEN julianday('now') ELSE julianday(completed_at) END"
-    " - julianday(started_at))"
+    "(SELECT days FROM (SELECT CASE WHEN live THEN julianday('now') ELSE julianday(completed_at)"
+    " END - julianday(started_at) AS days) WHERE days > 0)"
 )
 _ORDER = {
     "created": "created_at {0}, key {0}",
@@ -198,12 +200,13 @@ class RunStore:
 
     def set_end(self, key: int, status: str, error: str | None, ended: Ended) -> None:
         """Keep how a run ended and why; the first reason that was not the backend's stays."""
-        self.set_status(key, status, error, reason=ended.sentence)
+        self.set_status(key, status, error)
+        reason = clean(ended.sentence) if ended.by != "backend" else None
         with transaction(self.db):
             self.db.execute(
-                "UPDATE runs SET ended = ?1 WHERE key = ?2"
+                "UPDATE runs SET ended = ?1, reason = ifnull(?2, reason) WHERE key = ?3"
                 " AND (ended IS NULL OR json_extract(ended, '$.by') IN ('backend', 'lost'))",
-                (to_json(ended.as_dict()), key),
+                (to_json(ended.as_dict()), reason, key),
             )
 
     def delivered(self, key: int, host: str) -> int:
@@ -335,6 +338,8 @@ def _record(row: Sequence[Any]) -> RunRecord:
     values["config"] = object_of(values["config"])
     values["tags"] = tuple(values["tags"].split())
     values["ended"] = _ended(values)
+    for name in ("odd_loss", "odd_eval_loss"):
+        values[name] = OddLoss.read(values[name])
     return RunRecord(identity=identity, sparkline=tuple(spark), **values)
 
 

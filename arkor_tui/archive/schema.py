@@ -95,10 +95,26 @@ CREATE TABLE marks (
 """
 
 # Why a run ended is one JSON object (arkor_tui/ended.py); 0.1 kept a sentence only, and what fired
-# among the findings. What callbacks have heard is kept apart from what is archived: of a run that
-# 0.1 watched, everything that is archived counts as heard.
+# among the findings. A last loss that is no finite number (in points, a NaN) is kept as that, where
+# 0.1 kept the finite one before it. What callbacks have heard is kept apart from what is archived:
+# of a run that 0.1 watched, everything that is archived counts as heard.
 _THIRD = """
 ALTER TABLE runs ADD COLUMN ended TEXT;
+ALTER TABLE runs ADD COLUMN odd_loss TEXT;
+ALTER TABLE runs ADD COLUMN odd_eval_loss TEXT;
+CREATE TEMP TABLE odd_ends AS
+    SELECT p.run, p.name, CAST(p.last AS INTEGER) AS step, ifnull((
+        SELECT json_extract(e.data, '$.nonFinite.' || p.name) FROM events e
+        WHERE e.run = p.run AND e.kind = 'training.log' AND e.step = CAST(p.last AS INTEGER)
+        AND json_valid(e.data) ORDER BY e.seq DESC LIMIT 1), '') AS value
+    FROM points p WHERE p.name IN ('loss', 'evalLoss')
+    AND p.first = (SELECT max(first) FROM points WHERE run = p.run AND name = p.name)
+    AND hex(substr(p.vals, -2)) = 'F87F';
+UPDATE runs SET last_loss = NULL, odd_loss = json_object('value', o.value, 'step', o.step)
+    FROM odd_ends o WHERE o.run = runs.key AND o.name = 'loss';
+UPDATE runs SET last_eval_loss = NULL, odd_eval_loss = json_object('value', o.value, 'step', o.step)
+    FROM odd_ends o WHERE o.run = runs.key AND o.name = 'evalLoss';
+DROP TABLE odd_ends;
 WITH fired AS (
     SELECT f.run, json_extract(f.data, '$.reason') AS reason, min(f.step) AS step,
         max(json_extract(f.data, '$.guard')) AS guard,

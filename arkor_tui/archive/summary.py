@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from arkor_tui.api.statuses import TERMINAL_STATUSES
 from arkor_tui.text.sanitize import plain
 
-from .foreign import object_of
+from .foreign import object_of, to_json
 from .points import Point, iterate
 from .records import LogRow
 
@@ -20,6 +20,7 @@ _CANCELLED = "Job cancelled"  # how the protocol tells it (docs/protocol.md, sec
 _FIELDS = (
     "status", "error", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",
+    "odd_loss", "odd_eval_loss",
 )  # fmt: skip
 
 
@@ -40,6 +41,8 @@ class Summary:
     events: int
     checkpoints: int
     last_event_id: str | None
+    odd_loss: str | None
+    odd_eval_loss: str | None
     spark: Spark
 
     @classmethod
@@ -61,13 +64,11 @@ class Summary:
             self.last_event_id = row.id
         if row.step is not None and row.kind in ("training.log", "checkpoint.saved"):
             self.last_step = max(row.step, self.last_step or row.step)
-        for name, _, value in points:
-            if value is None:
-                continue
+        for name, step, value in points:
             if name == "loss":
-                self._take_loss(value)
+                self._take_loss(value, step, row.data)
             elif name == "evalLoss":
-                self._take_eval_loss(value)
+                self._take_eval_loss(value, step, row.data)
         if row.kind == "training.started":
             self._start(row)
         elif row.kind == "training.completed":
@@ -79,20 +80,25 @@ class Summary:
         """Take the losses anew from the points, which end at ``step`` now."""
         self.last_step, self.spark = step, Spark()
         self.last_loss = self.best_loss = self.last_eval_loss = self.best_eval_loss = None
-        for _, value in iterate(db, key, "loss"):
-            self._take_loss(value)
-        for _, value in iterate(db, key, "evalLoss"):
-            self._take_eval_loss(value)
+        self.odd_loss = self.odd_eval_loss = None
+        for at, value in iterate(db, key, "loss", gaps=True):
+            self._take_loss(value, at)
+        for at, value in iterate(db, key, "evalLoss", gaps=True):
+            self._take_eval_loss(value, at)
 
-    def _take_loss(self, value: float) -> None:
+    def _take_loss(self, value: float | None, step: float, data: str = "") -> None:
         self.last_loss = value
-        self.best_loss = value if self.best_loss is None else min(value, self.best_loss)
-        self.spark.add(value)
+        self.odd_loss = None if value is not None else _odd("loss", step, data)
+        if value is not None:
+            self.best_loss = value if self.best_loss is None else min(value, self.best_loss)
+            self.spark.add(value)
 
-    def _take_eval_loss(self, value: float) -> None:
+    def _take_eval_loss(self, value: float | None, step: float, data: str = "") -> None:
         self.last_eval_loss = value
-        best = self.best_eval_loss
-        self.best_eval_loss = value if best is None else min(value, best)
+        self.odd_eval_loss = None if value is not None else _odd("evalLoss", step, data)
+        if value is not None:
+            best = self.best_eval_loss
+            self.best_eval_loss = value if best is None else min(value, best)
 
     def _start(self, row: LogRow) -> None:
         self.started_at = self.started_at or row.at
@@ -123,6 +129,13 @@ class Summary:
             f"UPDATE runs SET {assignments}, spark = ? WHERE key = ?",  # noqa: S608
             (*(getattr(self, name) for name in _FIELDS), self.spark.to_text(), key),
         )
+
+
+def _odd(metric: str, step: float, data: str) -> str:
+    """A loss that is no finite number, as :class:`~arkor_tui.archive.records.OddLoss` reads it."""
+    named = object_of(data).get("nonFinite")
+    value = named.get(metric) if isinstance(named, dict) else None
+    return to_json({"value": value if isinstance(value, str) else "", "step": int(step)})
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from arkor_tui.api.events import (
@@ -17,7 +16,8 @@ from arkor_tui.api.events import (
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import GOES_ON, StreamState
 from arkor_tui.api.stream import StreamEvent
-from arkor_tui.archive.records import unix_time
+from arkor_tui.archive.pace import Pace
+from arkor_tui.archive.records import OddLoss, unix_time
 from arkor_tui.chat.target import label_of
 from arkor_tui.text.sanitize import indented, one_line, plain
 
@@ -157,7 +157,8 @@ class LinePresenter:
             text = f"resumed from step {event.step}"
         elif isinstance(event, TrainingLog):
             text = f"{step_of(event.step, self._total)}  {numbers(event)}"
-            if (eta := self._pace.eta(event, self._total)) is not None:
+            self._pace.take(event.step, unix_time(event.timestamp))
+            if (eta := self._pace.left(self._total)) is not None:
                 text += f"  eta {clock(eta)}"
         elif isinstance(event, CheckpointSaved):
             text = f"checkpoint {event.step} saved"
@@ -215,8 +216,7 @@ class BarPresenter:
         self._total: int | None = None
         self._pace = Pace()
         self._reason_told = False
-        self._loss: float | None = None
-        self._eval: float | None = None
+        self._loss = self._eval = ""
 
     def created(self, job: Job, *, attached: bool) -> None:
         self._total = planned_steps(job)
@@ -254,24 +254,20 @@ class BarPresenter:
             self._total = started_steps(event) or self._total
             self._update(0, "started", "", "")
         elif isinstance(event, TrainingLog):
-            self._loss = event.loss if event.loss is not None else self._loss
-            self._eval = event.eval_loss if event.eval_loss is not None else self._eval
-            parts = []
-            if self._loss is not None:
-                parts.append(f"loss {self._loss:.4f}")
-            if self._eval is not None:
-                parts.append(f"eval {self._eval:.4f}")
-            if event.non_finite:
-                parts.append("not finite")
-            eta = self._pace.eta(event, self._total)
+            odd = event.non_finite or {}
+            self._loss = _told_last(event.loss, odd.get("loss"), event.step) or self._loss
+            self._eval = _told_last(event.eval_loss, odd.get("evalLoss"), event.step) or self._eval
+            parts = [("loss", self._loss), ("eval", self._eval)]
+            self._pace.take(event.step, unix_time(event.timestamp))
+            eta = self._pace.left(self._total)
             self._update(
                 event.step,
                 step_of(event.step, self._total),
-                "  ".join(parts),
+                "  ".join(f"{name} {told}" for name, told in parts if told),
                 "" if eta is None else f"eta {clock(eta)}",
             )
         elif isinstance(event, TrainingResumed):
-            self._loss = self._eval = None
+            self._loss = self._eval = ""
             self.line(f"resumed from step {event.step}")
         elif isinstance(event, CheckpointSaved) and not spoke:
             self.line(f"checkpoint {event.step} saved")
@@ -311,28 +307,6 @@ class BarPresenter:
 
     def close(self) -> None:
         self._bar.stop()
-
-
-class Pace:
-    """Time left, from the steps since the first one and the backend's times of them.
-
-    What happened before one looked comes all at once, so that our own clock would say nothing.
-    """
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-
-    def eta(self, event: TrainingLog, total: int | None) -> float | None:
-        """Seconds to the end, as of the event; None while nothing can be said."""
-        step, now = event.step, unix_time(event.timestamp)
-        if now is None:
-            now = time.time()
-        if self._first is None or step < self._first[0]:
-            self._first = (step, now)
-        first, since = self._first
-        if total is None or step <= first:
-            return None
-        return max(0.0, (now - since) / (step - first) * (total - step))
 
 
 def presenter_for(*, json: bool, out: TextIO) -> Presenter:
@@ -422,6 +396,13 @@ def numbers(event: TrainingLog) -> str:
     if event.samples_per_second is not None:
         parts.append(f"{event.samples_per_second:.1f} samples/s")
     return "  ".join(parts)
+
+
+def _told_last(value: float | None, odd: str | None, step: int) -> str:
+    """A loss that was logged, a word where it is no finite number; empty where none was."""
+    if odd is not None:
+        return str(OddLoss.of(odd, step))
+    return "" if value is None else f"{value:.4f}"
 
 
 def clock(seconds: float) -> str:

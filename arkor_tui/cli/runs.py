@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,7 +22,7 @@ from .recipehost import describe_host, error_line, has_lost_its_host, live_host
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arkor_tui.archive.records import RunRecord
+    from arkor_tui.archive.records import OddLoss, RunRecord
     from arkor_tui.archive.store import Archive
 
 ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
@@ -88,7 +89,10 @@ def _given(args: argparse.Namespace, what: str) -> list[str]:
 
 
 def as_json(run: RunRecord) -> dict[str, Any]:
-    """A run with stable keys; times are ISO-8601, duration is seconds."""
+    """A run with stable keys; times are ISO-8601, duration is seconds.
+
+    ``oddLoss`` is the last loss where that is no finite number; ``lastLoss`` is null then.
+    """
     return {
         "jobId": run.identity.job_id,
         "backend": run.identity.backend,
@@ -105,13 +109,16 @@ def as_json(run: RunRecord) -> dict[str, Any]:
         "lastStep": run.last_step,
         "maxSteps": run.max_steps,
         "lastLoss": run.last_loss,
+        "oddLoss": asdict(run.odd_loss) if run.odd_loss is not None else None,
         "bestLoss": run.best_loss,
         "lastEvalLoss": run.last_eval_loss,
+        "oddEvalLoss": asdict(run.odd_eval_loss) if run.odd_eval_loss is not None else None,
         "bestEvalLoss": run.best_eval_loss,
         "checkpoints": run.checkpoints,
         "events": run.events,
         "error": run.error,
         "reason": run.reason,
+        "ended": run.ended.as_dict() if run.ended is not None else None,
         "tags": list(run.tags),
         "note": run.note,
     }
@@ -139,8 +146,8 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
             record.name[:40],
             record.status,
             str(record.last_step or 0),
-            _number(record.last_loss),
-            _number(record.last_eval_loss),
+            _number(record.last_loss, record.odd_loss),
+            _number(record.last_eval_loss, record.odd_eval_loss),
             record.created_at[:19] + "Z" * record.created_at.endswith("Z"),
         )
         for record in runs
@@ -159,7 +166,9 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, odd: OddLoss | None = None) -> str:
+    if odd is not None:
+        return odd.value
     return "-" if value is None else f"{value:.4f}"
 
 
@@ -182,7 +191,13 @@ def _show(archive: Archive, refs: list[str], args: argparse.Namespace) -> int:
             saved = {"callbackErrors": errors, "savedCheckpoints": points}
             emit("run", {**as_json(record), **watched, **config, **saved})
             continue
-        for name, value in as_json(record).items():
+        fields = as_json(record)
+        if record.ended is not None:
+            del fields["reason"], fields["error"]  # as told below, or told anew
+            fields["ended"] = str(record.ended)
+        fields["oddLoss"] = record.odd_loss and str(record.odd_loss)
+        fields["oddEvalLoss"] = record.odd_eval_loss and str(record.odd_eval_loss)
+        for name, value in fields.items():
             if value not in (None, "", []):
                 say(f"{name:<14} {indented(_shown(name, value), by=' ' * 15)}")
         if told := describe_host(record):

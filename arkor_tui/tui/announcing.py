@@ -10,9 +10,10 @@ from arkor_tui.terminal import osc9, title
 from arkor_tui.text.sanitize import plain
 
 from .host import StatusInfo
-from .text import MARKS, duration, number, percent
+from .text import MARKS, duration, loss, percent
 
 if TYPE_CHECKING:
+    from arkor_tui.archive.series import Series
     from arkor_tui.session.monitor import RunMonitor
     from arkor_tui.session.session import Session
 
@@ -54,8 +55,10 @@ class Announcer:
         """Tell that a run has ended, and how."""
         app = self._app
         text = f"{plain(record.name, limit=60, newlines=False)}: {record.status}"
-        if record.last_loss is not None:
-            text += f", loss {number(record.last_loss)}"
+        if record.last_loss is not None or record.odd_loss is not None:
+            text += f", loss {loss(record.last_loss, record.odd_loss, where=True)}"
+        if record.why_stopped:
+            text += f". {plain(record.why_stopped, limit=300, newlines=False)}"
         bad = record.status == "failed"
         severity: Literal["error", "information"] = "error" if bad else "information"
         app.notify(text, severity=severity, timeout=8)
@@ -91,7 +94,7 @@ def status_info(session: Session, current: RunMonitor | None, view: str) -> Stat
             stream, mood = stream_text(monitor, time.monotonic())
             name = MARKS.get(monitor.record.status, "")
             name += f" {plain(monitor.record.name, limit=200, newlines=False)}"
-            running = _running_text(monitor.record)
+            running = _running_text(monitor.record, monitor.series.get("time"))
     elif session.problem is not None:
         local = session.backend_name == "local"
         stream = "not running yet" if local else "not reachable"
@@ -109,10 +112,10 @@ def status_info(session: Session, current: RunMonitor | None, view: str) -> Stat
     )
 
 
-def _running_text(record: RunRecord) -> str:
+def _running_text(record: RunRecord, times: Series | None) -> str:
     from .widgets.progress import eta_seconds  # the first screen comes without it
 
     steps = f"{record.last_step or 0}" + (f"/{record.max_steps}" if record.max_steps else "")
-    text = f"{steps} loss {number(record.last_loss)}"
-    eta = eta_seconds(record)
+    text = f"{steps} loss {loss(record.last_loss, record.odd_loss)}"
+    eta = eta_seconds(record, times)
     return text + (f" eta {duration(eta)}" if eta is not None else "")

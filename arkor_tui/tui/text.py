@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arkor_tui.archive.records import OddLoss
 
 MARKS = {
     "running": "●",
@@ -35,6 +39,13 @@ def number(value: float | None, digits: int = 4) -> str:
     if size >= 1000:
         return f"{value:,.1f}"
     return f"{value:.{digits if size < 10 else max(digits - 2, 0)}f}"
+
+
+def loss(value: float | None, odd: OddLoss | None = None, *, where: bool = False) -> str:
+    """A last loss; a word where it is no finite number, with ``where`` also at which step."""
+    if odd is not None:
+        return str(odd) if where else odd.value
+    return number(value)
 
 
 def duration(seconds: float | None) -> str:

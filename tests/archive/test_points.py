@@ -143,7 +143,7 @@ def test_points_behave_like_a_dict(
     assert dict(iterate(archive.db, key, "loss")) == kept
     asked.sort()
     expected = [
-        max(((step, value) for step, value in kept.items() if step <= limit), default=(0, None))[1]
+        max(((step, value) for step, value in model.items() if step <= limit), default=(0, None))[1]
         for limit in asked
     ]
     assert values_before(archive.db, key, "loss", asked) == expected

@@ -102,6 +102,6 @@ def _position(spec: ChartSpec, step: float, dot: str) -> str:
     epoch, time = spec.x_maps.get("epoch"), spec.x_maps.get("time")
     if epoch is not None and (value := epoch.value_at(step)) is not None:
         text += f"{dot}epoch {value:.2f}"
-    if time is not None and (value := time.value_at(step)) is not None:
-        text += f"{dot}{duration(value - time.values[0])}"
+    if time is not None and (value := time.value_at(step)) is not None and value > time.values[0]:
+        text += f"{dot}{duration(value - time.values[0])}"  # else the clock was set back
     return text

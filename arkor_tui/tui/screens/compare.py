@@ -17,7 +17,7 @@ from arkor_tui.archive.series import Series
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.frame import LineSpec
 from arkor_tui.tui.chart.widget import LossChart
-from arkor_tui.tui.text import duration, fit, number
+from arkor_tui.tui.text import duration, fit, loss, number
 from arkor_tui.tui.widgets.keybar import KeyBar
 
 from .base import PageScreen
@@ -29,9 +29,9 @@ def rows_of(runs: Sequence[RunRecord]) -> list[Row]:
     """What the table shows: results first, then every setting that any run has."""
     rows: list[Row] = [
         ("status", [run.status for run in runs]),
-        ("final loss", [number(run.last_loss) for run in runs]),
+        ("final loss", [loss(run.last_loss, run.odd_loss) for run in runs]),
         ("best loss", [number(run.best_loss) for run in runs]),
-        ("final eval", [number(run.last_eval_loss) for run in runs]),
+        ("final eval", [loss(run.last_eval_loss, run.odd_eval_loss) for run in runs]),
         ("best eval", [number(run.best_eval_loss) for run in runs]),
         ("steps", [str(run.last_step or 0) for run in runs]),
         ("duration", [duration(run.duration) for run in runs]),

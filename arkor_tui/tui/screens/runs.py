@@ -16,7 +16,7 @@ from arkor_tui.archive.records import RunQuery, RunRecord, Sort
 from arkor_tui.session.updates import Update
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.chart.spark import sparkline
-from arkor_tui.tui.text import MARKS, STATUS_PARTS, duration, fit, number, when
+from arkor_tui.tui.text import MARKS, STATUS_PARTS, duration, fit, loss, number, when
 from arkor_tui.tui.widgets.paged import PagedList, Part
 
 from .base import BaseScreen
@@ -94,8 +94,8 @@ class RunTable(PagedList[RunRecord]):
                 STATUS_PARTS.get(run.status, ""),
             ),
             "step": (steps, ""),
-            "loss": (number(run.last_loss), ""),
-            "eval": (number(run.last_eval_loss), ""),
+            "loss": (loss(run.last_loss, run.odd_loss), ""),
+            "eval": (loss(run.last_eval_loss, run.odd_eval_loss), ""),
             "time": (duration(run.duration), "paged--muted"),
             "created": (when(run.created_at), "paged--muted"),
             "curve": (
@@ -255,12 +255,14 @@ class RunsScreen(BaseScreen):
             Content(f"model {plain(run.model, limit=80, newlines=False)}   "
                     f"dataset {plain(run.dataset, limit=80, newlines=False)}"),
             Content(settings),
-            Content(f"loss {number(run.last_loss)} (best {number(run.best_loss)})   "
-                    f"eval {number(run.last_eval_loss)} (best {number(run.best_eval_loss)})   "
+            Content(f"loss {loss(run.last_loss, run.odd_loss, where=True)} "
+                    f"(best {number(run.best_loss)})   "
+                    f"eval {loss(run.last_eval_loss, run.odd_eval_loss, where=True)} "
+                    f"(best {number(run.best_eval_loss)})   "
                     f"{run.checkpoints} checkpoints   {run.events} events"),
         ]  # fmt: skip
-        if run.error or run.reason:
-            text = plain(run.reason or run.error or "", limit=200, newlines=False)
+        if why := run.why_stopped or run.error:
+            text = plain(why, limit=300, newlines=False)
             lines.append(Content.styled(text, "$error"))
         if run.tags:
             tags = " ".join(f"#{plain(tag, limit=40, newlines=False)}" for tag in run.tags)

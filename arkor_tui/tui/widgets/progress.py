@@ -10,11 +10,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from arkor_tui.archive.pace import seconds_per_step, time_left
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.text.sanitize import plain
-from arkor_tui.tui.text import MARKS, duration, number, percent
+from arkor_tui.tui.text import MARKS, duration, loss, percent
 
 if TYPE_CHECKING:
+    from arkor_tui.archive.series import Series
     from arkor_tui.session.monitor import RunMonitor
 
 IDLE_SECONDS = 10.0
@@ -29,12 +31,18 @@ _COLOURS = {
 }
 
 
-def eta_seconds(record: RunRecord) -> float | None:
-    """Seconds to the end at the pace so far; None where that cannot be said."""
-    elapsed = record.duration
-    if record.is_terminal or not record.max_steps or not record.last_step or not elapsed:
+def eta_seconds(record: RunRecord, times: Series | None = None) -> float | None:
+    """Seconds to the end at the pace so far; None where that cannot be said.
+
+    ``times`` are those of the logs; without them the pace is that of the whole run.
+    """
+    if record.is_terminal or not record.last_step:
         return None
-    return elapsed / record.last_step * max(record.max_steps - record.last_step, 0)
+    if times is not None and len(times) > 1:
+        pace = seconds_per_step(times.steps, times.values)
+    else:
+        pace = record.duration / record.last_step if record.duration is not None else None
+    return time_left(pace, record.last_step, record.max_steps)
 
 
 def awaited(record: RunRecord | None) -> str:
@@ -127,8 +135,8 @@ class RunHeader(Vertical):
             _COLOURS.get(record.status, ""),
         )
         facts = [plain(t, limit=60, newlines=False) for t in (record.model, record.dataset) if t]
-        if record.reason:
-            facts.insert(0, plain(record.reason, limit=80, newlines=False))
+        if record.why_stopped:
+            facts.insert(0, plain(record.why_stopped, limit=200, newlines=False))
         if record.config.get("dryRun") is True:
             facts.insert(0, "dry run")
         text = Content.styled(" · ".join(facts), "$muted")
@@ -146,14 +154,14 @@ class RunHeader(Vertical):
         stream, mood = stream_text(monitor, now)
         parts = {
             "step": f"step {step}/{most} {percent(step, most)}%" if most else f"step {step}",
-            "loss": f"loss {number(record.last_loss)}",
+            "loss": f"loss {loss(record.last_loss, record.odd_loss, where=True)}",
             "eval": "",
             "elapsed": duration(record.duration),
             "eta": "",
         }
-        if record.last_eval_loss is not None:
-            parts["eval"] = f"eval {number(record.last_eval_loss)}"
-        eta = eta_seconds(record)
+        if record.last_eval_loss is not None or record.odd_eval_loss is not None:
+            parts["eval"] = f"eval {loss(record.last_eval_loss, record.odd_eval_loss, where=True)}"
+        eta = eta_seconds(record, monitor.series.get("time"))
         if eta is not None:
             parts["eta"] = f"eta {duration(eta)}"
         text = _joined(parts)
