@@ -154,6 +154,13 @@ class RunStore:
         )
         return [_record(row) for row in rows]
 
+    def names(self, start: str) -> set[str]:
+        """Names of runs that begin with ``start``."""
+        rows = self.db.execute(
+            "SELECT DISTINCT name FROM runs WHERE substr(name, 1, ?) = ?", (len(start), start)
+        )
+        return {str(row[0]) for row in rows}
+
     def count(self, query: RunQuery | None = None) -> int:
         """How many runs match."""
         where, values = _where(query or RunQuery())

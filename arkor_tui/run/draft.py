@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
-from arkor_tui.datasets.formats import FORMATS
 from arkor_tui.datasets.layout import Layout
 from arkor_tui.datasets.sources import (
     EMBEDDED_MODELS,
@@ -18,55 +27,32 @@ from arkor_tui.datasets.sources import (
     HuggingFaceDataset,
     LocalModel,
 )
+from arkor_tui.params import PARAMETERS, in_arguments, in_config
 
 from .config import LoraConfig, TrainerInput
 from .create import create_trainer
+from .fieldtext import blank_is_none, parameter_text, text_of, typed_as, yes_or_no
 from .form import BLANK, EXPECTS, FIELDS, SERVICES
 from .trainer import Trainer
-
-
-def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _yes(value: object) -> object:
-    """Yes and no as people write them; any other word is a mistake, and never taken for a no."""
-    if not isinstance(value, str):
-        return value
-    word = value.strip().lower()
-    if word in ("yes", "y", "true", "1", "on"):
-        return True
-    if word in ("no", "n", "false", "0", "off"):
-        return False
-    raise ValueError("yes or no")
 
 
 def _or(default: str) -> BeforeValidator:
     """An empty field of the form means the usual choice."""
 
     def fill(value: object) -> object:
-        return default if _blank_is_none(value) is None else value
+        return default if blank_is_none(value) is None else value
 
     return BeforeValidator(fill)
 
 
-def _one_format(value: object) -> object:
-    if isinstance(value, str) and value.strip() and value.strip() not in FORMATS:
-        raise ValueError(f"one of: {', '.join(FORMATS)}")
-    return value
-
-
-_Blank = BeforeValidator(_blank_is_none)
-_Seed = Annotated[Annotated[int, Field(ge=0, le=2**32 - 1)] | None, _Blank]
+_Blank = BeforeValidator(blank_is_none)
 _Count = Annotated[Annotated[int, Field(ge=1)] | None, _Blank]
-_Share = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, _Blank]
-_Positive = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
-_Rate = Annotated[Annotated[float, Field(gt=0, le=10)] | None, _Blank]
-_Decay = Annotated[Annotated[float, Field(ge=0)] | None, _Blank]
-_Wait = Annotated[Annotated[int, Field(ge=0)] | None, _Blank]
-_Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+_Text = Annotated[str | None, _Blank]
 _Loss = Annotated[Annotated[float, Field(gt=0)] | None, _Blank]
-_Yes = Annotated[bool, BeforeValidator(_yes), _or("no")]  # the last one looks first
+_Yes = Annotated[bool, BeforeValidator(yes_or_no), _or("no")]  # the last one looks first
+_COLUMNS: TypeAdapter[Any] = TypeAdapter(typed_as(PARAMETERS["column_mapping"]))
+_HUB = "hub:"
+"""Before a hub name that would be taken for a file."""
 RECIPE_FIELDS = (
     "guard_ceiling", "guard_window", "guard_patience", "guard_metric", "guard_non_finite",
     "guard_action", "prompts", "notify",
@@ -74,8 +60,8 @@ RECIPE_FIELDS = (
 """What watches over a run, and is no part of its job."""
 
 
-class RunDraft(BaseModel):
-    """Everything that the form asks for. Counts are steps or examples, lengths are tokens."""
+class _Draft(BaseModel):
+    """What a run is beside its parameters, and what watches over it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
@@ -84,23 +70,6 @@ class RunDraft(BaseModel):
     dataset: Annotated[str, Field(min_length=1)]
     split: _Text = None
     subset: _Text = None
-    dataset_format: Annotated[_Text, BeforeValidator(_one_format)] = "chatml"
-    test_size: _Share = 0.1
-    train_on_responses_only: Annotated[bool, BeforeValidator(_yes), _or("yes")] = True
-    lora_r: Annotated[int, Field(ge=1, le=512)] = 16
-    lora_alpha: Annotated[float, Field(gt=0)] = 32
-    max_length: _Count = None
-    max_steps: _Count = 100
-    num_train_epochs: _Positive = None
-    learning_rate: _Rate = 2e-4
-    batch_size: _Count = 16
-    weight_decay: _Decay = None
-    lr_scheduler_type: _Text = None
-    warmup_steps: _Wait = 10
-    logging_steps: _Count = 5
-    eval_steps: _Count = 25
-    save_steps: _Count = 25
-    seed: _Seed = 42
     guard_ceiling: _Loss = None
     guard_window: _Count = None
     guard_patience: _Count = None
@@ -154,22 +123,39 @@ class RunDraft(BaseModel):
     def _an_address_is_https(cls, value: str) -> str:
         if value.startswith("http://"):
             raise ValueError("must begin with https://")
+        if not value.removeprefix(_HUB).strip():
+            raise ValueError("must not be empty")
         return value
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What each parameter is, by its name; without those that are left to the backend."""
+        found = {name: getattr(self, name) for name in _IN_FORM}
+        return {name: value for name, value in found.items() if value is not None}
 
-def text_of(value: object) -> str:
-    """A value as it stands in the form."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+
+_IN_FORM = {name: found for name, found in PARAMETERS.items() if found.in_form}
+
+if TYPE_CHECKING:
+
+    class RunDraft(_Draft):
+        """Everything that the form asks for, with each parameter of ``arkor_tui.params``."""
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    RunDraft = create_model(
+        "RunDraft",
+        __base__=_Draft,
+        **{name: (typed_as(found), None) for name, found in _IN_FORM.items()},
+    )
 
 
 def defaults() -> dict[str, str]:
     """The form as it is when nothing is known."""
-    texts = {name: text_of(info.default) for name, info in RunDraft.model_fields.items()}
-    return {**texts, **BLANK}
+    watching = {name: text_of(_Draft.model_fields[name].default) for name in RECIPE_FIELDS}
+    starts = {name: found.start for name, found in _IN_FORM.items()}
+    return {name: {**watching, **starts, **BLANK}.get(name, "") for name in FIELDS}
 
 
 def check(texts: Mapping[str, str]) -> tuple[RunDraft | None, dict[str, str]]:
@@ -187,7 +173,27 @@ def check(texts: Mapping[str, str]) -> tuple[RunDraft | None, dict[str, str]]:
         return None, {"max_steps": "give steps or epochs"}
     if draft.guard_window is not None and draft.guard_ceiling is None:
         return None, {"guard_ceiling": "a window needs a ceiling"}
-    return draft, {}
+    wrong = _apart(draft)
+    return (None, wrong) if wrong else (draft, {})
+
+
+def _apart(draft: RunDraft) -> dict[str, str]:
+    """Fields that say nothing without another: what is shown is sent, or told to be wrong."""
+    given = draft.parameters
+    wrong: dict[str, str] = {}
+    if not isinstance(dataset_of(draft), HuggingFaceDataset):
+        text = "only a hub dataset has one"
+        wrong |= {name: text for name in ("split", "subset") if getattr(draft, name) is not None}
+    if "column_mapping" in given and "dataset_format" not in given:
+        wrong["dataset_format"] = "columns need a format"
+    if "split_seed" in given and not given.get("test_size"):
+        wrong["test_size"] = "a held-out seed needs a share"
+    lora = [name for name in given if PARAMETERS[name].path[0] == "lora"]
+    if lora:
+        label = PARAMETERS[lora[-1]].label
+        needed = [name for name in ("lora_r", "lora_alpha") if name not in given]
+        wrong |= dict.fromkeys(needed, f"{label} needs it")
+    return wrong
 
 
 def _plainly(item: Mapping[str, Any]) -> str:
@@ -215,82 +221,78 @@ def _plainly(item: Mapping[str, Any]) -> str:
 
 def from_settings(settings: TrainerInput) -> dict[str, str]:
     """The form for a trainer's settings."""
-    lora = settings.lora
-    split = settings.dataset_split or {}
-    form = settings.dataset_format
     model = settings.model
-    values: dict[str, object] = {
+    texts = {
         "name": settings.name,
-        "model": str(model.location) if isinstance(model, LocalModel) else model,
-        **_dataset_texts(settings.dataset),
-        "dataset_format": form.get("type") if isinstance(form, Mapping) else form,
-        "test_size": split.get("test_size", split.get("testSize")) if split else None,
-        "train_on_responses_only": settings.train_on_responses_only or False,
-        "lora_r": lora.r if lora else 16,
-        "lora_alpha": lora.alpha if lora else 16,
-        "max_length": lora.max_length if lora else None,
-        **{name: getattr(settings, name) for name in _SAME},
-        **{name: _steps(getattr(settings, name)) for name in _STEPS},
+        "model": model if isinstance(model, str) else _model_text(model),
     }
-    return _whole_form(values)
-
-
-_SAME = (
-    "max_steps", "num_train_epochs", "learning_rate", "batch_size", "weight_decay",
-    "lr_scheduler_type", "seed",
-)  # fmt: skip
-_STEPS = ("warmup_steps", "logging_steps", "eval_steps", "save_steps")
-
-
-def _steps(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return value.get("steps")
-    return getattr(value, "steps", value)
-
-
-def _dataset_texts(dataset: Dataset) -> dict[str, object]:
-    if isinstance(dataset, HuggingFaceDataset):
-        return {"dataset": dataset.name, "split": dataset.split, "subset": dataset.subset}
-    if isinstance(dataset, BlobDataset):
-        return {"dataset": dataset.shown_url}  # the rest comes back by with_secrets_of
-    return {"dataset": str(dataset.path)}
+    found = in_arguments(settings.parameters)
+    if "test_size" in found:
+        found.setdefault("split_enabled", True)
+    return {**_whole_form(found), **texts, **_dataset_texts(settings.dataset)}
 
 
 def from_config(name: str, config: Mapping[str, Any]) -> dict[str, str]:
     """The form for an archived job's configuration as it was sent."""
-    source = config.get("datasetSource")
-    source = source if isinstance(source, Mapping) else {}
-    split = config.get("datasetSplit")
-    split = split if isinstance(split, Mapping) else {}
-    form = config.get("datasetFormat")
-    responses = config.get("trainOnResponsesOnly")
-    if isinstance(responses, Mapping):
-        responses = responses.get("enabled", True)
-    values: dict[str, object] = {
-        "name": name,
-        "model": config.get("model"),
-        "dataset": source.get("path") or source.get("name") or source.get("url"),
-        "split": source.get("split"),
-        "subset": source.get("subset"),
-        "dataset_format": form.get("type") if isinstance(form, Mapping) else form,
-        "test_size": split.get("testSize"),
-        "train_on_responses_only": bool(responses),
-        "lora_r": config.get("loraR", 16),
-        "lora_alpha": config.get("loraAlpha", 16),
-        "max_length": config.get("maxLength"),
-    }
-    for field in (*_SAME, *_STEPS):
-        head, *rest = field.split("_")
-        wire = head + "".join(part.title() for part in rest)
-        values[field] = _steps(config.get(wire))
-    return _whole_form(values)
+    found = in_config(config)
+    if "test_size" in found:
+        found.setdefault("split_enabled", False)
+    model = {"name": name, "model": text_of(config.get("model"))}
+    return {**_whole_form(found), **model, **_source_texts(config.get("datasetSource"))}
 
 
-def _whole_form(values: Mapping[str, object]) -> dict[str, str]:
+def _whole_form(found: dict[str, Any]) -> dict[str, str]:
     """Empty where nothing is known, but for what a job's configuration does not hold."""
+    enabled = found.pop("split_enabled", None)
+    if enabled is False:
+        found["test_size"] = 0
+        found.pop("split_seed", None)
+    elif enabled is not None:
+        found.setdefault("test_size", PARAMETERS["test_size"].default)
+    if any(PARAMETERS[name].path[0] == "lora" for name in found):
+        for name in ("lora_r", "lora_alpha"):
+            found.setdefault(name, PARAMETERS[name].default)
     usual = defaults()
     empty = {name: usual[name] if name in RECIPE_FIELDS else "" for name in FIELDS}
-    return {**empty, **{name: text_of(value) for name, value in values.items()}}
+    texts = {name: parameter_text(PARAMETERS[name].kind, value) for name, value in found.items()}
+    return {**empty, **texts}
+
+
+def unknown_in(config: Mapping[str, Any]) -> list[str]:
+    """Fields of an archived configuration that no form and no trainer can send."""
+    known = {found.wire.split(".")[0] for found in PARAMETERS.values()}
+    return sorted(str(name) for name in set(config) - known - {"model", "datasetSource"})
+
+
+def _model_text(model: LocalModel) -> str:
+    """A path that is one whatever its name looks like."""
+    text = str(model.location)
+    is_path = isinstance(model.location, Path)
+    looks = text.startswith(("/", "./", "../", "~")) or text.endswith(".gguf")
+    return f"./{text}" if is_path and not looks else text
+
+
+def _source_texts(source: object) -> dict[str, str]:
+    source = source if isinstance(source, Mapping) else {}
+    if source.get("type") == "blob":
+        return _dataset_texts(BlobDataset(str(source.get("url", ""))))
+    if source.get("type") == "file":
+        return _dataset_texts(FileDataset(str(source.get("path", ""))))
+    parts = {name: source.get(name) for name in ("name", "split", "subset")}
+    known = {name: str(part) for name, part in parts.items() if part is not None}
+    return _dataset_texts(HuggingFaceDataset(**{"name": "", **known}))
+
+
+def _dataset_texts(dataset: Dataset) -> dict[str, str]:
+    """The texts that :func:`dataset_of` reads as this dataset, but for what is secret in it."""
+    if isinstance(dataset, HuggingFaceDataset):
+        text = dataset.name
+        text = text if isinstance(_dataset(text), HuggingFaceDataset) else f"{_HUB}{text}"
+        return {"dataset": text, "split": dataset.split or "", "subset": dataset.subset or ""}
+    if isinstance(dataset, BlobDataset):
+        return {"dataset": dataset.shown_url}  # the rest comes back by with_secrets_of
+    text = str(dataset.path)
+    return {"dataset": text if isinstance(_dataset(text), FileDataset) else f"./{text}"}
 
 
 def dataset_of(draft: RunDraft) -> Dataset:
@@ -306,9 +308,11 @@ def dataset_in(texts: Mapping[str, str]) -> Dataset | None:
     return _dataset(text, texts.get("split") or None, texts.get("subset") or None)
 
 
-def _dataset(text: str, split: str | None, subset: str | None) -> Dataset:
+def _dataset(text: str, split: str | None = None, subset: str | None = None) -> Dataset:
     if text.startswith("https://"):
         return BlobDataset(text)
+    if text.startswith(_HUB):
+        return HuggingFaceDataset(text.removeprefix(_HUB), split, subset)
     if text.endswith((".jsonl", ".json")) or text.startswith(("/", "./", "../", "~")):
         return FileDataset(text)
     return HuggingFaceDataset(text, split, subset)
@@ -316,7 +320,12 @@ def _dataset(text: str, split: str | None, subset: str | None) -> Dataset:
 
 def layout_in(texts: Mapping[str, str]) -> Layout | None:
     """How the rows of a form's dataset are laid out, whatever else is wrong; None if unknown."""
-    return Layout.of(texts.get("dataset_format", "").strip() or None)
+    kind = texts.get("dataset_format", "").strip()
+    try:
+        columns = _COLUMNS.validate_python(texts.get("column_mapping"))
+    except ValidationError:
+        return None
+    return Layout.of({"type": kind, "column_mapping": columns} if kind else None)
 
 
 def model_of(draft: RunDraft) -> str | LocalModel:
@@ -327,19 +336,19 @@ def model_of(draft: RunDraft) -> str | LocalModel:
 
 def arguments(draft: RunDraft) -> dict[str, Any]:
     """The draft as arguments of ``create_trainer``."""
-    settings: dict[str, Any] = {
-        "name": draft.name,
-        "model": model_of(draft),
-        "dataset": dataset_of(draft),
-        "lora": LoraConfig(draft.lora_r, draft.lora_alpha, draft.max_length),
-        "dataset_format": {"type": draft.dataset_format} if draft.dataset_format else None,
-        "dataset_split": {"enabled": True, "test_size": draft.test_size, "seed": draft.seed or 0}
-        if draft.test_size
-        else None,
-        "train_on_responses_only": draft.train_on_responses_only or None,
-        **{name: getattr(draft, name) for name in (*_SAME, *_STEPS)},
-    }
-    return {name: value for name, value in settings.items() if value is not None}
+    nested: dict[str, Any] = {}
+    for name, value in draft.parameters.items():
+        first, *inner = PARAMETERS[name].path
+        if inner:
+            nested.setdefault(first, {})[inner[0]] = value
+        else:
+            nested[first] = value
+    if "lora" in nested:
+        nested["lora"] = LoraConfig(**nested["lora"])
+    if (split := nested.get("dataset_split")) is not None:
+        held_out = split["test_size"]
+        nested["dataset_split"] = {"enabled": True, **split} if held_out else {"enabled": False}
+    return {"name": draft.name, "model": model_of(draft), "dataset": dataset_of(draft), **nested}
 
 
 def with_secrets_of(file: TrainerInput, form: TrainerInput) -> TrainerInput:
@@ -350,6 +359,13 @@ def with_secrets_of(file: TrainerInput, form: TrainerInput) -> TrainerInput:
     dataset, named = file.dataset, form.dataset
     is_same = isinstance(dataset, BlobDataset) and named == BlobDataset(dataset.shown_url)
     return form.changed(dataset=dataset) if is_same else form
+
+
+def to_settings(draft: RunDraft) -> TrainerInput:
+    """The draft as what a trainer sends."""
+    given = arguments(draft)
+    own = {part: given.pop(part) for part in ("name", "model", "dataset")}
+    return TrainerInput.of(**own, parameters=given)
 
 
 def to_trainer(draft: RunDraft) -> Trainer:

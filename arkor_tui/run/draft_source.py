@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from arkor_tui.datasets.sources import BlobDataset, FileDataset, HuggingFaceDataset, LocalModel
 from arkor_tui.text.sanitize import plain
 
 from .config import LoraConfig
-from .draft import RECIPE_FIELDS, RunDraft, arguments, text_of
+from .draft import RECIPE_FIELDS, RunDraft, arguments
+from .fieldtext import text_of
 
 _IN = " " * 8
 _MARK = "# set up in arkor-tui: "
@@ -84,7 +86,9 @@ def to_source(draft: RunDraft) -> str:
     values = arguments(draft)
     lines = [f'"""{_safe(draft.name)}: a trainer for arkor-tui.', "", "Run it:  arkor-tui start",
              '"""', ""]  # fmt: skip
-    imports = {"LoraConfig", "create_arkor", "create_trainer", type(values["dataset"]).__name__}
+    imports = {"create_arkor", "create_trainer", type(values["dataset"]).__name__}
+    if "lora" in values:
+        imports.add("LoraConfig")
     if isinstance(values["model"], LocalModel):
         imports.add("LocalModel")
     lines.append(f"from arkor_tui import {', '.join(sorted(imports))}")
@@ -113,8 +117,9 @@ def _literal(value: Any) -> str:
         parts = ", ".join(f"{name}={text!r}" for name, text in given.items() if text is not None)
         return f"HuggingFaceDataset({parts})"
     if isinstance(value, LoraConfig):
-        length = f", max_length={value.max_length}" if value.max_length is not None else ""
-        return f"LoraConfig(r={value.r}, alpha={value.alpha:g}{length})"
+        given = {item.name: getattr(value, item.name) for item in fields(value)}
+        parts = ", ".join(f"{name}={part!r}" for name, part in given.items() if part is not None)
+        return f"LoraConfig({parts})"
     return repr(value)
 
 

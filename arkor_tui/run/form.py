@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from arkor_tui.datasets.formats import FORMATS
+from arkor_tui import params
 from arkor_tui.datasets.sources import EMBEDDED_MODELS, SUPPORTED_MODELS
+from arkor_tui.params import PARAMETERS
 
 FieldKind = Literal["text", "number", "bool", "choice", "lines"]
 SERVICES = ("slack", "discord", "webhook", "apprise", "bell")
@@ -28,6 +28,32 @@ class FormField:
     choices: tuple[str, ...] = ()
 
 
+_KINDS: dict[type, FieldKind] = {
+    params.Whole: "number",
+    params.Real: "number",
+    params.Share: "number",
+    params.Steps: "number",
+    params.Flag: "bool",
+    params.Choice: "choice",
+}
+
+
+def _parameters(group: str) -> tuple[FormField, ...]:
+    """The fields of the parameters in this part of the form."""
+    return tuple(
+        FormField(
+            found.name, found.label, found.hint, _KINDS.get(type(found.kind), "text"), found.choices
+        )
+        for found in PARAMETERS.values()
+        if found.group == group and found.in_form
+    )
+
+
+_DATASET = (
+    FormField("dataset", "dataset", "a .jsonl file here, a hub name, or https://…"),
+    FormField("split", "split", "of a hub dataset; train if empty"),
+    FormField("subset", "subset", "of a hub dataset"),
+)
 FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
     (
         "Run",
@@ -41,53 +67,9 @@ FORM: tuple[tuple[str, tuple[FormField, ...]], ...] = (
             ),
         ),
     ),
-    (
-        "Dataset",
-        (
-            FormField("dataset", "dataset", "a .jsonl file here, a hub name, or https://…"),
-            FormField("split", "split", "of a hub dataset; train if empty"),
-            FormField("subset", "subset", "of a hub dataset"),
-            FormField(
-                "dataset_format",
-                "format",
-                "how rows are read",
-                "choice",
-                FORMATS,
-            ),
-            FormField("test_size", "held out", "share kept for the eval loss, 0.1", "number"),
-            FormField("train_on_responses_only", "answers only",
-                      "yes: learn the answers; no: all of the text", "bool", YES_NO),
-        ),
-    ),
-    (
-        "LoRA",
-        (
-            FormField("lora_r", "rank r", "size of the adapter, 8 to 64", "number"),
-            FormField("lora_alpha", "alpha", "scaling, often r or 2r", "number"),
-            FormField("max_length", "max length", "tokens of an example", "number"),
-        ),
-    ),
-    (
-        "Training",
-        (
-            FormField("max_steps", "max steps", "optimiser steps", "number"),
-            FormField("num_train_epochs", "epochs", "instead of steps", "number"),
-            FormField("learning_rate", "learning rate", "tiny model 1e-2, large 2e-4", "number"),
-            FormField("batch_size", "batch size", "examples a step", "number"),
-            FormField("warmup_steps", "warm-up", "steps of rising rate", "number"),
-            FormField(
-                "lr_scheduler_type",
-                "schedule",
-                "of the learning rate",
-                "choice",
-                ("linear", "cosine", "constant"),
-            ),
-            FormField("weight_decay", "weight decay", "0 is common for LoRA", "number"),
-            FormField("logging_steps", "log every", "steps", "number"),
-            FormField("eval_steps", "eval every", "steps", "number"),
-            FormField("save_steps", "save every", "steps: a checkpoint to talk to", "number"),
-            FormField("seed", "seed", "the same seed, the same run", "number"),
-        ),
+    *(
+        (group, (*(_DATASET if group == "Dataset" else ()), *_parameters(group)))
+        for group in dict.fromkeys(found.group for found in PARAMETERS.values())
     ),
     (
         "Guards",
@@ -142,23 +124,18 @@ PRESETS: dict[str, dict[str, str]] = {
 """Settings that go together; whatever they do not name stays as it is in the form."""
 BLANK: dict[str, str] = {"name": "my-run", "model": "", "dataset": ""}
 
-_OTHER_NAMES = {
-    "datasetSource": "dataset",
-    "datasetSplit": "test_size",
-    "datasetSplit.seed": "seed",
-}
-
 
 def field_of(path: str) -> str | None:
     """The field of the form that a backend means by ``config.maxSteps``; None if there is none."""
     path = path.removeprefix("config.")
-    name = path.split(".")[0]
-    known = (
-        _OTHER_NAMES.get(path)
-        or _OTHER_NAMES.get(name)
-        or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-    )
-    return known if known in FIELDS else None
+    if path in ("name", "model") or path.startswith("datasetSource"):
+        return "dataset" if path.startswith("dataset") else path
+    if path == "datasetSplit" or path.startswith("datasetSplit.enabled"):
+        return "test_size"
+    for found in PARAMETERS.values():
+        if found.in_form and (found.wire == path or found.wire.startswith(f"{path}.")):
+            return found.name
+    return None
 
 
 def on_backend(field: FormField, backend: str) -> FormField:

@@ -135,6 +135,19 @@ class Trainer:
         """What callbacks raised, in order."""
         return self.hooks.errors
 
+    def again(self, settings: TrainerInput) -> Trainer:
+        """Make a trainer like this one, not started, that sends ``settings``."""
+        trainer = Trainer(
+            settings,
+            callbacks=self.callbacks,
+            abort_signal=self.abort_signal,
+            on_callback_error=self.hooks.on_error,
+            backend=self.backend,
+            policy=self._policy,
+        )
+        trainer.file, trainer.folder = self.file, self.folder
+        return trainer
+
     @property
     def name(self) -> str:
         """The run's name; an attached job's id until the job was asked for."""

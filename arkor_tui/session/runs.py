@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from arkor_tui.archive.async_archive import AsyncArchive
@@ -34,6 +35,14 @@ class Runs:
     ) -> list[RunRecord]:
         """Give a page of the runs that match."""
         return await self._archive.read(lambda a: a.runs(query, limit=limit, offset=offset))
+
+    async def next_name(self, name: str) -> str:
+        """Give the next name that no run has: ``orders-2``, then ``orders-3``, and so on."""
+        head, _, tail = name.rpartition("-")
+        is_numbered = bool(head) and tail.isdecimal() and len(tail) < 6
+        head, first = (head, int(tail) + 1) if is_numbered else (name, 2)
+        taken = await self._archive.read(lambda a: a.names(f"{head}-"))
+        return next(found for n in count(first) if (found := f"{head}-{n}") not in taken)
 
     async def count(self, query: RunQuery | None = None) -> int:
         """Count the runs that match."""

@@ -180,6 +180,8 @@ def test_a_dropped_line_where_the_app_has_started_everything(untouched: World) -
     app.press("\r")
     app.until("ctrl.s starts it")
     app.press("\x13")  # ctrl+s
+    app.until("Start this run")
+    app.press("\r")
     app.until("Checkpoints")
     app.wait_for("the supervisor's word", is_supervised)
     ledger = untouched.ledger(only_run().identity.job_id)

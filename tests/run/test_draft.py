@@ -57,8 +57,9 @@ def test_a_mistake_is_named_at_its_field(field: str, text: str, told: str) -> No
     assert wrong == {field: told}
 
 
-def test_yes_and_no_are_read_in_any_case_and_empty_means_the_usual() -> None:
-    for word, meant in (("Yes", True), ("on", True), ("NO", False), ("0", False), (" ", True)):
+def test_yes_and_no_are_read_in_any_case_and_empty_is_left_to_the_backend() -> None:
+    """r1: a field that shows nothing sends nothing."""
+    for word, meant in (("Yes", True), ("on", True), ("NO", False), ("0", False), (" ", None)):
         assert good(train_on_responses_only=word).train_on_responses_only is meant
     assert good(guard_non_finite="").guard_non_finite is False
 
@@ -71,9 +72,12 @@ def test_yes_and_no_are_read_in_any_case_and_empty_means_the_usual() -> None:
         ("config.loraR", "lora_r"),
         ("config.datasetSource", "dataset"),
         ("config.datasetSplit", "test_size"),
-        ("config.datasetSplit.seed", "seed"),
+        ("config.datasetSplit.seed", "split_seed"),
+        ("config.datasetSplit.enabled", "test_size"),
+        ("config.datasetFormat.columnMapping", "column_mapping"),
+        ("config.gpuTypes", "gpu_types"),
         ("config.trainOnResponsesOnly", "train_on_responses_only"),
-        ("config.loadIn4bit", None),
+        ("config.loadIn4bit", "load_in_4bit"),
         ("body", None),
     ],
 )

@@ -124,7 +124,7 @@ async def test_what_the_backend_refuses_stands_beside_its_field_until_that_is_ch
                 await put(app, pilot, model="arkor-tui/tiny", dataset="https://x.example/a.jsonl",
                           lr_scheduler_type="foo")  # fmt: skip
                 assert "ready" in screen_text(app)
-                await press(app, pilot, "ctrl+s")
+                await press(app, pilot, "ctrl+s", "enter")
                 await settled(app, pilot)
                 assert isinstance(app.screen, SetupScreen)
                 assert beside(app, "lr_scheduler_type") == "must be one of linear, cosine"
@@ -185,7 +185,7 @@ async def test_a_file_that_cannot_be_trained_on_is_told_at_once_and_not_started(
         assert beside(app, "dataset") == ("line 6: column 'messages' is missing (the row has foo)")
         assert started == []
         write(good * 6)
-        await press(app, pilot, "ctrl+s")
+        await press(app, pilot, "ctrl+s", "enter")
         assert beside(app, "dataset") == ""
         assert len(started) == 1
 
@@ -248,15 +248,16 @@ def refusal_of(**config: object) -> dict[str, object]:
     raise AssertionError("it is taken")
 
 
-async def test_a_seed_is_wrong_at_the_seed_and_nowhere_else(path: Path) -> None:
-    """The seed is sent twice: for the run, and for what is held out."""
+async def test_each_seed_is_wrong_at_its_own_field(path: Path) -> None:
+    """One is the run's, one is for what is held out."""
     split = {"enabled": True, "testSize": 0.1, "seed": -5}
     async with refusing(path, refusal_of(seed=-5, datasetSplit=split), (120, 36)) as (app, pilot):
-        await press(app, pilot, "ctrl+s")
+        await press(app, pilot, "ctrl+s", "enter")
         await settled(app, pilot)
-        assert beside(app, "seed") == "must be a whole number from 0 to 4294967295"
+        for name in ("seed", "split_seed"):
+            assert beside(app, name) == "must be a whole number from 0 to 4294967295"
         assert beside(app, "test_size") == ""
-        assert app.screen.focused is app.screen.query_one("#field-seed")
+        assert app.screen.focused is app.screen.query_one("#field-split_seed")
         await put(app, pilot, seed="-5")
         assert beside(app, "seed") == "at least 0"
 
@@ -271,7 +272,7 @@ async def test_an_explanation_is_shown_to_its_end(
     text = " ".join(str(raised.value).split())
     answer: dict[str, object] = {"error": "refused", "fields": {"config.model": text}}
     async with refusing(path, answer, size) as (app, pilot):
-        await press(app, pilot, "ctrl+s")
+        await press(app, pilot, "ctrl+s", "enter")
         await settled(app, pilot)
         assert help_rows(app).endswith(text)
         assert app.screen.query_one(FieldHelp).size.height > 2
@@ -283,7 +284,7 @@ async def test_a_long_explanation_does_not_cover_its_field_and_help_has_all_of_i
     text = " ".join(f"word{number}" for number in range(55))
     answer: dict[str, object] = {"error": "refused", "fields": {"config.maxSteps": text}}
     async with refusing(path, answer, (60, 14)) as (app, pilot):
-        await press(app, pilot, "ctrl+s")
+        await press(app, pilot, "ctrl+s", "enter")
         await settled(app, pilot)
         assert app.screen.query_one(FieldHelp).size.height == 6
         form, field = app.screen.query_one("#form"), app.screen.query_one("#field-max_steps")

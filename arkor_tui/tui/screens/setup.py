@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,24 +13,24 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
+from textual.worker import WorkerError
 
 from arkor_tui.api.errors import ApiError
 from arkor_tui.archive.records import RunRecord
-from arkor_tui.datasets.layout import Layout
 from arkor_tui.datasets.sources import BlobDataset
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run import draft as drafts
-from arkor_tui.run.draft import RunDraft
+from arkor_tui.run import formstate
 from arkor_tui.run.draft_source import to_source
 from arkor_tui.run.form import FIELDS, FORM, PRESETS, field_of, on_backend
+from arkor_tui.run.formstate import FormState
 from arkor_tui.run.loading import load_trainer
-from arkor_tui.run.trainer import Trainer
 from arkor_tui.starters import TEMPLATES
 from arkor_tui.starters.write import write_new, write_starter
 from arkor_tui.text.sanitize import one_line, plain
-from arkor_tui.tui.widgets.dialogs import Ask, Choose
+from arkor_tui.tui.widgets.dialogs import Ask, Choose, Confirm, DialogChoice
 from arkor_tui.tui.widgets.formfields import FieldHelp, FieldInput, LinesArea
-from arkor_tui.tui.widgets.previews import DataPreview, request_text
+from arkor_tui.tui.widgets.previews import DataPreview
 
 from .base import BaseScreen
 
@@ -74,13 +75,9 @@ class SetupScreen(BaseScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._origin = "blank"
-        self._trainer: Trainer | None = None
-        """The trainer of a loaded file: its callbacks are kept."""
-        self._loaded: dict[str, str] = {}
+        self._state = FormState({})
+        """All that the form holds; the fields show its texts, a start sends its request."""
         self._begun_in: Path | None = None
-        self._draft: RunDraft | None = None
-        self._wrong: dict[str, str] = {}
         self._refused: dict[str, tuple[str, str]] = {}
         """What the backend said of a field, and the text that it said it of."""
         self._data_wrong = ""
@@ -92,7 +89,10 @@ class SetupScreen(BaseScreen):
     @property
     def ABOUT(self) -> str:  # noqa: N802 the name that every screen has for it
         """What this screen is, and what is to be corrected in it, whole."""
-        lines = ["A mistake is named beside its field. ctrl+s starts what is filled in."]
+        lines = [
+            "A mistake is named beside its field. ctrl+s starts what is filled in. A field that is "
+            "empty is left to the backend."
+        ]
         for name, wrong in self._mistakes().items():
             lines.append(f"{FIELDS[name].label}: {one_line(wrong, limit=600)}")
         return "\n".join(lines)
@@ -148,58 +148,61 @@ class SetupScreen(BaseScreen):
         if await asyncio.to_thread((self.session.folder / "trainer.py").is_file):
             await self._fill_from_file(self.session.folder / "trainer.py")
         else:
-            self.fill(drafts.defaults(), "blank")
+            self.fill(formstate.of_blank(self.session.folder))
 
     # filling in
 
-    def fill(self, texts: dict[str, str], origin: str, trainer: Trainer | None = None) -> None:
-        """Put these texts into the form."""
-        texts = {name: _shown(name, text) for name, text in texts.items()}
-        self._origin, self._trainer, self._loaded = origin, trainer, texts
+    def fill(self, state: FormState) -> None:
+        """Put this state into the form."""
+        self._state = state
         self._filling = True
         for field in self.query(FieldInput):
-            field.value = texts.get(field.field.name, "")
+            field.value = state.texts.get(field.field.name, "")
         for area in self.query(LinesArea):
-            area.text = texts.get(area.field.name, "")
+            area.text = state.texts.get(area.field.name, "")
         self._filling = False
         self._check()
         first = self.query(FieldInput).first()
         if self.is_current:
             first.focus()
 
-    def fill_from_run(self, record: RunRecord) -> None:
-        """An earlier run, under a name of its own."""
-        texts = drafts.from_config(_next_name(record.name), record.config)
-        self.fill(texts, f"run {record.name}")
-        self._recall_recipes(record, texts)
-
     @work(group="fill", exclusive=True)
-    async def _recall_recipes(self, record: RunRecord, texts: dict[str, str]) -> None:
-        """What watched over the earlier run: the callbacks of its file, and the form's."""
-        texts = {**texts, **await self.session.supervision.recalled(record)}
+    async def fill_from_run(self, record: RunRecord) -> None:
+        """Fill in an earlier run under the next free name, with what watched over it.
+
+        That is what was typed into the form for it, and the callbacks of its file.
+        """
+        name = await self.session.runs.next_name(record.name)
+        watching = await self.session.supervision.recalled(record)
         trainer = None
         if record.trainer_file and record.recipes:
             try:
                 trainer = await asyncio.to_thread(load_trainer, record.trainer_file)
             except ArkorTuiError as error:
-                self.notify(
-                    plain(f"Without its callbacks: {error.message}", limit=300),
-                    severity="warning",
-                    markup=False,
-                )
-        self.fill(texts, record.trainer_file or f"run {record.name}", trainer)
-        self._loaded = {}  # the form counts, whatever the file says
+                self._warn(f"Without its callbacks: {error.message}")
+        unknown = drafts.unknown_in(record.config)
+        if unknown:
+            self._warn(f"Not taken over, for no trainer can send it: {', '.join(unknown)}")
+        self.fill(
+            formstate.of_run(
+                name,
+                record.config,
+                since=record.name,
+                folder=self.session.folder,
+                watching=watching,
+                trainer=trainer,
+            )
+        )
+
+    def _warn(self, text: str) -> None:
+        self.notify(plain(text, limit=300), severity="warning", markup=False)
 
     async def _fill_from_file(self, path: Path) -> None:
         try:
             trainer = await asyncio.to_thread(load_trainer, path)
+            self.fill(formstate.of_file(trainer, path))
         except ArkorTuiError as error:
             self.host.tell_problem(error)
-            return
-        if trainer.settings is None:
-            self.notify("That trainer follows a run of elsewhere.", severity="error")
-            return
-        self.fill(drafts.from_settings(trainer.settings), str(path), trainer)
 
     @work(group="fill", exclusive=True)
     async def action_source(self) -> None:
@@ -219,8 +222,7 @@ class SetupScreen(BaseScreen):
         if kind == "starter":
             await self._fill_from_starter(name)
         elif kind == "preset":
-            texts = {**self._texts(), **PRESETS[name]}
-            self.fill(texts, f"preset {name}", self._trainer)
+            self.fill(formstate.with_preset(self._state, name, PRESETS[name]))
         elif kind == "file":
             answer = await self.app.push_screen_wait(
                 Ask("Trainer file", value=str(self.session.folder / "trainer.py"))
@@ -231,7 +233,7 @@ class SetupScreen(BaseScreen):
             record = next(run for run in runs if str(run.key) == name)
             self.fill_from_run(record)
         else:
-            self.fill(drafts.defaults(), "blank")
+            self.fill(formstate.of_blank(self.session.folder))
 
     async def _fill_from_starter(self, template: str) -> None:
         folder = self.session.folder
@@ -259,7 +261,7 @@ class SetupScreen(BaseScreen):
 
     def _check(self) -> None:
         texts = self._texts()
-        self._draft, self._wrong = drafts.check(texts)
+        self._state = self._state.typed(texts)
         self._refused = {
             name: said for name, said in self._refused.items() if texts.get(name) == said[1]
         }
@@ -273,11 +275,13 @@ class SetupScreen(BaseScreen):
         return bool(self._data_wrong) and self.session.backend_name == "local"
 
     def _mistakes(self) -> dict[str, str]:
-        """By field: what the form finds, else the file system, else the backend."""
-        found = {name: text for name, (text, _) in self._refused.items()}
+        """By field: what the form finds, else the file system, else the backend, as far as it has
+        said so or is known not to have a parameter."""
+        found = self._state.not_served(self.session.backend_name)
+        found |= {name: text for name, (text, _) in self._refused.items()}
         if self._data_wrong:
             found["dataset"] = self._data_wrong
-        return {**found, **self._wrong}
+        return {**found, **self._state.wrong}
 
     def _show_wrong(self) -> None:
         mistakes = self._mistakes()
@@ -289,12 +293,11 @@ class SetupScreen(BaseScreen):
             if mark.content != said:  # each update lays the whole form out again
                 mark.update(said)
             field.set_class(bool(wrong), "-wrong")
-        count = len(self._wrong)
         state = "ready: ctrl+s starts it" if not mistakes else f"{len(mistakes)} to correct"
-        if mistakes and not count and not self._is_certain():
+        if mistakes and not self._state.wrong and not self._is_certain():
             state += ", ctrl+s tries it"
-        origin = plain("/".join(self._origin.split("/")[-2:]), limit=60, newlines=False)
-        callbacks = len(self._trainer.callbacks) if self._trainer else 0
+        origin = plain("/".join(self._state.origin.split("/")[-2:]), limit=60, newlines=False)
+        callbacks = len(self._state.callbacks)
         extra = f" · {callbacks} callback{'s' if callbacks > 1 else ''}" if callbacks else ""
         self.query_one("#setup-head", Static).update(
             Content.assemble((" Setup", "bold"), f" · from {origin}{extra} · {state}")
@@ -310,15 +313,15 @@ class SetupScreen(BaseScreen):
 
     def _show_request(self) -> None:
         shown = self.query_one("#request-preview", Static)
-        if self._draft is None:
+        if self._state.draft is None:
             shown.update(Content("shown when every field is right"))
             return
         try:
-            wire = self._make().request(self._folder()).to_wire()
-        except (ArkorTuiError, ValueError) as error:
-            shown.update(Content(plain(error, limit=400)))
-            return
-        shown.update(Content(request_text(wire)))
+            text = self._state.preview()
+        except ArkorTuiError as error:
+            text = plain(error, limit=400)
+        beside = self._state.beside()
+        shown.update(Content("\n\n".join([text, *beside])))
 
     @work(group="preview", exclusive=True)
     async def _preview(self) -> None:
@@ -327,35 +330,12 @@ class SetupScreen(BaseScreen):
 
     async def _look_at_data(self) -> None:
         """Show the first rows, and beside the field what is wrong with the file."""
-        dataset, pane = drafts.dataset_in(self._texts()), self.query_one(DataPreview)
-        wrong = await pane.look(dataset, self._folder(), self._layout())
+        texts, pane = self._texts(), self.query_one(DataPreview)
+        dataset, layout = drafts.dataset_in(texts), drafts.layout_in(texts)
+        wrong = await pane.look(dataset, self._state.folder, layout)
         if wrong != self._data_wrong:
             self._data_wrong = wrong
             self._show_wrong()
-
-    def _layout(self) -> Layout | None:
-        """How the backend will read the rows: only a trainer file can name columns."""
-        texts, file = self._texts(), self._trainer.settings if self._trainer else None
-        is_file = file is not None and texts == self._loaded
-        return Layout.of(file.dataset_format) if file and is_file else drafts.layout_in(texts)
-
-    def _folder(self) -> Path:
-        if self._trainer is not None and self._trainer.folder is not None:
-            return self._trainer.folder
-        return self.session.folder
-
-    def _make(self) -> Trainer:
-        """A fresh trainer with what is in the form; callbacks of a loaded file stay."""
-        assert self._draft is not None
-        trainer = drafts.to_trainer(self._draft)
-        trainer.folder = self._folder()
-        if self._trainer is not None:
-            trainer.callbacks.extend(self._trainer.callbacks)
-            if self._texts() == self._loaded:
-                trainer.settings = self._trainer.settings
-            elif trainer.settings is not None and self._trainer.settings is not None:
-                trainer.settings = drafts.with_secrets_of(self._trainer.settings, trainer.settings)
-        return trainer
 
     # starting
 
@@ -369,26 +349,57 @@ class SetupScreen(BaseScreen):
 
     @work(group="start", exclusive=True)
     async def _start(self, dry_run: bool) -> None:
-        if self._draft is None:
-            name = next(iter(self._wrong))
-            self._point_to(name, self._wrong[name])
+        await self._filled()
+        self._check()  # what was typed last may not have been told yet
+        state = self._state
+        if state.draft is None:
+            name = next(iter(state.wrong))
+            self._point_to(name, state.wrong[name])
             return
-        trainer, texts = self._make(), self._texts()
-        if dry_run and trainer.settings is not None:
-            trainer.settings = trainer.settings.changed(dry_run=True)
-        file = self._origin if self._trainer is not None else None
-        source = to_source(self._draft) if self._draft.has_recipes else None
         await self._look_at_data()  # it may have been corrected since, or never looked at
         if self._is_certain():
             self._point_to("dataset", self._data_wrong)
             return
+        if dry_run:
+            state = state.for_dry_run()
+        if not await self._is_meant(state):
+            return
+        trainer, file = state.trainer(), state.trainer_file
+        source = to_source(state.draft) if state.draft and state.draft.has_recipes else None
         started = await self.host.start_run(
             trainer, trainer_file=file, recipe_source=source, tell=self._tell_refusal
         )
         if started and file:
-            await self._fill_from_file(Path(file))  # its callbacks belong to one run
-            if self._trainer is not None and texts != self._loaded:
-                self.fill(texts, file, self._trainer)
+            await self._load_anew(file)
+
+    async def _filled(self) -> None:
+        """Wait until the form holds what it is being filled with."""
+        filling = [worker for worker in self.workers if worker.group == "fill"]
+        with suppress(WorkerError):
+            await self.workers.wait_for_complete(filling)
+
+    async def _is_meant(self, state: FormState) -> bool:
+        """Name what starts, and ask."""
+        rows = self.query_one(DataPreview).rows
+        answer = await self.app.push_screen_wait(
+            Confirm(
+                "Start this run?",
+                plain(state.summary(rows), newlines=False),
+                [DialogChoice("s", "start", "start"), DialogChoice("n", "no", "not yet")],
+            )
+        )
+        return answer == "start"
+
+    async def _load_anew(self, file: str) -> None:
+        """The callbacks of a file belong to one run; the next has its own."""
+        try:
+            trainer = await asyncio.to_thread(load_trainer, file)
+        except ArkorTuiError as error:
+            self.host.tell_problem(error)
+            trainer = None
+        if self._state.trainer_file == file:
+            self._state = self._state.with_file(trainer)
+            self._check()
 
     def _point_to(self, name: str, wrong: str) -> None:
         """Why nothing is started, and where to correct it."""
@@ -415,31 +426,29 @@ class SetupScreen(BaseScreen):
     @work(group="save", exclusive=True)
     async def action_save(self) -> None:
         """Write a trainer file; never over one that exists."""
-        if self._draft is None:
+        self._check()
+        state = self._state
+        if state.draft is None:
             self.notify("Correct the marked fields first.", severity="warning")
             return
         path = await self.app.push_screen_wait(
             Ask("Save as", "A new file; what exists is not overwritten.",
-                value=str(self._folder() / "my_trainer.py"))
+                value=str(state.folder / "my_trainer.py"))
         )  # fmt: skip
         if not path:
             return
-        source = to_source(self._draft).encode()
+        source = to_source(state.draft).encode()
         try:
             written = await asyncio.to_thread(write_new, _path(path), source)
         except ArkorTuiError as error:
             self.host.tell_problem(error)
             return
         text = f"Wrote {path}" if written else f"{path} exists already; nothing was written."
-        if written and self._trainer is not None and self._trainer.callbacks:
-            text += f". The callbacks of {self._origin} are not in it: copy them over."
-        settings = self._make().settings
-        dataset = settings.dataset if settings is not None else None
-        if (
-            written
-            and isinstance(dataset, BlobDataset)
-            and dataset != drafts.dataset_of(self._draft)
-        ):
+        if written and state.callbacks:
+            text += f". The callbacks of {state.trainer_file} are not in it: copy them over."
+        dataset = state.settings.dataset
+        is_bare = dataset == drafts.dataset_of(state.draft)
+        if written and isinstance(dataset, BlobDataset) and not is_bare:
             text += ". What is secret of its dataset's address is not in it either."
         self.notify(
             plain(text, limit=300), markup=False, severity="information" if written else "error"
@@ -481,19 +490,6 @@ class SetupScreen(BaseScreen):
             self.action_previews()
         else:
             self.host.go_back()
-
-
-def _next_name(name: str) -> str:
-    head, _, tail = name.rpartition("-")
-    if head and tail.isdecimal() and len(tail) < 6:
-        return f"{head}-{int(tail) + 1}"
-    return f"{name}-2"
-
-
-def _shown(name: str, text: str) -> str:
-    """What stands in the field, and is sent from there: never more than one can see."""
-    lines = name in FIELDS and FIELDS[name].kind == "lines"
-    return plain(text, newlines=lines)
 
 
 def _path(text: str) -> Path:

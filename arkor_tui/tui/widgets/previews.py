@@ -6,14 +6,13 @@ import asyncio
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from textual.content import Content
 from textual.widgets import Static
 
 from arkor_tui.datasets.layout import Layout
 from arkor_tui.datasets.preview import DatasetPreview, UnreadableDatasetError, preview
-from arkor_tui.datasets.sources import BlobDataset, Dataset
+from arkor_tui.datasets.sources import Dataset, FileDataset
 from arkor_tui.text.sanitize import plain
 
 _ROWS = 3
@@ -24,9 +23,12 @@ class DataPreview(Static):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
+        self.rows = ""
+        """How many rows were found; empty where they were not counted."""
 
     async def look(self, dataset: Dataset | None, folder: Path, layout: Layout | None) -> str:
         """Show it; returns why the embedded backend cannot train on it, empty where it may."""
+        self.rows = ""
         if dataset is None:
             self.update("name a dataset")
             return ""
@@ -36,19 +38,10 @@ class DataPreview(Static):
         except UnreadableDatasetError as error:
             self.update(Content(plain(f"{error.message}\n{error.hint}", limit=400)))
             return error.short
+        if isinstance(dataset, FileDataset):
+            self.rows = found.note
         self.update(rows_text(found))
         return found.broken
-
-
-def request_text(wire: dict[str, Any]) -> str:
-    """The request as JSON; what is secret of its dataset is not shown."""
-    source = wire.get("config", {}).get("datasetSource")
-    if isinstance(source, dict) and source.get("type") == "blob":
-        dataset = BlobDataset(str(source.get("url")), source.get("token"))
-        hidden = {"token": "•••"} if dataset.token else {}
-        more = "?•••" if dataset.shown_url != dataset.url else ""
-        source.update(hidden, url=dataset.shown_url + more)
-    return plain(json.dumps(wire, indent=1, ensure_ascii=False))
 
 
 def rows_text(found: DatasetPreview) -> Content:
