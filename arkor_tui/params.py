@@ -296,6 +296,11 @@ class RunParameters(TypedDict, total=False):
         Real(0, 10), "Training", "weight decay", "0 is common for LoRA",
         "How much weights are drawn towards 0.", 0.0,
     )]  # fmt: skip
+    max_grad_norm: Annotated[float | None, Parameter(
+        Real(0, 1e6), "Training", "max gradient", "longer ones are cut to it; 0: never",
+        "Longest gradient: a longer one is cut to this length before a step; 0: never.", 1.0,
+        served="embedded",
+    )]  # fmt: skip
     logging_steps: Annotated[StepsValue | None, Parameter(
         Steps(), "Training", "log every", "steps",
         "How often there is a log event; the last step always has one.", 1, start="5",

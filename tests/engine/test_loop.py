@@ -211,6 +211,25 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert same(rest.weights("checkpoints/step-8"), whole.weights("checkpoints/step-8"))
 
 
+def test_gradients_are_cut_to_the_longest_that_is_allowed(
+    make_spec: Make, tokenizer: Any, tmp_path: Path
+) -> None:
+    """A step of plain SGD is the learning rate times the gradient."""
+
+    def step(norm: float) -> float:
+        folder = tmp_path / f"norm-{norm}"
+        spec = make_spec(max_steps=1, optimizer="sgd", learning_rate=1.0, max_grad_norm=norm)
+        job = Job(spec, tokenizer, folder)
+        before = [p.detach().clone() for p in job.loop._parameters]
+        job.run()
+        moved = [p.detach() - b for p, b in zip(job.loop._parameters, before, strict=True)]
+        return float(torch.stack([part.norm() for part in moved]).norm())
+
+    whole = step(0.0)
+    assert step(whole / 4) == pytest.approx(whole / 4, rel=1e-3)
+    assert step(whole * 4) == pytest.approx(whole, rel=1e-3)
+
+
 def test_a_checkpoint_of_another_run_is_refused(
     make_spec: Make, tokenizer: Any, tmp_path: Path
 ) -> None:

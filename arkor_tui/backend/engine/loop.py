@@ -22,7 +22,6 @@ from .optim import learning_rate, make_optimizer
 
 DRY_RUN_ROWS = 50
 DRY_RUN_STEPS = 10
-_CLIP = 1.0
 
 Emit = Callable[..., None]
 
@@ -162,7 +161,8 @@ class TrainingLoop:
         self._model.train()
         loss = self._loss(ids, mask, labels)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, _CLIP)
+        if spec.max_grad_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self._parameters, spec.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._loss_sum += loss.item()
