@@ -209,7 +209,7 @@ class LoraConfig:
         512, "512, or the model's length where that is less", wire="maxLength",
     )] = None  # fmt: skip
     load_in_4bit: Annotated[bool | None, Parameter(
-        Flag(), "LoRA", "4-bit", "yes: base weights in four bits, in the cloud",
+        Flag(), "LoRA", "4-bit", "yes: four-bit base weights, in the cloud",
         "Keep the base weights in four bits, which saves GPU memory.", False, wire="loadIn4bit",
         refusal="cannot be true here: 4-bit weights need a CUDA GPU, and this backend trains on "
         "the CPU", spec=None,
@@ -224,7 +224,7 @@ class DatasetSplit(TypedDict, total=False):
         name="split_enabled", spec=None, needed=True,
     )]  # fmt: skip
     test_size: Annotated[int | float, Parameter(
-        Share(), "Dataset", "held out", "share kept for the eval loss, 0.1; 0: none",
+        Share(), "Dataset", "held out", "share for the eval loss, 0.1; 0: none",
         "How much is held out: a share, or a number of rows.", 0.1, start="0.1", name="test_size",
         spec=None,
     )]  # fmt: skip
@@ -243,7 +243,7 @@ class DatasetFormat(TypedDict, total=False):
         name="dataset_format", spec=None, needed=True,
     )]  # fmt: skip
     column_mapping: Annotated[Mapping[str, str], Parameter(
-        Columns(), "Dataset", "columns", "other names: prompt=question, completion=answer",
+        Columns(), "Dataset", "columns", "format's=dataset's: prompt=question",
         "The dataset's names of the format's columns, where they differ.", name="column_mapping",
         spec=None,
     )]  # fmt: skip
@@ -289,7 +289,7 @@ class RunParameters(TypedDict, total=False):
     optim: Annotated[str | None, Parameter(
         Choice(get_args(Optimizer), means={"adamw": "adamw_torch"}, refused={
             "adamw_8bit": "needs a GPU library that is not here"
-        }), "Training", "optimiser", "adamw_torch; in the cloud also adamw_8bit",
+        }), "Training", "optimiser", "adamw_torch, sgd; cloud: adamw_8bit",
         "Optimiser. `adamw` is another name of `adamw_torch`.", "adamw_torch", spec="optimizer",
     )]  # fmt: skip
     weight_decay: Annotated[float | None, Parameter(

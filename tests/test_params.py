@@ -115,6 +115,11 @@ def test_no_two_parameters_share_a_name() -> None:
         assert len(set(names)) == len(names)
 
 
+@EVERY
+def test_its_hint_fits_its_field(parameter: Parameter) -> None:
+    assert len(parameter.hint) <= 41
+
+
 def test_the_page_is_the_table() -> None:
     assert page() == PAGE.read_text(), "run: python -m scripts.parameters_page"
 
