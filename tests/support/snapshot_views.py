@@ -53,7 +53,9 @@ def _duration(record: RunRecord) -> float:
     return 99.0 if record.is_terminal else 61.0
 
 
-async def _reply(session: object, answer: Answer, *args: object, **options: Any) -> None:
+async def _reply(
+    _session: object, _run: object, answer: Answer, *_: object, **options: Any
+) -> None:
     answer.text = REPLIES.get(answer.target.label, REPLIES["step 75"])
     answer.first_token_s, answer.total_s, answer.tokens = 0.12, 1.32, 25
     answer.finish_reason = "stop"
