@@ -58,8 +58,8 @@ class Found(Protocol):
 
 def identity_of(connection: Connection, job_id: str) -> RunIdentity:
     """Tell how the archive knows a job of this connection."""
-    backend = connection.kind if connection.kind != "url" else connection.base_url
-    return RunIdentity(backend, connection.scope.org_slug, connection.scope.project_slug, job_id)
+    scope = connection.scope
+    return RunIdentity(connection.name, scope.org_slug, scope.project_slug, job_id)
 
 
 class ArchiveSink:

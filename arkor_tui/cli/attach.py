@@ -92,7 +92,7 @@ def _known_of(connection: Connection, job: Job) -> list[str]:
 
 
 def _taken_in(archive: Archive, connection: Connection, job: Job) -> RunRecord:
-    from arkor_tui.session.monitor import identity_of
+    from arkor_tui.archive.sink import identity_of
 
     record = archive.run(archive.register(identity_of(connection, job.id), job))
     assert record is not None

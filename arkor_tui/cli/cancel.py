@@ -84,13 +84,12 @@ def _keep_end(connection: Connection, job: Job) -> None:
     """Write how it ended and who ended it, although no process may follow the run."""
     import sqlite3
 
-    from arkor_tui.archive.records import RunIdentity
+    from arkor_tui.archive.sink import identity_of
     from arkor_tui.archive.store import Archive
     from arkor_tui.ended import Ended
     from arkor_tui.errors import ArkorTuiError
 
-    scope = connection.scope
-    identity = RunIdentity(connection.name, scope.org_slug, scope.project_slug, job.id)
+    identity = identity_of(connection, job.id)
     try:
         with Archive.open() as archive:
             key = archive.register(identity, job, origin="backend")

@@ -15,7 +15,6 @@ from arkor_tui.archive.points import metric_points
 from arkor_tui.archive.records import LogRow, RunRecord
 from arkor_tui.archive.series import Series
 from arkor_tui.archive.sink import EXPECTED, RETRY_SECONDS, ArchiveSink, register, write_end
-from arkor_tui.archive.sink import identity_of as identity_of
 from arkor_tui.run.findings import Finding
 from arkor_tui.run.stopping import CancelState
 from arkor_tui.run.trainer import Trainer

@@ -229,8 +229,9 @@ def _of_record(run: RunRecord) -> Found:
 
 
 def _of_job(job: Job, connection: Connection, known: Iterable[Found]) -> Found:
-    scope = connection.scope
-    identity = RunIdentity(connection.name, scope.org_slug, scope.project_slug, job.id)
+    from arkor_tui.archive.sink import identity_of
+
+    identity = identity_of(connection, job.id)
     record = next((run.record for run in known if run.identity == identity), None)
     return Found(identity, job.name, job.status, utc_time(job.created_at) or "", record, job)
 

@@ -87,7 +87,7 @@ class Session:
     def backend_name(self) -> str:
         """``local``, ``cloud`` or a URL; empty until :meth:`settle` has found out."""
         if self.connection is not None:
-            return _name(self.connection)
+            return self.connection.name
         return self.backend or self._usual
 
     async def connect(
@@ -104,7 +104,7 @@ class Session:
             if backend is not None and backend != self.backend:
                 self.backend, old, self.connection = backend, self.connection, None
                 if old is not None:
-                    self._others[_name(old)] = old
+                    self._others[old.name] = old
             if self.connection is None:
                 try:
                     self.connection = await connect(
@@ -139,7 +139,7 @@ class Session:
                 self.connection = None
                 await connection.aclose()
             raise
-        name = _name(connection)
+        name = connection.name
         await self.archive.write(
             lambda a: a.sync_jobs(name, scope.org_slug, scope.project_slug, jobs)
         )
@@ -176,7 +176,7 @@ class Session:
     def enter(self, folder: Path, backend: str | None = None) -> None:
         """Work in another project from now on."""
         if self.connection is not None:
-            self._others[_name(self.connection)] = self.connection
+            self._others[self.connection.name] = self.connection
         self.connection, self.folder = None, folder
         self.backend = backend or self.backend
 
@@ -246,25 +246,27 @@ class Session:
 
         return await system_prompt(self.archive, record)
 
-    async def follow(self, monitor: RunMonitor) -> None:
+    async def follow(self, monitor: RunMonitor, *, asked: bool = False) -> None:
         """Follow a run to its end, filling what is missing.
+
+        ``asked``: a person wants it, also where somebody has stopped the embedded backend.
 
         Raises:
             ArkorTuiError: its backend cannot be reached.
         """
         if not monitor.following:
-            await self._connect_monitor(monitor)
+            await self._connect_monitor(monitor, after_stop=asked)
             self.monitors.follow(monitor)
         elif monitor.state.phase == "reconnecting":
-            await self._wake_backend(monitor)
+            await self._wake_backend(monitor, after_stop=asked)
 
-    async def _wake_backend(self, monitor: RunMonitor) -> None:
+    async def _wake_backend(self, monitor: RunMonitor, *, after_stop: bool) -> None:
         """Start the embedded backend again if that is what does not answer."""
         from arkor_tui.connect.embedded import ensure_embedded_backend
 
         connection = await monitor.trainer.connection()
         if connection.kind == "local":
-            await ensure_embedded_backend(report=self.on_report)
+            await ensure_embedded_backend(report=self.on_report, after_stop=after_stop)
 
     async def cancel(self, monitor: RunMonitor, reason: str | None = None) -> CancelState:
         """Stop a run on its backend; waits until the backend says so. Leaving early is fine.
@@ -275,10 +277,11 @@ class Session:
         await self._connect_monitor(monitor)
         return await asyncio.shield(self.monitors.cancel(monitor, reason))
 
-    async def _connect_monitor(self, monitor: RunMonitor) -> None:
+    async def _connect_monitor(self, monitor: RunMonitor, *, after_stop: bool = True) -> None:
         if not monitor.trainer.is_connected:
             assert monitor.record is not None
-            monitor.trainer.use(await self.connection_for(monitor.record))
+            connection = await self.connection_for(monitor.record, after_stop=after_stop)
+            monitor.trainer.use(connection)
 
     async def connection_for(self, record: RunRecord, *, after_stop: bool = True) -> Connection:
         """A connection to the backend of a run, in the run's own scope.
@@ -296,7 +299,7 @@ class Session:
         identity = record.identity
         async with self._connecting:
             current = self.connection
-            if current is None or _name(current) != identity.backend:
+            if current is None or current.name != identity.backend:
                 current = self._others.get(identity.backend)
             if current is None:
                 usual = await asyncio.to_thread(chosen_backend, self.backend)
@@ -337,7 +340,3 @@ class Session:
             return await (self.connect() if run is None else self.connection_for(run))
 
         return Infer(ArkorProvider(connection), target)
-
-
-def _name(connection: Connection) -> str:
-    return connection.kind if connection.kind != "url" else connection.base_url

@@ -93,8 +93,8 @@ class Host(Protocol):
     async def open_run(self, record: RunRecord, *, show: bool = True) -> RunMonitor:
         """Make a run the current one, and follow it unless all of it is archived."""
 
-    async def follow(self, monitor: RunMonitor) -> None:
-        """Follow a run; a failure is told."""
+    async def follow(self, monitor: RunMonitor, *, asked: bool = False) -> None:
+        """Follow a run, because a person asked for it or by itself; a failure is told."""
 
     async def start_run(
         self,

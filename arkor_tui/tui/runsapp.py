@@ -69,10 +69,10 @@ class RunsApp(TerminalApp):
             await self.follow(monitor)
         return monitor
 
-    async def follow(self, monitor: RunMonitor) -> None:
-        """Follow a run; a failure is told."""
+    async def follow(self, monitor: RunMonitor, *, asked: bool = False) -> None:
+        """Follow a run, because a person asked for it or by itself; a failure is told."""
         try:
-            await self.session.follow(monitor)
+            await self.session.follow(monitor, asked=asked)
         except ArkorTuiError as error:
             self.tell_problem(error)
 

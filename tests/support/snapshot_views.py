@@ -109,7 +109,7 @@ def opened(name: str, *pressed: str) -> Go:
 async def _live(app: ArkorApp, pilot: Pilot[None]) -> None:
     """A run that trains, as far as the app can tell."""
 
-    async def follow(monitor: RunMonitor) -> None:
+    async def follow(monitor: RunMonitor, **_: bool) -> None:
         monitor.following, monitor.state = True, StreamState("live")
         monitor.state_since = time.monotonic()
 

@@ -259,7 +259,7 @@ async def test_a_prompt_without_a_backend_says_what_to_do(path: Path) -> None:
         assert archive.exchanges()[0].error == "no backend today"
 
 
-async def _nowhere(_: object) -> object:
+async def _nowhere(_: object, **_options: bool) -> object:
     from arkor_tui.errors import ArkorTuiError
 
     raise ArkorTuiError("no backend today", hint="come back tomorrow")

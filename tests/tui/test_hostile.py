@@ -85,7 +85,7 @@ async def prompt_of_the_library(app: ArkorApp, pilot: Pilot[None]) -> None:
 
 
 async def reply_of_a_model(app: ArkorApp, pilot: Pilot[None]) -> None:
-    async def refuse(_: object) -> object:
+    async def refuse(_: object, **_options: bool) -> object:
         raise ArkorTuiError(f"refused {HOSTILE}", hint=HOSTILE)
 
     app.session.connection_for = refuse  # type: ignore[method-assign, assignment]

@@ -195,7 +195,7 @@ async def under_way(
 ) -> None:
     """Open a run that trains, as far as the app can tell, with its stream in a state."""
 
-    async def follow(monitor: RunMonitor) -> None:
+    async def follow(monitor: RunMonitor, **_: bool) -> None:
         monitor.following, monitor.state = True, state
         monitor.state_since = time.monotonic()
 

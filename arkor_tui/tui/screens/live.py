@@ -444,7 +444,7 @@ class LiveScreen(BaseScreen):
     async def action_follow_again(self) -> None:
         """Follow the run again after its stream was given up."""
         if self.monitor is not None:
-            await self.host.follow(self.monitor)
+            await self.host.follow(self.monitor, asked=True)
 
     # panes
 
