@@ -126,6 +126,15 @@ def server(make_server: Any) -> Server:
     return running
 
 
+@pytest.fixture(scope="module")
+def kept_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests of a file that leave nothing behind in it."""
+    server = Server(tmp_path_factory.mktemp("kept") / "backend")
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """Bare HTTP as the owner."""

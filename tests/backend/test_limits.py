@@ -18,6 +18,7 @@ from arkor_tui.backend.inference import InferenceProcess
 from arkor_tui.backend.ipc import ChatSpec
 from arkor_tui.backend.spec import DatasetSpec, TrainingSpec
 from arkor_tui.backend.store import Store
+from tests.support.amounts import patience
 
 from .conftest import FAKE, Server, everything, open_client, raw, submit, until
 
@@ -32,6 +33,12 @@ def head(server: Server, line: str, *more: str) -> bytes:
 
 def status(said: bytes) -> int:
     return int(said.split()[1])
+
+
+@pytest.fixture
+def server(kept_server: Server) -> Server:
+    """The same for all that are refused; whoever has a job gets one of their own."""
+    return kept_server
 
 
 async def test_a_body_without_a_length_has_the_same_limit(client: httpx.AsyncClient) -> None:
@@ -61,7 +68,7 @@ async def test_a_body_that_does_not_come_is_given_up(make_server: Any, more: lis
 )
 async def test_a_request_that_never_ends_is_given_up(make_server: Any, parts: list[bytes]) -> None:
     server = make_server(head_seconds=0.2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         await raw(server, *parts)
 
 
@@ -218,7 +225,10 @@ async def test_a_job_id_is_looked_up_and_never_a_path(server: Server, job_id: st
     assert sorted(server.data_dir.rglob("*")) == before
 
 
-async def test_streams_are_bounded_and_their_places_come_back(server: Server, script: Any) -> None:
+async def test_streams_are_bounded_and_their_places_come_back(
+    make_server: Any, script: Any
+) -> None:
+    server = make_server()
     async with open_client(server) as client:
         job_id = await submit(client, script("started", "wait /nowhere"))
         path = f"/v1/jobs/{job_id}/events/stream"
@@ -234,7 +244,7 @@ async def test_streams_are_bounded_and_their_places_come_back(server: Server, sc
                 assert response.status_code == 200
             assert (await client.get(path)).status_code == 503
             assert (await client.get("/v1/me")).status_code == 200  # only streams are full
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patience(20)):
             while True:
                 async with client.stream("GET", path) as response:
                     if response.status_code == 200:
@@ -255,7 +265,7 @@ async def test_connections_are_bounded_and_their_places_come_back(make_server: A
             raise ConnectionResetError
     for _, held_writer in held:
         held_writer.close()
-    async with asyncio.timeout(20), open_client(server) as client:
+    async with asyncio.timeout(patience(20)), open_client(server) as client:
         while True:
             try:
                 assert (await client.get("/v1/me")).status_code == 200

@@ -20,6 +20,7 @@ from arkor_tui.datasets.sources import FileDataset
 from arkor_tui.errors import UsageError
 from arkor_tui.run import draft as drafts
 from tests.hostile.test_datasets import datasets, formats, mappings
+from tests.support.amounts import examples
 from tests.support.hostile_payloads import forbidden
 
 USER, ANSWER = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}
@@ -47,7 +48,9 @@ CALL: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": [{"a
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(datasets, formats, mappings)
 @example(GOOD, None, {})

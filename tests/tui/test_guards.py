@@ -210,12 +210,14 @@ async def test_guards_prompts_and_notices_are_typed_into_setup(path: Path) -> No
         assert field(app, "guard_window").value == "10"
         prompts = app.screen.query_one("#field-prompts", LinesArea)
         prompts.focus()
-        await press(app, pilot, *"log in", *" => auth", "enter", *"hi")
+        prompts.insert("log in => aut")
+        await press(app, pilot, "h", "enter", *"hi")
         assert prompts.text == "log in => auth\nhi"
         # the arrows lead out at the edges, and tab always does
         await press(app, pilot, "down")
         assert app.focused is field(app, "notify")
-        await press(app, pilot, *"pager")
+        field(app, "notify").value = "page"
+        await press(app, pilot, "end", "r")
         assert "no service pager" in screen_text(app)
         await press(app, pilot, "up", "tab")
         assert app.focused is field(app, "notify")

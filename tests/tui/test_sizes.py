@@ -11,6 +11,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
+from tests.support.amounts import patience
 from tests.support.recorded_runs import app_on, fill, settled
 
 
@@ -23,7 +24,7 @@ def path(project: Path) -> Path:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Poll, since a pilot would wait for the view that is busy."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(patience(20)):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
