@@ -290,5 +290,5 @@ def test_a_signal_may_cancel(backend: Backend, folder: Path) -> None:
     out, err = process.communicate(timeout=patience(60))
     result = json.loads(out.splitlines()[-1])
     assert process.returncode == 1, err
-    assert (result["status"], result["reason"]) == ("cancelled", "cancelled by hand")
-    assert archived(result["jobId"]).reason == "cancelled by hand"
+    assert (result["status"], result["reason"]) == ("cancelled", "cancelled by a signal")
+    assert archived(result["jobId"]).reason == "cancelled by a signal"
