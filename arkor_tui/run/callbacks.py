@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -201,16 +200,6 @@ def in_callback() -> bool:
     return _calling.get()
 
 
-@contextmanager
-def calling() -> Iterator[None]:
-    """Take what runs in this block for a callback's doing."""
-    token = _calling.set(True)
-    try:
-        yield
-    finally:
-        _calling.reset(token)
-
-
 def method_of(event: TrainingEvent | UnknownEvent) -> str | None:
     """Which method of a callback is told of an event; None for one of a later protocol."""
     return _METHODS.get(type(event))
@@ -226,16 +215,19 @@ def handlers_of(callbacks: Sequence[Callback], method: str) -> Handlers:
 async def fire(handlers: Handlers, told: object, method: str, event: str) -> list[CallbackError]:
     """Call every handler, one after another; what they raised, in order."""
     errors: list[CallbackError] = []
-    for callback, handler in handlers:
-        try:
-            with calling():
+    token = _calling.set(True)
+    try:
+        for callback, handler in handlers:
+            try:
                 outcome = handler(told)
                 if outcome is not None and inspect.isawaitable(outcome):
                     await outcome
-        except RAISED as error:
-            if not is_own(error):
-                raise
-            errors.append(CallbackError(_name_of(callback, handler, method), event, error))
+            except RAISED as error:
+                if not is_own(error):
+                    raise
+                errors.append(CallbackError(_name_of(callback, handler, method), event, error))
+    finally:
+        _calling.reset(token)
     return errors
 
 
@@ -245,15 +237,17 @@ def tell(
     """Call a method that cannot wait on every callback; what they gave, and what they raised."""
     given: list[Any] = []
     errors: list[CallbackError] = []
-    for callback in callbacks:
-        handler = getattr(callback, method)
-        try:
-            with calling():
+    token = _calling.set(True)
+    try:
+        for callback in callbacks:
+            handler = getattr(callback, method)
+            try:
                 given.append(handler(*told))
-        except RAISED as error:
-            errors.append(
-                CallbackError(_name_of(callback, handler, method), _EVENTS[method], error)
-            )
+            except RAISED as error:
+                name = _name_of(callback, handler, method)
+                errors.append(CallbackError(name, _EVENTS[method], error))
+    finally:
+        _calling.reset(token)
     return given, errors
 
 

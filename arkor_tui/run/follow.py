@@ -5,6 +5,7 @@ An app's monitor, a command, a supervisor, a replay and a plain script all follo
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -35,6 +36,8 @@ from .hooks import Hooks
 from .sink import Sink
 from .source import JobLostError, ReadAhead, Source, is_end
 
+END_SECONDS = 10.0
+"""How long a stream may stay open after the backend confirmed that its job has ended."""
 _END_TOLD = "end-told"
 """Marks that callbacks have heard of an end that no event of the stream told."""
 
@@ -93,6 +96,7 @@ class Follower:
         self._passed = 0
         self._phase = ""
         self._lost: Ended | None = None
+        self._is_stopped = False
 
     async def events(
         self,
@@ -130,6 +134,14 @@ class Follower:
         finally:
             if sink is not None and self.result is not None:
                 await sink.end(self.result.job, self._own_reason())
+
+    def expect_end(self) -> None:
+        """Wait for the end for :data:`END_SECONDS` at most, as the backend has confirmed a stop.
+
+        A backend may end a job and never its stream: the job is asked then.
+        """
+        self._is_stopped = True
+        asyncio.get_running_loop().call_later(END_SECONDS, self._ahead.cut)
 
     def _tell(self, state: StreamState) -> None:
         self._phase = state.phase
@@ -169,17 +181,20 @@ class Follower:
         abortable = interruptible(signal)
         async with self._ahead as ahead:
             ahead.start(source, self._tell)
+            if self._is_stopped:
+                self.expect_end()
             while self.result is None:
                 try:
                     with abortable:
                         if not self._unhandled:
-                            self._unhandled.extend(await ahead.take())
+                            self._unhandled.extend(await ahead.take() or [await source.settle()])
                         await self._put(sink, looked_at)
                 except JobLostError as error:
                     self._unhandled.append(self._lose(error))
                 while self._unhandled and self.result is None:
-                    with abortable:  # by the callbacks of the event before
-                        entry = self._unhandled.popleft()
+                    if signal is not None and signal.reason is not None:
+                        raise signal.reason  # aborted by the callbacks of the event before
+                    entry = self._unhandled.popleft()
                     if isinstance(entry, StreamState):
                         self._hooks.connection(entry)
                         continue

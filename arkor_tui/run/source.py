@@ -19,10 +19,6 @@ from arkor_tui.api.stream import EventStream, StreamCounters, StreamEvent
 from arkor_tui.connect.connection import Connection
 from arkor_tui.errors import ArkorTuiError
 
-from .abort import AbortController, interruptible
-
-END_SECONDS = 10.0
-"""How long a stream may stay open after the backend confirmed that its job has ended."""
 MOST_AHEAD = 1_000
 """Events that are read before somebody has handled them."""
 _TIMES_GONE = 2
@@ -70,8 +66,8 @@ class Source(Protocol):
     async def status_of(self, job: Job, failure: TrainingFailed) -> str:
         """Tell ``failed`` from ``cancelled``: no event does."""
 
-    def expect_end(self) -> None:
-        """Wait for the end of the events for :data:`END_SECONDS` at most, then ask for the job."""
+    async def settle(self) -> StreamEvent:
+        """Ask how the run ended, where its events do not say; raises as :meth:`events` does."""
 
 
 class _JobEndedError(Exception):
@@ -95,8 +91,6 @@ class LiveSource:
         self._last: str | None = None
         self._gone = 0  # how often in a row the job was asked for and not found
         self._without_stream = 0  # answers in a row
-        self._interrupt = AbortController()
-        self._ends = False
 
     def skip(self, event: StreamEvent) -> None:
         """Take an event as given before, with everything that came ahead of it."""
@@ -119,22 +113,21 @@ class LiveSource:
             on_state=tell,
             counters=self.counters,
         )
-        self._interrupt = AbortController()
-        if self._ends:
-            self.expect_end()
-        waiting = interruptible(self._interrupt.signal)
         async with aclosing(stream.events()) as incoming:
             try:
-                while True:
-                    with waiting:
-                        item = await anext(incoming)
+                async for item in incoming:
                     self._last = stream.last_event_id
                     yield item
                     if is_end(item):
                         return
-            except (StopAsyncIteration, _JobEndedError):
-                self._last = stream.last_event_id
-        yield StreamEvent(None, terminal_event(await self._ended_job()), "")
+            except _JobEndedError:
+                pass
+            self._last = stream.last_event_id
+        yield await self.settle()
+
+    async def settle(self) -> StreamEvent:
+        """Ask for the job until it has ended; see :class:`Source`."""
+        return StreamEvent(None, terminal_event(await self._ended_job()), "")
 
     @asynccontextmanager
     async def _open(self, last: str | None) -> AsyncIterator[httpx.Response]:
@@ -224,12 +217,6 @@ class LiveSource:
                 return asked.status
         return "cancelled" if failure.error == "Job cancelled" else "failed"
 
-    def expect_end(self) -> None:
-        """Wait for the end for :data:`END_SECONDS` at most: a backend may never end a stream."""
-        self._ends = True
-        loop, interrupt = asyncio.get_running_loop(), self._interrupt
-        loop.call_later(END_SECONDS, interrupt.abort, _JobEndedError())
-
 
 def is_end(item: StreamEvent) -> bool:
     """Tell whether this event ends its run."""
@@ -295,8 +282,13 @@ class ReadAhead:
                     self._room.clear()
                     await self._room.wait()
 
+    def cut(self) -> None:
+        """Read no more; what was read can still be taken."""
+        if self._reading is not None:
+            self._reading.cancel()
+
     async def take(self) -> list[StreamEvent | StreamState]:
-        """Wait for what came since; empty at the end of the source.
+        """Wait for what came since; empty where reading was cut.
 
         Raises:
             Exception: whatever the source raised, after everything that it gave.
@@ -305,7 +297,8 @@ class ReadAhead:
         assert reading is not None
         while not self._waiting:
             if reading.done():
-                reading.result()
+                if not reading.cancelled():
+                    reading.result()
                 return []
             self._arrived.clear()
             await self._arrived.wait()

@@ -362,8 +362,8 @@ class Trainer:
         await self._stopping.cancel()
 
     def _tell_cancel(self, state: CancelState) -> None:
-        if state.confirmed and self._source is not None:
-            self._source.expect_end()
+        if state.confirmed:
+            self._follower.expect_end()
         if self.on_cancel is not None:
             self.on_cancel(state)
 

@@ -50,8 +50,9 @@ class RecordedSource:
     def skip_to(self, event_id: str | None) -> None:
         """Do nothing, as :meth:`skip`."""
 
-    def expect_end(self) -> None:
-        """Do nothing: a replay is not stopped."""
+    async def settle(self) -> StreamEvent:
+        """Give the end that the recording tells."""
+        return StreamEvent(None, terminal_event(self._end), "")
 
     async def events(self, tell: TellState) -> AsyncGenerator[StreamEvent, None]:
         """Give every event up to the end of the run."""
@@ -67,7 +68,7 @@ class RecordedSource:
             yield event
             if is_end(event):
                 return
-        yield StreamEvent(None, terminal_event(self._end), "")
+        yield await self.settle()
 
     def _parsed(self) -> Iterator[tuple[str | None, StreamEvent]]:
         for event in self._recording.events:

@@ -178,16 +178,19 @@ def test_any_schedule_at_all(tmp_path_factory: pytest.TempPathFactory, schedule:
 
 
 def test_two_processes_with_one_archive(tmp_path: Path) -> None:
-    """Each has faults of its own; both write, and the archive has each event once."""
+    """Each has faults of its own; both write, and the archive has each event once.
+
+    One of them runs the callbacks, which hear each event once, whoever archived it first.
+    """
 
     async def both() -> None:
         archives = [await AsyncArchive.open(tmp_path / "history.db") for _ in range(2)]
         try:
             with pytest.MonkeyPatch.context() as patch:
                 for seed in range(SEED, SEED + 10):
-                    mine = replace(draw(seed), restarts=())
+                    mine = replace(draw(seed), restarts=(), recipes=True)
                     other = replace(draw(seed + 1_000), restarts=())
-                    theirs = replace(mine, connections=other.connections)
+                    theirs = replace(mine, connections=other.connections, recipes=False)
                     stories = await asyncio.gather(
                         live_through(mine, archives[0], patch, tcp=False),
                         live_through(theirs, archives[1], patch, tcp=False),

@@ -194,7 +194,7 @@ async def test_a_checkpoint_is_another_occasion_for_a_stop_that_was_refused(serv
 async def test_a_backend_that_never_ends_its_stream(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arkor_tui.run.source.END_SECONDS", 0.0)
+    monkeypatch.setattr("arkor_tui.run.follow.END_SECONDS", 0.0)
     server.script(stream(started(), log(1, loss=7.0), asyncio.Event()))
     async with asyncio.timeout(30):
         result = await a_trainer(server, EarlyStopping(ceiling=5.0)).wait()

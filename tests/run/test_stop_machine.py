@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -219,6 +220,14 @@ class StopMachine(RuleBasedStateMachine):
 
     which = st.integers(0, 1)
 
+    @initialize(is_begun=st.sampled_from([True, True, True, False]), obeys=st.booleans())
+    def begin(self, is_begun: bool, obeys: bool) -> None:
+        """Most stories begin with a run that somebody waits for."""
+        self.backend.obeys = obeys
+        if is_begun:
+            self.wait(0)
+            self.pass_time(3.0)
+
     @rule(number=which)
     def start(self, number: int) -> None:
         self.others.append(self._begin(self.trainers[self._one(number)].start()))
@@ -270,14 +279,22 @@ class StopMachine(RuleBasedStateMachine):
     def lose_connections(self) -> None:
         self._do(self.backend.break_off())
 
-    @rule(up=st.booleans(), obeys=st.booleans(), refuses=st.booleans())
-    def trouble(self, up: bool, obeys: bool, refuses: bool) -> None:
-        """Kill the backend or bring it back, and change how it takes a request."""
-        backend = self.backend
-        backend.troubles += 1
-        backend.is_up, backend.obeys, backend.refuses = up, obeys, refuses
-        if not up:
-            self._do(backend.break_off())
+    @rule()
+    def kill_backend(self) -> None:
+        self.backend.troubles += 1
+        self.backend.is_up = False
+        self._do(self.backend.break_off())
+
+    @precondition(lambda self: not self.backend.is_up)
+    @rule()
+    def bring_back_backend(self) -> None:
+        self.backend.is_up = True
+
+    @rule(obeys=st.booleans(), refuses=st.booleans())
+    def change_backend(self, obeys: bool, refuses: bool) -> None:
+        """It takes a request and ends the job later, by itself; or it refuses it."""
+        self.backend.troubles += 1
+        self.backend.obeys, self.backend.refuses = obeys, refuses
 
     @precondition(lambda self: self.backend.trains)
     @rule(status=st.sampled_from(["completed", "cancelled"]))
@@ -351,8 +368,8 @@ def attached_in_memory() -> Trainer:
 
 TestStopMachine = StopMachine.TestCase
 TestStopMachine.settings = settings(
-    max_examples=150,
-    stateful_step_count=25,
+    max_examples=120,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
