@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from arkor_tui import AbortController, AbortError, Callback, LogContext, ReconnectPolicy, Trainer
@@ -219,6 +220,8 @@ class StopMachine(RuleBasedStateMachine):
         return number % len(self.trainers)
 
     which = st.integers(0, 1)
+    later = st.sampled_from([0.0, 0.0, 0.6, 3.0, 70.0])
+    """Seconds that pass after a step."""
 
     @initialize(is_begun=st.sampled_from([True, True, True, False]), obeys=st.booleans())
     def begin(self, is_begun: bool, obeys: bool) -> None:
@@ -237,12 +240,13 @@ class StopMachine(RuleBasedStateMachine):
         trainer = self.trainers[self._one(number)]
         self.waits.append((trainer, self._begin(trainer.wait())))
 
-    @rule(number=which)
-    def stop(self, number: int) -> None:
+    @rule(number=which, seconds=later)
+    def stop(self, number: int, seconds: float) -> None:
         trainer = self.trainers[self._one(number)]
         has_job = trainer._job.may_exist
         task = self._begin(trainer.stop("by hand"))
         self.stops.append(Stop(task, has_job, self.backend.troubles))
+        self.pass_time(seconds)
 
     @rule(number=which)
     def give_up_a_stop(self, number: int) -> None:
@@ -252,9 +256,10 @@ class StopMachine(RuleBasedStateMachine):
             stop.task.cancel()
             self.others.append(stop.task)
 
-    @rule(number=which)
-    def cancel(self, number: int) -> None:
+    @rule(number=which, seconds=later)
+    def cancel(self, number: int, seconds: float) -> None:
         self.others.append(self._begin(self.trainers[self._one(number)].cancel()))
+        self.pass_time(seconds)
 
     @rule(number=which)
     def abort(self, number: int) -> None:
@@ -270,20 +275,23 @@ class StopMachine(RuleBasedStateMachine):
         self._add(attached_in_memory())
 
     @precondition(lambda self: self.backend.trains)
-    @rule()
-    def guard_fires(self) -> None:
+    @rule(seconds=later)
+    def guard_fires(self, seconds: float) -> None:
         number = len(self.backend.events)
         self._do(self.backend.say(log(number, str(number + 1), loss=9.0)))
+        self.pass_time(seconds)
 
     @rule()
     def lose_connections(self) -> None:
         self._do(self.backend.break_off())
 
-    @rule()
-    def kill_backend(self) -> None:
+    @precondition(lambda self: self.backend.is_up)
+    @rule(seconds=later)
+    def kill_backend(self, seconds: float) -> None:
         self.backend.troubles += 1
         self.backend.is_up = False
         self._do(self.backend.break_off())
+        self.pass_time(seconds)
 
     @precondition(lambda self: not self.backend.is_up)
     @rule()
@@ -301,7 +309,7 @@ class StopMachine(RuleBasedStateMachine):
     def end_by_itself(self, status: str) -> None:
         self._do(self.backend.end(status))
 
-    @rule(seconds=st.sampled_from([0.1, 0.6, 3.0, 70.0]))
+    @rule(seconds=later)
     def pass_time(self, seconds: float) -> None:
         self._do(asyncio.sleep(seconds))
 
@@ -366,10 +374,14 @@ def attached_in_memory() -> Trainer:
     return Trainer.attach(JOB_ID, callbacks=[Guard()], policy=POLICY, archive=False)
 
 
-TestStopMachine = StopMachine.TestCase
-TestStopMachine.settings = settings(
-    max_examples=120,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_any_order_of_calls_and_troubles() -> None:
+    """r2, r3: what a trainer says of its job is what the backend knows of it."""
+    run_state_machine_as_test(
+        StopMachine,
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
