@@ -25,6 +25,11 @@ class Ended:
     step: int | None = None
     checkpoint: int | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped it, rather than the backend ending it."""
+        return self.by != "backend"
+
     def __str__(self) -> str:
         """Tell it in one sentence, the same wherever a run's end is told."""
         where = f" at step {self.step}" if self.step is not None else ""

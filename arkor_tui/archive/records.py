@@ -133,7 +133,7 @@ class RunRecord:
         """Who stopped it and why, in a sentence; empty where nobody did, or nobody knows."""
         if self.ended is None:
             return self.reason or ""
-        return "" if self.ended.by == "backend" else str(self.ended)
+        return str(self.ended) if self.ended.stopped else ""
 
     @property
     def is_imported(self) -> bool:

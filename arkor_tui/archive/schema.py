@@ -156,14 +156,53 @@ def failed(path: Path, error: sqlite3.Error) -> ArchiveError:
     kind = code & 0xFF if isinstance(code, int) else -1
     if kind in _BROKEN:
         return _damaged(path, str(error))
-    hints = {
-        sqlite3.SQLITE_FULL: "Free some space on its disk.",
-        sqlite3.SQLITE_IOERR: "Check the disk: its free space, and whether it is still mounted.",
-        sqlite3.SQLITE_BUSY: "Another process is busy with it: try again in a moment.",
-        sqlite3.SQLITE_READONLY: f"Check who owns {path} and whether it can be written to.",
+    cause, hint = _cause(path, kind)
+    why = f"{cause} ({error})" if cause else str(error)
+    return ArchiveError(f"The archive {path} cannot be used: {why}.", hint=hint)
+
+
+def _cause(path: Path, kind: int) -> tuple[str, str]:
+    """What is behind an error of SQLite, where that is known, and what to do about it."""
+    if kind == sqlite3.SQLITE_READONLY and _is_read_only(path.parent):
+        return "its file system is read-only", _elsewhere("Mount it writable")
+    causes = {
+        sqlite3.SQLITE_PROTOCOL: (
+            "its folder lies on a network file system (NFS) without the locks and the shared "
+            "memory that the archive needs",
+            _elsewhere(),
+        ),
+        sqlite3.SQLITE_IOERR: (
+            "its disk cannot be read or written, or its folder lies on a network file system",
+            _elsewhere("Check the disk: its free space, and whether it is still mounted"),
+        ),
+        sqlite3.SQLITE_FULL: ("its disk is full", "Free some space there, then try again."),
+        sqlite3.SQLITE_BUSY: (
+            "another process is busy with it",
+            "Try again in a moment.",
+        ),
+        sqlite3.SQLITE_READONLY: (
+            "it may not be written to",
+            f"Check who owns {path} and {path.parent}, and their modes.",
+        ),
+        sqlite3.SQLITE_CANTOPEN: (
+            "it or a file beside it cannot be made or opened",
+            _elsewhere(f"Check who owns {path.parent}, its mode and its free space"),
+        ),
     }
-    hint = hints.get(kind, "`arkor-tui doctor` checks the archive and its folder.")
-    return ArchiveError(f"The archive {path} cannot be used: {error}.", hint=hint)
+    return causes.get(kind, ("", "`arkor-tui doctor` checks the archive and its folder."))
+
+
+def _elsewhere(first: str = "") -> str:
+    """Advise another data folder, where ``first`` does not help."""
+    here = "set ARKOR_TUI_DATA_DIR to a folder on a disk of this machine"
+    return f"{first}, or {here}." if first else f"{here[:1].upper()}{here[1:]}."
+
+
+def _is_read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _damaged(path: Path, how: str) -> ArchiveError:
@@ -213,15 +252,14 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str | None]:
         make_private_folder(path.parent)
         with _locked(path):
             return _connect(path)
-    except (sqlite3.Error, _BrokenFileError) as error:
-        raise ArchiveError(
-            f"The archive {path} cannot be opened: {error}.",
-            hint="Check the folder's permissions and the free space.",
-        ) from error
+    except sqlite3.Error as error:
+        raise failed(path, error) from error
+    except _BrokenFileError as error:
+        raise _damaged(path, str(error)) from error
     except OSError as error:
         raise ArchiveError(
-            f"The archive {path} cannot be opened: {reason_of(error)}.",
-            hint=f"Check who owns {path.parent} and whether it can be written to.",
+            f"The archive {path} cannot be used: {reason_of(error)}.",
+            hint=_elsewhere(f"Check who owns {path.parent} and whether it can be written to"),
         ) from error
 
 

@@ -125,7 +125,7 @@ async def _show(trainer: Trainer, view: View, *, attached: bool, debug: bool) ->
     _tell_findings(trainer, presenter, found)
     result = trainer.result
     assert result is not None
-    presenter.finished(result.job, len(result.artifacts), result.reason)
+    presenter.finished(result.job, len(result.artifacts), result.ended)
     _tell_errors(trainer, presenter, told, debug=debug)
     if trainer.callback_errors:
         count = len(trainer.callback_errors)

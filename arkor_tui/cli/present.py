@@ -19,6 +19,7 @@ from arkor_tui.api.stream import StreamEvent
 from arkor_tui.archive.pace import Pace
 from arkor_tui.archive.records import OddLoss, unix_time
 from arkor_tui.chat.target import label_of
+from arkor_tui.ended import Ended
 from arkor_tui.text.sanitize import indented, one_line, plain
 
 from .output import dump_line, event_record
@@ -56,8 +57,8 @@ class Presenter(Protocol):
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
-        """The end; ``stopped`` says why this side stopped it, if it did."""
+    def finished(self, job: Job, artifacts: int, ended: Ended | None = None) -> None:
+        """The end, and who stopped the run, if anybody did."""
 
     def detached(self, job: Job, pid: int, callbacks: int) -> None:
         """The run is in the hands of the process ``pid``, with its callbacks."""
@@ -101,7 +102,7 @@ class JsonPresenter:
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
+    def finished(self, job: Job, artifacts: int, ended: Ended | None = None) -> None:
         self._emit(
             {
                 "type": "result",
@@ -110,7 +111,8 @@ class JsonPresenter:
                 "name": job.name,
                 "error": job.error,
                 "artifacts": artifacts,
-                "reason": stopped,
+                "reason": ended.sentence if ended is not None and ended.stopped else None,
+                "ended": ended.as_dict() if ended is not None else None,
             }
         )
 
@@ -178,10 +180,10 @@ class LinePresenter:
 
     def resume(self) -> None: ...
 
-    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
+    def finished(self, job: Job, artifacts: int, ended: Ended | None = None) -> None:
         self._print(ending(job, reason=not self._reason_told))
-        if stopped:
-            self._print(f"stopped because {stopped}")
+        if ended is not None and ended.stopped:
+            self._print(one_line(ended, limit=_LONGEST_NOTE))
 
     def detached(self, job: Job, pid: int, callbacks: int) -> None:
         self._print(detached(job, pid, callbacks))
@@ -295,11 +297,11 @@ class BarPresenter:
             self._print(text)
         self._bar.start()
 
-    def finished(self, job: Job, artifacts: int, stopped: str | None = None) -> None:
+    def finished(self, job: Job, artifacts: int, ended: Ended | None = None) -> None:
         self._bar.stop()
         self.line(ending(job, reason=not self._reason_told))
-        if stopped:
-            self.line(f"stopped because {stopped}")
+        if ended is not None and ended.stopped:
+            self.line(one_line(ended, limit=_LONGEST_NOTE))
 
     def detached(self, job: Job, pid: int, callbacks: int) -> None:
         self._bar.stop()

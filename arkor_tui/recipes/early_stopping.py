@@ -102,6 +102,9 @@ class EarlyStopping(Callback):
         self._state: _State = "watching"
         self._tries = 0
         self._step: int | None = None
+        self._fired_at: int | None = None
+        self._checkpoint: int | None = None
+        """The step of the checkpoint that was waited for, once it is there."""
         self._run: RunHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._limit: asyncio.Task[None] | None = None
@@ -148,11 +151,12 @@ class EarlyStopping(Callback):
             found = self._judge(ctx) if self._state == "watching" else None
             if found is not None:
                 self._fired_by, self.reason = found
+                self._fired_at = ctx.step
                 self._state = "due" if self.action == "now" else "armed"
         elif isinstance(ctx, CheckpointContext):
             self._keep_guards(ctx.step)
             if self._state == "armed":  # whoever waited for this checkpoint was gone when it came
-                self._state = "due"
+                self._state, self._checkpoint = "due", ctx.step
         elif isinstance(ctx, ResumedContext):
             self.on_resumed(ctx)
         elif isinstance(ctx, CompletedContext | FailedContext):
@@ -197,6 +201,7 @@ class EarlyStopping(Callback):
         if self._state in ("armed", "due") and self._requested is None:
             self._cancel_limit()
             self._state, self._fired_by, self.reason = "watching", "", None
+            self._fired_at = self._checkpoint = None
 
     def _keep_guards(self, step: int) -> None:
         self._guards.settle()
@@ -210,6 +215,8 @@ class EarlyStopping(Callback):
         self._keep_guards(ctx.step)
         if self._taking_up is not None:  # it says whether this checkpoint is waited for
             await asyncio.wait([self._taking_up])
+        if self._state == "armed":
+            self._checkpoint = ctx.step
         if self._state in ("armed", "due"):
             await self._stop()
 
@@ -255,7 +262,7 @@ class EarlyStopping(Callback):
     async def _fire(self, guard: str, reason: str) -> None:
         if self._state != "watching":
             return
-        self._fired_by, self.reason = guard, reason
+        self._fired_by, self.reason, self._fired_at = guard, reason, self._step
         if self.action == "now":
             await self._stop()
             return
@@ -283,7 +290,13 @@ class EarlyStopping(Callback):
         self._state, self._tries = "stopping", self._tries + 1
         self._cancel_limit()
         await self._tell("stopping")
-        outcome = await run.stop(reason)
+        outcome = await run.stop(
+            reason,
+            by="guard",
+            guard=self._fired_by,
+            step=self._fired_at,
+            checkpoint=self._checkpoint,
+        )
         again = not outcome.confirmed and self._tries < _TRIES
         self._state = "due" if again else "over"
         await self._tell("stopped" if outcome.confirmed else "failed", outcome.message)

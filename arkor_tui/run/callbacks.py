@@ -19,7 +19,7 @@ from arkor_tui.api.events import (
 )
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
-from arkor_tui.ended import EndedBy
+from arkor_tui.ended import Ended, EndedBy
 
 from .contexts import CheckpointContext as CheckpointContext
 from .contexts import CompletedContext as CompletedContext
@@ -51,6 +51,10 @@ class RunHandle(Protocol):
     @property
     def name(self) -> str:
         """The run's name."""
+
+    @property
+    def why_stopped(self) -> Ended | None:
+        """Who asked the run to stop and why; None where nobody asked."""
 
     @property
     def stop_reason(self) -> str | None:

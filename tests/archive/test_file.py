@@ -157,7 +157,7 @@ def test_an_empty_file_becomes_an_archive(path: Path) -> None:
 
 def test_a_folder_in_its_place(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(ArchiveError, match="cannot be opened"):
+    with pytest.raises(ArchiveError, match="cannot be used"):
         Archive.open(path)
     assert path.is_dir()
 

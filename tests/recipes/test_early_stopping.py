@@ -16,6 +16,7 @@ from arkor_tui.api.events import parse_event
 from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.api.stream import StreamEvent
+from arkor_tui.ended import Ended
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes import EarlyStopping, SampleRule
 from arkor_tui.run import stopping
@@ -640,3 +641,20 @@ async def test_a_restart_knows_of_the_resume(server: Server) -> None:
     trainer = await resumed(server, guard, *before)
     assert (await trainer.wait()).status == "completed"
     assert next(gauge for gauge in guard.gauges() if gauge.name == "patience").value == 2
+
+
+async def test_the_result_says_which_guard_stopped_the_run_and_where(server: Server) -> None:
+    """r16: one record for header, log, toast, list, notification and JSON."""
+    server.script(stream(started(), log(1), log(2, loss=9.0), log(3), CANCELLED, END))
+    result = await a_trainer(server, EarlyStopping(ceiling=5.0)).wait()
+    assert result.ended == Ended("guard", "the loss 9 is above 5", "ceiling", 2)
+
+
+async def test_the_checkpoint_that_a_guard_kept_is_named(server: Server) -> None:
+    """r16: it fired at step 2 and the work up to step 4 is kept."""
+    frames = [started(), log(2, loss=9.0), log(3), log(4), checkpoint(4), log(5)]
+    server.script(stream(*frames, CANCELLED, END))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint")
+    result = await a_trainer(server, guard).wait()
+    assert result.ended == Ended("guard", "the loss 9 is above 5", "ceiling", 2, 4)
+    assert str(result.ended).endswith("(checkpoint 4 is kept)")

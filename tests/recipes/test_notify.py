@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from arkor_tui.api.reconnect import StreamState
+from arkor_tui.ended import Ended
 from arkor_tui.errors import UsageError
 from arkor_tui.recipes.notify import DiscordNotifier, SlackNotifier, WebhookNotifier
 from arkor_tui.recipes.notify.discord import LIMIT
@@ -78,12 +79,15 @@ async def test_failure_mentions_nobody_where_that_is_not_wanted() -> None:
 
 async def test_cancelled_is_no_failure_and_says_why() -> None:
     run, place = FakeRun(), Place()
-    run.stop_reason = "loss 7.1 is above 5.0"
+    run.why_stopped = Ended("guard", "loss 7.1 is above 5.0", "ceiling", 7)
     notifier = slack(place)
     notifier.attached(run.handle)
     notifier.on_failed(failure("Job cancelled", "cancelled"))
     await run.finish()
-    assert place.texts == ["triage-run was cancelled (job job-1): loss 7.1 is above 5.0"]
+    assert place.texts == [
+        "triage-run was cancelled (job job-1): Stopped by the guard ceiling at step 7: "
+        "loss 7.1 is above 5.0"
+    ]
 
 
 async def test_slack_gets_nothing_that_it_would_take_for_a_mention_or_link() -> None:

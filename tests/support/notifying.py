@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from arkor_tui.api.jobs import Job
+from arkor_tui.ended import Ended
 from arkor_tui.recipes.notify.delivery import Clock
 from arkor_tui.recipes.notify.http import HttpNotifier
 from arkor_tui.run.background import Background
@@ -67,7 +68,7 @@ class FakeRun:
     def __init__(self, marks: set[str] | None = None) -> None:
         self.job: Job | None = a_job()
         self.name = "triage-run"
-        self.stop_reason: str | None = None
+        self.why_stopped: Ended | None = None
         self.marks = set() if marks is None else marks
         self.findings: list[Finding] = []
         self.tasks = Background()

@@ -159,7 +159,8 @@ class Notifier(Callback):
     def on_failed(self, ctx: FailedContext) -> None:
         """Tell that the run has failed, or was cancelled."""
         if self._is_news(ctx.timestamp):
-            reason = (self._run.stop_reason if self._run else None) or self._guard_reason
+            why = self._run.why_stopped if self._run else None
+            reason = str(why) if why is not None else self._guard_reason
             mention = self.wishes.mention_on_failure
             self._put(texts.ended_badly(ctx, self._progress, reason, mention=mention))
         self._end()
