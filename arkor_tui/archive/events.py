@@ -195,9 +195,14 @@ class EventStore:
         return int(min(found, key=lambda row: abs(row[0] - step))[1]) if found else None
 
     def log_data_at(self, key: int, step: int) -> list[str]:
-        """The JSON of every log event of a step, in order."""
+        """The JSON of every log event of a step, in order.
+
+        Those that are void are left out: the run went on from an earlier step after them.
+        """
         rows = self.db.execute(
-            "SELECT data FROM events WHERE run = ? AND kind = 'training.log' AND step = ?"
+            "SELECT data FROM events WHERE run = ?1 AND kind = 'training.log' AND step = ?2"  # noqa: S608
+            f" AND seq > ifnull((SELECT max(seq) FROM {_RARE} WHERE run = ?1"
+            " AND kind <> 'training.log' AND kind = 'training.resumed' AND step < ?2), 0)"
             " ORDER BY seq",
             (key, step),
         )

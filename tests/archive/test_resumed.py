@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arkor_tui.archive.export import export_run
 from arkor_tui.archive.records import NewEvent
 from arkor_tui.archive.series import Series
 from arkor_tui.archive.store import Archive
@@ -75,3 +79,17 @@ def test_a_series_that_was_cut_is_as_one_that_never_had_more(
     assert (cut.steps, cut.values, cut.gaps) == (plain.steps, plain.values, plain.gaps)
     assert cut.smoothed(0.5).values == plain.smoothed(0.5).values
     assert cut.columns(0, 300, 40) == plain.columns(0, 300, 40)
+
+
+def test_exports_hold_the_second_life_only(archive: Archive, key: int) -> None:
+    """t5: metrics of void steps are in neither table."""
+    archive.append(key, [log("1", 1, 2.0), log("2", 2, 1.0), log("3", 3, 9.0)])
+    archive.append(key, [event("4", "training.resumed", step=2), log("5", 3, 0.5)])
+    out = io.StringIO()
+    export_run(archive, key, "csv", out)
+    assert [row[:2] for row in csv.reader(out.getvalue().splitlines())][1:] == [
+        ["1", "2.0"], ["2", "1.0"], ["3", "0.5"],
+    ]  # fmt: skip
+    out = io.StringIO()
+    export_run(archive, key, "markdown", out)
+    assert "| Training loss | 3 | 0.5000 | 0.5000 |" in out.getvalue()

@@ -200,3 +200,32 @@ def test_of_several_events_of_a_step_the_one_that_says_more_counts(tmp_path: Pat
         key = archive.register(RunIdentity("local", "o", "p", "j"), job("j"))
         archive.append(key, events)
         assert list(observations(archive, key)) == [Observation(5, None, None, True)]
+
+
+def test_a_resumed_run_counts_each_step_once(tmp_path: Path) -> None:
+    """t5: what was logged after step 2 before the run went on from there is void."""
+    first = [logged(1, 1, 2.0, None), logged(2, 2, 1.0, None), logged(3, 3, "nan", None),
+             logged(4, 4, 9.0, None), logged(5, 5, 1.5, None)]  # fmt: skip
+    second = [logged(7, 3, 1.0, None), logged(8, 4, None, None), logged(9, 5, 1.4, None)]
+    with Archive.open(tmp_path / "history.db") as archive:
+        key = archive.register(RunIdentity("local", "o", "p", "job-1"), job())
+        archive.append(key, [*first, event("6", "training.resumed", step=2), *second])
+        seen = list(observations(archive, key))
+        assert [(one.step, one.loss, one.non_finite) for one in seen] == [
+            (1, 2.0, False), (2, 1.0, False), (3, 1.0, False), (4, None, False), (5, 1.4, False),
+        ]  # fmt: skip
+        archive.append(key, [logged(11, 6, "nan", None)])
+        assert list(observations(archive, key))[-1].non_finite
+        archive.append(key, [event("12", "training.resumed", step=5), logged(13, 6, 1.3, None)])
+        assert list(observations(archive, key))[-1] == Observation(6, 1.3)
+
+
+def test_a_gap_of_the_second_life_is_not_read_in_the_first(tmp_path: Path) -> None:
+    """t5: both lives have no finite loss at step 3, and only the first named it."""
+    events = [logged(1, 1, 2.0, None), logged(3, 3, "nan", None),
+              event("4", "training.resumed", step=1),
+              event("5", "training.log", step=3, loss=None)]  # fmt: skip
+    with Archive.open(tmp_path / "history.db") as archive:
+        key = archive.register(RunIdentity("local", "o", "p", "job-1"), job())
+        archive.append(key, events)
+        assert list(observations(archive, key)) == [Observation(1, 2.0), Observation(3)]
