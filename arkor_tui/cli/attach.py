@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
-        "Follow a run of this project to its end; what happened before is shown first. Exit code: "
-        "0 completed, 1 failed or cancelled, 130 interrupted (the job then goes on)."
+        "Follow a run to its end; what happened before is shown first. Exit code: "
+        "0 completed, 1 failed or cancelled, 2 wrong use, 129 the terminal is gone, 130 "
+        "interrupted (the job goes on). --take-over starts the embedded backend too, if need be."
     )
     add_run_argument(parser)
     parser.add_argument(

@@ -21,7 +21,8 @@ _CONFIRM_SECONDS = 60.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
-        "Stop a run on the backend and wait until the backend says that it has ended."
+        "Stop a run on the backend, wait until the backend says that it has ended, and keep in the "
+        "archive who ended it. A name that several runs have is refused with their list."
     )
     add_run_argument(parser)
     parser.add_argument(

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
         "Start the trainer of a file and follow it to its end. Exit code: 0 completed, 1 failed or "
-        "cancelled, 2 wrong use, 130 interrupted (the job then goes on)."
+        "cancelled, 2 wrong use, 129 the terminal is gone, 130 interrupted (the job then goes on)."
     )
     parser.add_argument(
         "file", nargs="?", default="trainer.py", metavar="FILE", help="default: trainer.py"
