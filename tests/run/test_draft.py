@@ -167,6 +167,21 @@ def test_an_archived_configuration_survives_the_form(project: Path) -> None:
     assert drafts.to_trainer(draft).request(project).to_wire()["config"] == sent["config"]
 
 
+def test_fields_of_another_client_that_cannot_be_sent_are_named() -> None:
+    """r1: nothing of an earlier run is left out without a word."""
+    sent = {"model": "m", "datasetSource": {}, "maxSteps": 1, "datasetSplit": {}, "beta": 0.1}
+    assert drafts.unknown_in(sent) == ["beta"]
+
+
+def test_no_digit_of_a_number_is_lost_in_the_form() -> None:
+    """r1: six digits were shown, and sent where another field was changed."""
+    file = drafts.to_trainer(good()).settings
+    assert file is not None
+    texts = drafts.from_settings(file.changed(learning_rate=0.00123456789, max_steps=1234567))
+    assert (texts["learning_rate"], texts["max_steps"]) == ("0.00123456789", "1234567")
+    assert drafts.from_settings(file.changed(learning_rate=2e-4))["learning_rate"] == "0.0002"
+
+
 @given(name=st.text(min_size=1, max_size=40).filter(lambda t: t.strip()), rank=st.integers(1, 64))
 def test_a_written_trainer_file_makes_the_same_request(name: str, rank: int) -> None:
     import tempfile

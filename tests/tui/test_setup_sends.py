@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from arkor_tui.archive.store import Archive
 from arkor_tui.run.trainer import Trainer
+from arkor_tui.session.session import Session
 from arkor_tui.starters.write import write_new
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.setup import SetupScreen
@@ -122,6 +123,29 @@ async def test_a_changed_field_of_a_file_changes_that_and_nothing_else(
         assert bodies[1] == bodies[2] == bodies[0].replace('"maxSteps": 7', '"maxSteps": 9')
         for part in ('"optim": "sgd"', '"output": "answer"', '"ratio": 0.25', '"h200"'):
             assert part in bodies[1]
+
+
+async def test_the_next_free_name(tmp_path: Path) -> None:
+    """s5: counted on from the run's own number, past every name that exists."""
+    path = tmp_path / "history.db"
+    with Archive.open(path) as archive:
+        for name in (
+            "orders",
+            "orders-2",
+            "orders-3",
+            "orders-5",
+            "Orders-4",
+            "x-007",
+            "a-1234567",
+        ):
+            add_run(archive, name, triage_events())
+    async with Session.open(Path.cwd(), "local", archive_path=path) as session:
+        names = {name: await session.runs.next_name(name) for name in
+                 ("orders", "orders-2", "orders-5", "x-007", "a-1234567", "new")}  # fmt: skip
+    assert names == {
+        "orders": "orders-4", "orders-2": "orders-4", "orders-5": "orders-6", "x-007": "x-8",
+        "a-1234567": "a-1234567-2", "new": "new-2",
+    }  # fmt: skip
 
 
 async def test_a_dry_run_is_named_as_one(
