@@ -70,7 +70,7 @@ PLACES: tuple[Place, ...] = (
     Place("pane", "chart", "Chart", at("chart.widget", "LossChart")),
     Place("pane", "log", "Log", at("widgets.eventlog", "EventLog")),
     Place("pane", "list", "List", at("widgets.paged", "PagedList")),
-    Place("pane", "run-table", "List of runs", at("screens.runs", "RunTable")),
+    Place("pane", "run-table", "List of runs", at("widgets.runtable", "RunTable")),
     Place("pane", "checkpoints", "Checkpoints", at("widgets.checkpoints", "CheckpointList")),
     Place("pane", "targets", "Targets", at("widgets.targets", "TargetList")),
     Place("pane", "talk", "Conversation", at("widgets.talk", "TalkPane")),

@@ -35,7 +35,7 @@ REPLIES = {
 
 def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times of day as recorded, durations and replies that are always the same, no waiting."""
-    short = "arkor_tui.tui.screens.runs.when", "arkor_tui.tui.widgets.eventdetail.when"
+    short = "arkor_tui.tui.widgets.runtable.when", "arkor_tui.tui.widgets.eventdetail.when"
     for name in short:
         monkeypatch.setattr(name, lambda text: str(text)[5:16])
     for name in ("eventlog", "checkpoints", "guardpanel"):

@@ -13,13 +13,14 @@ from arkor_tui.tui.chart.widget import LossChart
 from arkor_tui.tui.screens.compare import CompareScreen
 from arkor_tui.tui.screens.console import ConsoleScreen, TargetList
 from arkor_tui.tui.screens.live import LiveScreen
-from arkor_tui.tui.screens.runs import RunsScreen, RunTable
+from arkor_tui.tui.screens.runs import RunsScreen
 from arkor_tui.tui.screens.setup import SetupScreen
 from arkor_tui.tui.screens.welcome import WelcomeScreen
 from arkor_tui.tui.widgets.eventdetail import EventDetail
 from arkor_tui.tui.widgets.eventlog import EventLog
 from arkor_tui.tui.widgets.formfields import FieldInput
 from arkor_tui.tui.widgets.help import HelpScreen
+from arkor_tui.tui.widgets.runtable import RunTable
 from arkor_tui.tui.widgets.talk import PromptArea
 from tests.support.recorded_runs import app_on, fill, press, resize, screen_text, settled
 

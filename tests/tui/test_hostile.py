@@ -14,7 +14,7 @@ from arkor_tui.archive.store import Archive
 from arkor_tui.errors import ArkorTuiError
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
-from arkor_tui.tui.screens.runs import RunTable
+from arkor_tui.tui.widgets.runtable import RunTable
 from tests.support.recorded_runs import HOSTILE, add_run, app_on, event, press, screen_text, settled
 
 from .test_differences import Talker

@@ -9,9 +9,10 @@ import pytest
 from arkor_tui.archive.store import Archive
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.compare import CompareScreen
-from arkor_tui.tui.screens.runs import RunsScreen, RunTable
+from arkor_tui.tui.screens.runs import RunsScreen
 from arkor_tui.tui.screens.welcome import WelcomeScreen
 from arkor_tui.tui.widgets.help import HelpScreen
+from arkor_tui.tui.widgets.runtable import RunTable
 from tests.support.recorded_runs import add_run, app_on, fill, press, screen_text, triage_events
 
 
