@@ -12,6 +12,7 @@ import pytest
 
 from arkor_tui import __version__
 from arkor_tui.cli import COMMANDS, app, main
+from arkor_tui.session.resolve import RUN_HELP
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,14 +62,15 @@ def test_the_overview_names_the_options_of_the_app(capsys: pytest.CaptureFixture
     assert {option for option in options if option not in out} == set()
 
 
-@pytest.mark.parametrize("command", ["chat", "attach", "cancel", "probe", "bisect", "what-if"])
-def test_latest_is_said_to_be_of_this_project(
+@pytest.mark.parametrize(
+    "command", ["chat", "attach", "cancel", "probe", "bisect", "what-if", "runs"]
+)
+def test_every_command_says_the_same_of_which_run_is_meant(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, what in ((command, "of this folder's project"), ("runs", "of all projects")):
-        with pytest.raises(SystemExit):
-            main([name, "--help"])
-        assert f"newest run {what}" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert RUN_HELP in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

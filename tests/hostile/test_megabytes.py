@@ -11,6 +11,7 @@ import pytest
 from textual.app import App
 from textual.widgets import Static
 
+from arkor_tui.archive import records
 from arkor_tui.archive.records import Exchange
 from arkor_tui.archive.store import Archive
 from arkor_tui.chat.asking import Answer
@@ -62,8 +63,8 @@ async def test_the_log_and_one_event(tmp_path: Path, kind: str) -> None:
         rows = archive.log(key, limit=10)
     read: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        of = eventlog.object_of
-        patch.setattr(eventlog, "object_of", lambda data: read.append(len(data)) or of(data))
+        of = records.object_of
+        patch.setattr(records, "object_of", lambda data: read.append(len(data)) or of(data))
         lines = ["".join(part for part, _ in line_of(row)) for row in rows]
     assert all(size <= eventlog._LONGEST_ERROR for size in read), "no megabytes are parsed to draw"
     assert all(len(line) < 3 * eventlog.LONGEST and "\n" not in line for line in lines)
