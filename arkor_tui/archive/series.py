@@ -268,11 +268,6 @@ class Series:
         place -= before
         return self.steps[place], self.values[place]
 
-    def at_or_before(self, step: float) -> tuple[float, float] | None:
-        """The last point that is not after ``step``."""
-        place = bisect_right(self.steps, step) - 1
-        return (self.steps[place], self.values[place]) if place >= 0 else None
-
     def neighbour(self, step: float, *, forward: bool) -> tuple[float, float] | None:
         """The first point after ``step``, or the last one before it."""
         place = bisect_right(self.steps, step) if forward else bisect_left(self.steps, step) - 1

@@ -98,8 +98,6 @@ def test_nearest_prefers_the_earlier(step: float, expected: tuple[float, float])
 
 def test_reading_between_points() -> None:
     series = Series([0, 10, 20], [1.0, 3.0, 7.0], [15])
-    assert series.at_or_before(-1) is None
-    assert series.at_or_before(19) == (10, 3.0)
     assert series.value_at(5) == 2.0
     assert series.step_at(5.0) == 15
     assert series.value_at(99) == 7.0

@@ -10,15 +10,16 @@ import pytest
 
 from arkor_tui.api.jobs import JobStatus
 from arkor_tui.archive.export import read_recording
-from arkor_tui.archive.records import Sample
+from arkor_tui.archive.records import NewEvent, Sample
 from arkor_tui.archive.store import Archive
 from arkor_tui.cli import main
 from arkor_tui.cli.checks import check_callbacks
 from arkor_tui.config.run_lock import HostState, take_run_lock
+from arkor_tui.ended import Ended
 from arkor_tui.session.recipe_host import lock_path_of
 from arkor_tui.session.replay import replaying
 from arkor_tui.session.updates import Update
-from tests.support.recorded_runs import HOSTILE, add_run, fill, time_of, triage_events
+from tests.support.recorded_runs import HOSTILE, add_run, event, fill, time_of, triage_events
 
 Capture = pytest.CaptureFixture[str]
 
@@ -295,3 +296,22 @@ async def test_a_replay_plays_every_event_into_an_archive_of_its_own(project: Pa
         assert "replay" in outcome.message
     with Archive.open() as archive:
         assert archive.count() == 3  # the user's own archive was not touched
+
+
+def test_show_says_which_guard_stopped_a_run(capsys: Capture, keys: dict[str, int]) -> None:
+    """r16: in words and as JSON, from the same record."""
+    guard = Ended("guard", "the loss is not a number", "non-finite", 12, 10)
+    with Archive.open() as archive:
+        archive.set_end(keys["cancelled"], "cancelled", "Job cancelled", guard)
+        odd = event("training.log", 99, loss=None, nonFinite={"loss": "nan"})
+        archive.append(keys["cancelled"], [NewEvent("99", *odd[:2], time_of(99), odd[2])])
+    assert main(["runs", "show", "other-run"]) == 0
+    shown = lines(capsys)
+    assert f"ended          {guard}" in shown
+    assert "oddLoss        NaN at step 99" in shown
+    assert not [line for line in shown if line.startswith(("reason", "error", "lastLoss"))]
+    assert main(["runs", "show", "other-run", "--json"]) == 0
+    (found,) = [json.loads(line) for line in lines(capsys)]
+    assert found["ended"] == guard.as_dict()
+    assert (found["reason"], found["lastLoss"]) == (guard.sentence, None)
+    assert found["oddLoss"] == {"value": "NaN", "step": 99}

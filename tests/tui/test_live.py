@@ -14,6 +14,7 @@ from textual.widgets import Static
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.archive.store import Archive
+from arkor_tui.ended import Ended
 from arkor_tui.session.monitor import RunMonitor
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.chart.widget import LossChart
@@ -289,3 +290,23 @@ async def test_the_offer_of_a_checkpoint_goes_once_it_is_taken(path: Path) -> No
         assert isinstance(live.app.screen, ConsoleScreen)
         assert "is ready" not in live.told
         assert "Something else." in live.told
+
+
+async def test_a_guard_that_stopped_a_run_is_named_on_live_and_in_runs(path: Path) -> None:
+    """r16: which guard, where and why, and no older loss as the last one."""
+    odd = event("training.log", 12, loss=None, nonFinite={"loss": "nan"})
+    with Archive.open(path) as archive:
+        events = [event("training.started"), event("training.log", 11, loss=0.5), odd]
+        key = add_run(archive, "guarded", events, status="cancelled")
+        guard = Ended("guard", "the loss is not a number", "non-finite", 12, 10)
+        archive.set_end(key, "cancelled", "Job cancelled", guard)
+    async with app_on(path, size=(160, 40)) as (app, pilot):
+        await wait_for(app, pilot, str(guard), "loss NaN at step 12")
+        await press(app, pilot, "enter")
+        await wait_for(app, pilot, str(guard), "loss NaN at step 12")
+        ended = await app.session.runs.get(key)
+        assert ended is not None
+        app.announcer.tell_end(ended)
+        await pilot.pause()
+        told = f"guarded: cancelled, loss NaN at step 12. {guard}"
+        assert told in [toast.message for toast in app._notifications]
