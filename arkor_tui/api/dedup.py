@@ -110,7 +110,7 @@ class SeenIds:
             self._hashes.append(content)
             text = str(self._first + len(self._hashes))
             self._expected = text if len(text) <= _LONGEST else None
-            content = self._others.pop(text, None) if self._expected else None
+            content = self._others.pop(text, None) if self._others and self._expected else None
 
 
 def _counter(event_id: str) -> int | None:

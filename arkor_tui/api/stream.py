@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import httpx
 from httpx_sse import ServerSentEvent
@@ -30,8 +31,7 @@ OpenStream = Callable[[str | None], AbstractAsyncContextManager[httpx.Response]]
 """Opens the stream after an event id (None: from its start) and gives the unread 2xx answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(NamedTuple):
     """One event, once.
 
     ``id`` is the server's, None where it is not this event's alone: there is none, or an earlier
@@ -87,6 +87,7 @@ class EventStream:
             ApiError: opening was refused for good (401, 403, 410, 426).
             StreamExhaustedError: too many consecutive failures; the last one is its cause.
         """
+        seen, counters = self.seen, self.counters
         while True:
             progressed = False
             try:
@@ -109,15 +110,15 @@ class EventStream:
                         try:
                             event = parse_event(data, name)
                         except MalformedEventError:
-                            self.counters.malformed += 1
+                            counters.malformed += 1
                             continue
                         progressed = True
                         self._failures = 0
-                        is_named = bool(event_id) and event_id not in self.seen
-                        if not self.seen.add(event_id, data, after):
-                            self.counters.repeats += 1
+                        is_named = bool(event_id) and event_id not in seen
+                        if not seen.add(event_id, data, after):
+                            counters.repeats += 1
                             continue
-                        self.counters.events += 1
+                        counters.events += 1
                         if self._waits:
                             self._tell_waiting("")
                         if isinstance(event, TrainingFailed):  # what is archived is the text
