@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from arkor_tui.api.jobs import Job, JobCreate
 from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.api.stream import StreamCounters, StreamEvent
-from arkor_tui.chat.infer import Infer
-from arkor_tui.chat.provider import ArkorProvider
-from arkor_tui.chat.target import Kind, Target
 from arkor_tui.config.settings import read_settings
 from arkor_tui.connect.connection import Connection, connect
 from arkor_tui.connect.embedded import of_another_version
@@ -22,11 +19,10 @@ from arkor_tui.errors import UsageError
 
 from .abort import AbortSignal, interruptible
 from .backend_job import BackendJob
+from .callback_tools import CallbackTools
 from .callbacks import Callback, in_callback
 from .config import TrainerInput, check_served
-from .contexts import target_of
 from .errors import CallbackError
-from .findings import Finding
 from .follow import Follower
 from .follow import TrainingResult as TrainingResult
 from .hooks import Hooks, OnCallbackError
@@ -38,7 +34,7 @@ OpenSink = Callable[["Trainer"], AbstractAsyncContextManager[Sink | None]]
 """Opens where a run is kept, for as long as it is followed; None where that cannot be."""
 
 
-class Trainer:
+class Trainer(CallbackTools):
     """Drives exactly one job. Make it with :func:`create_trainer` or :meth:`attach`.
 
     Nothing is read, sent or started before :meth:`start`.
@@ -372,36 +368,3 @@ class Trainer:
         if result is None or (result.ended is not None and result.ended.by == "lost"):
             return None
         return result.job
-
-    # what callbacks may do
-
-    async def keep(self, finding: Finding) -> None:
-        """Keep what a recipe found with the run, and tell every callback of it."""
-        await self.hooks.keep(finding)
-
-    async def first_time(self, mark: str) -> bool:
-        """True once for each mark, also over restarts where an archive keeps the run."""
-        return await self.hooks.first_time(mark)
-
-    async def was_marked(self, mark: str) -> bool:
-        """Whether :meth:`first_time` was called with this mark."""
-        return await self.hooks.was_marked(mark)
-
-    def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Do work beside the stream; see :class:`~arkor_tui.run.callbacks.RunHandle`."""
-        return self.hooks.start(work, name)
-
-    def infer(self, *, step: int | None = None, base: bool = False) -> Infer:
-        """Talk to the final adapter, to the checkpoint at ``step``, or to the base model.
-
-        Raises:
-            UsageError: there is no job yet.
-        """
-        if self.job is None:
-            raise UsageError("There is nothing to talk to before the job was submitted.")
-        kind: Kind = "base" if base else "final" if step is None else "checkpoint"
-        return self.talk(target_of(self.job, kind, None if base else step))
-
-    def talk(self, target: Target) -> Infer:
-        """Talk to a target of the run."""
-        return Infer(ArkorProvider(self.connection), target)
