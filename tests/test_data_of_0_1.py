@@ -298,7 +298,11 @@ def test_a_trainer_file_asks_for_the_same_and_fills_the_form_as_before(
     assert trainer.request().to_wire() == before["request"]
     assert [type(one).__name__ for one in trainer.callbacks] == before["callbacks"]
     form = from_settings(trainer.settings)
-    assert {name: form[name] for name in before["form"]} == before["form"]
+    # what a file leaves to the default is empty in the form, of which 0.1 wrote one out; and there
+    # is more now that a form can show, such as shares of the steps
+    unsaid = {"train_on_responses_only": "no"}
+    filled = {name: text for name, text in before["form"].items() if text}
+    assert {name: form[name] or unsaid.get(name) for name in filled} == filled
     assert recall(path.read_text("utf-8")) == before["recalled"]
 
 
