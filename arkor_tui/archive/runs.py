@@ -244,8 +244,8 @@ class RunStore:
             self.db.execute("UPDATE runs SET note = ? WHERE key = ?", (clean(note), key))
 
     def set_tags(self, key: int, tags: Iterable[str]) -> None:
-        """Replace the tags; white space inside a tag becomes a hyphen."""
-        words = ("-".join(plain(tag, newlines=False).split()) for tag in tags)
+        """Replace the tags; white space inside a tag becomes a hyphen, a ``#`` before it goes."""
+        words = ("-".join(plain(tag, newlines=False).split()).lstrip("#") for tag in tags)
         text = "".join(f" {word} " for word in dict.fromkeys(filter(None, words)))
         with transaction(self.db):
             self.db.execute("UPDATE runs SET tags = ? WHERE key = ?", (text, key))
@@ -328,11 +328,11 @@ def _where(query: RunQuery) -> tuple[str, list[Any]]:
         values += sorted(query.statuses)
     if query.tag:
         parts.append("instr(tags, ?) > 0")
-        values.append(f" {query.tag} ")
+        values.append(f" {query.tag.removeprefix('#')} ")
     for word in clean(query.text).casefold().split():
         parts.append(
-            "instr(folded(name || ' ' || job_id || ' ' || model || ' ' || dataset || ' ' || tags"
-            " || ' ' || note || ' ' || status), ?) > 0"
+            "instr(folded(name || ' ' || job_id || ' ' || model || ' ' || dataset"
+            " || replace(tags, ' ', ' #') || ' ' || note || ' ' || status), ?) > 0"
         )
         values.append(word)
     return " AND ".join(parts), values

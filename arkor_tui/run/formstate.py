@@ -178,6 +178,8 @@ class FormState:
         data = one_line(draft.dataset, limit=60) + (f", {rows}" if rows else "")
         if settings.max_steps is not None:
             length = f"{settings.max_steps:,} steps"
+            if settings.num_train_epochs is not None:
+                length += " (they win over the epochs)"
         else:
             length = f"{settings.num_train_epochs:g} epochs"
         parts = [kind + one_line(draft.name, limit=60), data, length]

@@ -212,7 +212,7 @@ def test_orders(archive: Archive, several: dict[str, int], sort: str, ascending:
 
 def test_filters(archive: Archive, several: dict[str, int]) -> None:
     archive.register(identity("other", project="elsewhere", backend="cloud"), job("other"))
-    archive.set_tags(several["a1"], ["night", "lr 2e-4", "night", " "])
+    archive.set_tags(several["a1"], ["#night", "lr 2e-4", "night", " "])
     archive.set_note(several["b1"], "Größe war falsch")
     assert names(archive, RunQuery(statuses=frozenset({"failed", "completed"}))) == ["b1", "a1"]
     assert names(archive, RunQuery(project="elsewhere")) == ["other"]
@@ -227,6 +227,10 @@ def test_filters(archive: Archive, several: dict[str, int]) -> None:
     assert names(archive, RunQuery(text="RUN b1")) == ["b1"]
     assert names(archive, RunQuery(text="GRÖSSE falsch")) == ["b1"]
     assert names(archive, RunQuery(text="2e-4")) == ["a1"]
+    # s4: a tag is found as it is shown, and by its whole name with or without the sign
+    assert names(archive, RunQuery(text="#night")) == ["a1"]
+    assert names(archive, RunQuery(text="#b1")) == []
+    assert names(archive, RunQuery(tag="#night")) == ["a1"]
     assert names(archive, RunQuery(text="100%")) == []
     assert archive.tags() == ["lr-2e-4", "night"]
 

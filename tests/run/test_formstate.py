@@ -257,6 +257,8 @@ def test_what_starts_is_named_in_one_line_with_what_was_changed() -> None:
     hub = of_blank(FOLDER).typed({**of_blank(FOLDER).texts, **ASIDE, "max_steps": "",
                                   "num_train_epochs": "1.5"})  # fmt: skip
     assert hub.summary() == "orders-3 · rows.jsonl · 1.5 epochs"
+    both = hub.typed({**hub.texts, "max_steps": "100"})
+    assert both.summary() == "orders-3 · rows.jsonl · 100 steps (they win over the epochs)"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,21 @@ async def test_tags_and_dry_runs_are_seen_in_a_narrow_terminal(path: Path) -> No
         assert row.count("#ok") == 1  # there it has a column
 
 
+async def test_tags_may_have_commas_between_them_and_are_found_by_their_sign(path: Path) -> None:
+    """s4: ``lowlr, #test`` are two tags, and ``#lowlr`` finds the run."""
+    with Archive.open(path) as archive:
+        run = add_run(archive, "tagged", triage_events()[:3])
+        add_run(archive, "other", triage_events()[:3])
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "slash", *"tagged", "enter", "t", *"lowlr, #test", "enter")
+        await press(app, pilot, "slash", "ctrl+u", *"#lowlr", "enter")
+        assert app.screen.query_one(RunTable).count == 1
+    with Archive.open(path) as archive:
+        tagged = archive.run(run)
+    assert tagged is not None
+    assert tagged.tags == ("lowlr", "test")
+
+
 async def test_help_works_on_the_welcome_too(path: Path) -> None:
     async with app_on(path) as (app, pilot):
         assert isinstance(app.screen, WelcomeScreen)

@@ -319,10 +319,10 @@ class RunsScreen(BaseScreen):
         from arkor_tui.tui.widgets.dialogs import Ask
 
         answer = await self.app.push_screen_wait(
-            Ask("Tags", "Words, with spaces between them.", value=" ".join(run.tags))
+            Ask("Tags", "Words, with spaces or commas between them.", value=" ".join(run.tags))
         )
         if answer is not None:
-            tags = answer.split()
+            tags = [tag.lstrip("#") for tag in answer.replace(",", " ").split()]
             await self.session.runs.tag(run.key, tags)
             self._tell_kept(run, " ".join(f"#{tag}" for tag in tags) or "no tags")
             self.load()
