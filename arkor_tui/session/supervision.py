@@ -165,13 +165,22 @@ class Supervision:
         return await asyncio.to_thread(host_of, record)
 
     async def lost(self, backend: str) -> list[RunRecord]:
-        """Live runs of a backend whose recipes nobody hosts any more: after a reboot, say."""
+        """Live runs of a backend whose recipes nobody hosts any more: after a reboot, say.
+
+        Without those whose recipes are in no file: the callbacks of a script that was killed cannot
+        be loaded by anybody else.
+        """
+        from .recipe_host import recipe_files
+
         live = RunQuery(statuses=LIVE_STATUSES, backend=backend)
         runs = await self._archive.read(lambda a: a.runs(live, limit=50))
         return [
             run
             for run in runs
-            if run.recipes and run.key not in self._starting and await self.host(run) is None
+            if run.recipes
+            and run.key not in self._starting
+            and await asyncio.to_thread(recipe_files, run)
+            and await self.host(run) is None
         ]
 
     async def recalled(self, record: RunRecord) -> dict[str, str]:

@@ -225,6 +225,11 @@ async def test_what_is_done_after_the_end_of_a_sitting_is_refused(session: Sessi
 # the hands that recipes are in
 
 
+def a_recipe_file(record: RunRecord) -> None:
+    """What the recipes of a run can be loaded from."""
+    lock_path_of(record).with_suffix(".py").write_text("")
+
+
 def outcome(monkeypatch: pytest.MonkeyPatch, *outcomes: Supervisor | Exception) -> None:
     """How the starts of supervisors come out."""
     left = list(outcomes)
@@ -245,16 +250,18 @@ async def handed_over(session: Session) -> None:
 
 
 async def test_callbacks_of_a_trainer_file_are_handed_over(
-    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
+    file = project / "trainer.py"
+    file.touch()
     outcome(monkeypatch, Supervisor(7, 2))
     server.script(stream(started(), asyncio.Event()))
     trainer = unconnected(Recorder(), Recorder())
-    monitor = await session.start(trainer, trainer_file="/x/trainer.py")
+    monitor = await session.start(trainer, trainer_file=str(file))
     await handed_over(session)
     assert trainer.callbacks == []
     record = await record_of(session, monitor.key)
-    assert (record.recipes, record.trainer_file) == (2, "/x/trainer.py")
+    assert (record.recipes, record.trainer_file) == (2, str(file))
     lost = await session.supervision.lost(server.url)
     assert [one.key for one in lost] == [record.key]  # its first events may come meanwhile
     assert await session.supervision.lost("local") == []
@@ -293,8 +300,20 @@ async def test_callbacks_without_a_file_stay_where_they_are(
     assert await session.supervision.recalled(monitor.record) == {}  # type: ignore[arg-type]
 
 
+async def test_callbacks_of_a_script_that_was_killed_are_not_looked_for_for_ever(
+    server: Server, session: Session
+) -> None:
+    """r17: they are in no file, so that nobody can run them again."""
+    record = await registered(session, server.url)
+    await session.archive.write(lambda a: a.set_recipes(record.key, 1, None))
+    assert await session.supervision.lost(server.url) == []
+    a_recipe_file(record)
+    assert [run.key for run in await session.supervision.lost(server.url)] == [record.key]
+
+
 async def test_a_run_that_is_being_watched_is_not_lost(server: Server, session: Session) -> None:
     record = await registered(session, server.url)
+    a_recipe_file(record)
     await session.archive.write(lambda a: a.set_recipes(record.key, 1, None))
     assert [run.key for run in await session.supervision.lost(server.url)] == [record.key]
     lock = await take_lock(record)
@@ -311,6 +330,7 @@ async def test_what_is_being_started_is_not_lost_either(
 ) -> None:
     record = await registered(session, server.url)
     await session.archive.write(lambda a: a.set_recipes(record.key, 1, None))
+    a_recipe_file(record)
     lost: list[list[RunRecord]] = []
 
     async def start(_record: RunRecord, _archive: Path) -> Supervisor:
