@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import textual._wait
 
+from arkor_tui._version import __version__
 from arkor_tui.connect.embedded import EMBEDDED_HEADER
 from tests.support.amounts import load_profile, patience
 from tests.support.kept_engine import running_engine
@@ -71,5 +72,5 @@ async def embedded() -> AsyncIterator[Server]:
     """A server that is an embedded backend, and has its token."""
     async with running_server() as running:
         running.token = LOCAL_TOKEN
-        running.answers["GET /v1/jobs"] = Answer(200, {"jobs": []}, {EMBEDDED_HEADER: "0.1.0"})
+        running.answers["GET /v1/jobs"] = Answer(200, {"jobs": []}, {EMBEDDED_HEADER: __version__})
         yield running

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from arkor_tui._version import __version__
 from arkor_tui.api.client import CloudApiClient
 from arkor_tui.api.reconnect import ReconnectPolicy
 from arkor_tui.api.scope import Scope
@@ -178,7 +179,7 @@ class Server:
         if self.token is not None and request.target == "/":
             challenge = request.headers.get(CHALLENGE_HEADER.lower(), "")
             proof = proof_of(self.token, challenge, urlsplit(self.url).port or 80)
-            return Answer(200, {}, {EMBEDDED_HEADER: "0.1.0", PROOF_HEADER: proof})
+            return Answer(200, {}, {EMBEDDED_HEADER: __version__, PROOF_HEADER: proof})
         match request.method, request.path:
             case "POST", "/v1/jobs":
                 self.submitted.set()
