@@ -170,18 +170,10 @@ class Supervision:
         Without those whose recipes are in no file: the callbacks of a script that was killed cannot
         be loaded by anybody else.
         """
-        from .recipe_host import recipe_files
-
         live = RunQuery(statuses=LIVE_STATUSES, backend=backend)
         runs = await self._archive.read(lambda a: a.runs(live, limit=50))
-        return [
-            run
-            for run in runs
-            if run.recipes
-            and run.key not in self._starting
-            and await asyncio.to_thread(recipe_files, run)
-            and await self.host(run) is None
-        ]
+        hosted = [run for run in runs if run.recipes and run.key not in self._starting]
+        return [run for run in hosted if await asyncio.to_thread(_is_lost, run)]
 
     async def recalled(self, record: RunRecord) -> dict[str, str]:
         """The guards, prompts and notifications of a run as they were typed into the form."""
@@ -235,3 +227,9 @@ def _tail(path: Path) -> list[str]:
             return file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
+
+
+def _is_lost(record: RunRecord) -> bool:
+    from .recipe_host import recipe_files
+
+    return bool(recipe_files(record)) and host_of(record) is None
