@@ -188,6 +188,8 @@ class EarlyStopping(Callback):
             return self._fire(*found) if found is not None else None
         if self._state == "due":  # since before a restart, or the first try was not confirmed
             return self._stop()
+        if self._state == "armed" and self._limit is not None and self._limit.done():
+            self._wait_for_checkpoint()  # whoever waited for the run gave up, and waits again
         return None
 
     def on_resumed(self, ctx: ResumedContext) -> None:
@@ -287,16 +289,21 @@ class EarlyStopping(Callback):
         if run.job is not None and run.job.is_terminal:
             self._end()
             return
-        self._state, self._tries = "stopping", self._tries + 1
+        self._state = "stopping"
         self._cancel_limit()
-        await self._tell("stopping")
-        outcome = await run.stop(
-            reason,
-            by="guard",
-            guard=self._fired_by,
-            step=self._fired_at,
-            checkpoint=self._checkpoint,
-        )
+        try:
+            await self._tell("stopping")
+            outcome = await run.stop(
+                reason,
+                by="guard",
+                guard=self._fired_by,
+                step=self._fired_at,
+                checkpoint=self._checkpoint,
+            )
+        except BaseException:  # waiting for the run was given up; who waits again stops it
+            self._state = "due"
+            raise
+        self._tries += 1
         again = not outcome.confirmed and self._tries < _TRIES
         self._state = "due" if again else "over"
         await self._tell("stopped" if outcome.confirmed else "failed", outcome.message)

@@ -17,10 +17,12 @@ from arkor_tui.ended import Ended, EndedBy
 from arkor_tui.errors import ArkorTuiError
 
 ATTEMPTS = 5
-"""How often an unreachable backend is asked."""
+"""How often a backend is asked that is not reached, or too busy to answer."""
 CONFIRM_SECONDS = 60.0
 """How long a job may take to end after its backend agreed to stop it."""
 _TIMES_GONE = 2
+_BUSY = (408, 429, 502, 503, 504)
+"""Answers of a server, or of what stands before it, that has not looked at the request."""
 
 CancelPhase = Literal["none", "asking", "waiting", "confirmed", "failed"]
 
@@ -189,12 +191,12 @@ class Stopping:
         for attempt in range(ATTEMPTS):
             try:
                 await self._ask_once(job_id)
-            except ConnectionFailedError as error:
+            except ArkorTuiError as error:
+                if not _may_pass(error):
+                    return error
                 failure = error
                 if attempt + 1 < ATTEMPTS:
                     await self._sleep(self._policy().delay(attempt))
-            except ArkorTuiError as error:
-                return error
             else:
                 return None
         return failure
@@ -247,6 +249,13 @@ class Stopping:
             f"The backend {took} did not confirm within {self._confirm_seconds:g} s{why}",
             "The job may still be running. Cancel again, or look at it later.",
         )
+
+
+def _may_pass(error: ArkorTuiError) -> bool:
+    """Tell whether the same request may be taken a moment later."""
+    if isinstance(error, ApiError):
+        return error.status in _BUSY
+    return isinstance(error, ConnectionFailedError)
 
 
 def _has_ended(job: Job) -> CancelState:

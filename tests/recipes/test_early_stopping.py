@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import weakref
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -26,7 +27,7 @@ from arkor_tui.run.findings import Finding, Gauge
 from arkor_tui.run.trainer import Trainer
 from tests.support.frames import END, checkpoint, completed, failed, log, started, went_on
 from tests.support.memory_sink import MemorySink
-from tests.support.scripted import JOB, Answer, Server, stream
+from tests.support.scripted import JOB, Answer, Server, Unanswered, stream
 from tests.support.trainers import Recorder, a_trainer, attached
 
 CANCELLED = failed("Job cancelled", "99")
@@ -70,6 +71,52 @@ async def test_it_stops_once_and_says_why(server: Server) -> None:
     fired = Gauge("ceiling", share=1.0, text="fired: the loss 7 is above 5", state="fired")
     assert guard.gauges()[0] == fired
     assert [gauge.name for gauge in guard.gauges()] == ["ceiling", "non-finite", "patience"]
+
+
+async def given_up(trainer: Trainer, at: Callable[[], bool]) -> None:
+    """Wait for the run until ``at`` holds, and give up, as ``asyncio.wait_for`` does."""
+    waiting = asyncio.create_task(trainer.wait())
+    async with asyncio.timeout(20):
+        while not at():
+            await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_who_gives_up_waiting_while_it_stops_disarms_no_guard(server: Server) -> None:
+    """r3: a script that waits in slices; the stop that was under way is refused."""
+    cancel = f"POST /v1/jobs/{JOB['id']}/cancel"
+    server.answers[cancel] = Unanswered()
+    over_it, later = log(1, "2", loss=7.0), log(2, "3", loss=7.0)
+    server.script(stream(started("1"), over_it, asyncio.Event()))
+    trainer = a_trainer(server, EarlyStopping(ceiling=5.0))
+    await given_up(trainer, lambda: bool(server.cancellations))
+    server.answers[cancel] = Answer(403, {"error": "not you"})
+    for request in server.cancellations:
+        request.gone.set()
+    assert (await trainer.stop()).phase == "failed"  # joins the one that is under way
+    del server.answers[cancel]
+    server.script(stream(later, server.cancelled, CANCELLED, END))
+    server.obeys = True
+    async with asyncio.timeout(20):
+        assert (await trainer.wait()).status == "cancelled"
+    assert trainer.why_stopped is not None
+    assert trainer.why_stopped.guard == "ceiling"
+
+
+async def test_who_gives_up_waiting_for_a_checkpoint_does_not_wait_for_ever(
+    server: Server,
+) -> None:
+    """r3: the limit of the waiting is a task that ends with the waiting for the run."""
+    server.script(stream(started("1"), log(1, "2", loss=7.0), asyncio.Event()))
+    guard = EarlyStopping(ceiling=5.0, action="checkpoint", checkpoint_limit=3_600.0)
+    trainer = a_trainer(server, guard)
+    await given_up(trainer, lambda: phases(trainer) == ["armed"])
+    guard.checkpoint_limit = 0.0
+    server.obeys = True
+    server.script(stream(log(2, "3", loss=7.0), server.cancelled, CANCELLED, END))
+    async with asyncio.timeout(20):
+        assert (await trainer.wait()).status == "cancelled"
 
 
 def test_every_guard_has_a_gauge() -> None:

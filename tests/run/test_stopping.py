@@ -127,6 +127,19 @@ async def test_a_backend_that_is_away_is_asked_again_by_the_policy(server: Serve
     assert "could not be reached" in state.message
 
 
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+async def test_a_backend_that_is_busy_is_asked_again(server: Server, status: int) -> None:
+    """r3: one answer of an overloaded server or a proxy is no reason to let a job train on."""
+    server.obeys = True
+    answer_to_cancel(server, Answer(status, {"error": "busy"}), Answer(200, {"ok": True}))
+    after_each_answer(server, "cancelled")
+    cancellation = Cancellation()
+    assert (await cancellation.of(server)).confirmed
+    assert cancellation.phases == ["asking", "waiting", "confirmed"]
+    assert cancellation.waits[0] == 1.0
+    assert len(server.cancellations) == 2
+
+
 async def test_a_job_that_ends_slowly_is_asked_for_ever_less_often(server: Server) -> None:
     after_each_answer(server, *["running"] * 8, "cancelled")
     cancellation = Cancellation()
