@@ -92,6 +92,7 @@ async def follow(
                 if interrupt is signal.SIGHUP or (work.done() and output_is_gone()):
                     # nobody is here to be asked: leaving stops neither the job nor its callbacks
                     forget_output()
+                    await trainer.submitted()
                     await _stopped(work)
                     await _hand_over(trainer, presenter)
                     return EXIT_HUNG_UP if interrupt is signal.SIGHUP else EXIT_FAILED
@@ -159,10 +160,22 @@ async def _decide(
 ) -> int | None:
     """What to do after an interrupt: an exit code, or None to go on following."""
     presenter = view.presenter
-    job_id = trainer.job.id if trainer.job is not None else None
-    if job_id is None:
-        presenter.note("Interrupted before the job was submitted.")
-        return EXIT_INTERRUPTED
+    if trainer.job is not None:
+        job_id = trainer.job.id
+    else:
+        presenter.note("Waiting for the backend's answer, as it may have the job already …")
+        answered = asyncio.ensure_future(trainer.submitted())
+        again = None if args.on_signal == "cancel" else interrupts
+        if again is not None and await _first_of(answered, again) is not None:
+            answered.cancel()
+            presenter.note(
+                "Interrupted before the backend answered. It may train the job all the same: "
+                "Runs in the app lists what it has, and `arkor-tui cancel JOB` stops it."
+            )
+            return EXIT_INTERRUPTED
+        if (submitted := await answered) is None:
+            return None  # whoever follows the run says why
+        job_id = submitted
     answer = {"leave": "l", "cancel": "c"}.get(args.on_signal, "")
     if not answer and view.interactive:
         presenter.note("")

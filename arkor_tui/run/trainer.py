@@ -249,6 +249,10 @@ class Trainer(CallbackTools):
         """
         return (await self._job.submit()).id
 
+    async def submitted(self) -> str | None:
+        """Wait for a start that is under way; the job's id, None where there is no job."""
+        return await self._job.submitted()
+
     async def _create(self) -> Job:
         if self._policy is None:  # a mistake in the settings is told before anything is sent
             self._policy = ReconnectPolicy.of((await asyncio.to_thread(read_settings)).stream)
