@@ -56,6 +56,13 @@ class RunIdentity:
     project: str
     job_id: str
 
+    @property
+    def where(self) -> str:
+        """Tell where it lives: ``local/local/demo``."""
+        if self.backend == IMPORTED:
+            return "imported recording"
+        return f"{self.backend}/{self.org}/{self.project}"
+
 
 @dataclass(frozen=True, slots=True)
 class OddLoss:
@@ -298,6 +305,6 @@ def recording_error(record: RunRecord) -> UsageError:
     job_id = record.identity.job_id
     return UsageError(
         f"{record.name} ({job_id}) is an imported recording, and no backend can be asked about it.",
-        hint=f"`arkor-tui runs show {job_id}` shows what it holds, `arkor-tui replay {job_id}` "
-        "plays it.",
+        hint=f"`arkor-tui runs show {IMPORTED}:{job_id}` shows what it holds, "
+        f"`arkor-tui replay {IMPORTED}:{job_id}` plays it.",
     )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from arkor_tui.chat.golden import Golden, GoldenAnswer
     from arkor_tui.chat.target import Target
 
+LONGEST = 100
+"""Characters of an answer in its line."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -107,7 +110,9 @@ async def _bisect(args: argparse.Namespace, prompt: Golden) -> int:
             )  # fmt: skip
             return
         mark = {True: "pass", False: "FAIL", None: " -- "}[verdict.passed]
-        reply = " ".join(answer.reply.split())[:100]
+        reply = " ".join(answer.reply.split())
+        if len(reply) > LONGEST:
+            reply = reply[: LONGEST - 1] + "…"
         say(f"{mark}  {target.label:>9}  {reply}")
 
     async with Session.open(Path.cwd(), args.backend) as session:

@@ -139,7 +139,11 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
         for record in runs:
             emit("run", as_json(record))
         return 0
-    rows = [("JOB", "NAME", "STATUS", "STEP", "LOSS", "EVAL", "CREATED")]
+    if not runs:
+        is_narrowed = any((args.text, args.status, args.tag))
+        note("No run is like that." if is_narrowed else "No runs yet: `arkor-tui start` makes one.")
+        return 0
+    rows = [("JOB", "NAME", "STATUS", "STEP", "LOSS", "EVAL", "CREATED", "WHERE")]
     rows += [
         (
             one_line(record.identity.job_id),
@@ -149,6 +153,7 @@ def _list(archive: Archive, args: argparse.Namespace) -> int:
             _number(record.last_loss, record.odd_loss),
             _number(record.last_eval_loss, record.odd_eval_loss),
             record.created_at[:19] + "Z" * record.created_at.endswith("Z"),
+            one_line(record.identity.where, limit=80),
         )
         for record in runs
     ]

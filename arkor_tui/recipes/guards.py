@@ -159,8 +159,9 @@ class Smoothed:
             return None
         mean = self._mean()
         if mean > self.limit:
-            what = f"the mean {_WORDS[self.metric]} of the last {self.window}"
-            return f"{what}, {mean:.4g}, is above {self.limit:g}"
+            word = _WORDS[self.metric]
+            what = f"mean {word} of the last {self.window}" if self.window > 1 else word
+            return f"the {what}, {mean:.4g}, is above {self.limit:g}"
         return None
 
     def _mean(self) -> float:

@@ -77,10 +77,8 @@ class AmbiguousRunError(UsageError):
 
 
 def _line(run: Found) -> str:
-    where = (
-        "imported recording" if run.is_imported else "/".join((run.identity.backend, *run.project))
-    )
-    fields = (run.identity.job_id, run.name, run.status, run.created_at[:19], where)
+    identity = run.identity
+    fields = (identity.job_id, run.name, run.status, run.created_at[:19], identity.where)
     return "  ".join(one_line(field, limit=80) for field in fields)
 
 

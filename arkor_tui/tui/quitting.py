@@ -13,20 +13,22 @@ from .host import host_of
 from .widgets.dialogs import Confirm, DialogChoice
 
 if TYPE_CHECKING:
+    from arkor_tui.archive.records import RunRecord
     from arkor_tui.session.monitor import RunMonitor
+    from arkor_tui.session.session import Session
 
 
 async def ask_quit(app: App[Any]) -> None:
     """Quit; asks first while a run is live."""
-    live = host_of(app).session.monitors.live
+    session = host_of(app).session
+    live = session.monitors.live
     if not live:
         app.exit()
         return
     if isinstance(app.screen, Confirm):
         return
-    names = ", ".join(
-        plain(m.record.name, limit=40, newlines=False) for m in live if m.record is not None
-    )
+    runs = [monitor.record for monitor in live if monitor.record is not None]
+    names = ", ".join(_named(run, session) for run in runs)
     many = len(live) > 1
     answer = await app.push_screen_wait(
         Confirm(
@@ -41,11 +43,25 @@ async def ask_quit(app: App[Any]) -> None:
         )
     )
     if answer == "leave":
-        one = f"{names} {'train' if many else 'trains'} on. "
-        app.exit(message=Text(f"{one}`arkor-tui` shows it again, `arkor-tui attach latest` "
-                               "follows it in this terminal."))  # fmt: skip
+        follows = "; ".join(f"`arkor-tui attach {run.identity.job_id}`" for run in runs)
+        app.exit(
+            message=Text(
+                f"{names} {'train' if many else 'trains'} on. `arkor-tui` shows "
+                f"{'them' if many else 'it'} again; in this terminal you can follow with {follows}."
+            )
+        )
     elif answer == "cancel":
         await _cancel_and_quit(app, live)
+
+
+def _named(run: RunRecord, session: Session) -> str:
+    """Name a run, with its project where that is not the one of the folder."""
+    name = plain(run.name, limit=40, newlines=False)
+    scope = session.connection.scope if session.connection is not None else None
+    identity = run.identity
+    if scope is None or (scope.org_slug, scope.project_slug) == (identity.org, identity.project):
+        return name
+    return f"{name} (of {plain(identity.project, limit=40, newlines=False)})"
 
 
 async def _cancel_and_quit(app: App[Any], live: list[RunMonitor]) -> None:

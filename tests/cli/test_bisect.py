@@ -67,6 +67,16 @@ async def test_what_is_said(server: Talker, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+async def test_a_long_answer_is_cut_with_a_mark(
+    server: Talker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.says = from_(30, "billing", "auth " * 40)
+    assert await bisect("--contains", "auth", "--checks", "0") == 0
+    final = capsys.readouterr().out.splitlines()[1]
+    assert final.startswith("pass      final  auth auth")
+    assert final.endswith("…")
+
+
 async def test_a_contradiction_is_told(server: Talker, capsys: pytest.CaptureFixture[str]) -> None:
     server.says = {**from_(20), 50: "billing"}
     assert await bisect("--contains", "auth", "--json") == 0

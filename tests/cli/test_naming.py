@@ -96,6 +96,17 @@ async def test_a_recording_says_that_it_is_one(
         with (project / "r.jsonl").open("w") as out:
             export_run(archive, key, "jsonl", out)
         import_run(archive, project / "r.jsonl")
+    # both have one job id: the list tells them apart, and what is advised means the recording
+    assert await command("cancel", f"import:{JOB_ID}", "--backend", "local") == 2
+    assert f"`arkor-tui runs show import:{JOB_ID}`" in capsys.readouterr().err
+    assert await command("runs") == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.endswith("WHERE")
+    assert sorted(row[head.index("WHERE") :] for row in rows) == [
+        "imported recording",
+        "local/local/demo-project",
+    ]
+    with Archive.open() as archive:
         archive.delete([key])
     server.answers["GET /v1/jobs"] = Answer(200, {"jobs": []})
     for words in (["cancel"], ["attach"], ["chat"]):

@@ -239,5 +239,5 @@ async def test_a_recording_alone_cannot_be_asked_and_that_is_said(
     assert await command(name, JOB_ID, *options) == 2
     told = capsys.readouterr().err
     assert f"triage-run ({JOB_ID}) is an imported recording" in told
-    assert f"`arkor-tui replay {JOB_ID}` plays it" in told
+    assert f"`arkor-tui replay import:{JOB_ID}` plays it" in told
     assert "Unknown backend" not in told

@@ -44,6 +44,21 @@ def test_list_shows_every_run_and_nothing_hostile(capsys: Capture) -> None:
     assert "\x1b" not in out
 
 
+def test_an_empty_list_says_so(capsys: Capture) -> None:
+    assert main(["runs", "--tag", "nowhere"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "No run is like that." in err
+    with Archive.open() as archive:
+        archive.delete([run.key for run in archive.runs()])
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "No runs yet" in err
+    assert main(["runs", "--json"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_list_is_narrowed_and_sorted(capsys: Capture) -> None:
     assert main(["runs", "list", "--status", "cancelled", "--json"]) == 0
     found = [json.loads(line) for line in lines(capsys)]

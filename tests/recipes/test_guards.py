@@ -97,6 +97,7 @@ def test_reasons_name_the_numbers() -> None:
     smoothed = Smoothed(5.0, 2)
     smoothed.see(Observation(1, 6.0))
     assert smoothed.see(Observation(2, 7.0)) == "the mean loss of the last 2, 6.5, is above 5"
+    assert Smoothed(5.0, 1).see(Observation(2, 7.0)) == "the loss, 7, is above 5"
     patience = Patience(1, metric="eval_loss")
     patience.see(Observation(10, None, 0.5))
     assert patience.see(Observation(20, None, 0.6)) == (

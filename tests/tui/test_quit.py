@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from arkor_tui.api.scope import Scope
 from arkor_tui.archive.store import Archive
 from arkor_tui.tui.screens.live import LiveScreen
 from arkor_tui.tui.widgets.dialogs import Confirm
@@ -88,6 +90,25 @@ async def test_ctrl_c_asks_too_and_a_second_one_does_not_lose_the_answer(path: P
         await live.press("l")
         await workers(live, "quit")
         assert live.app._exit
+
+
+async def test_a_run_of_another_project_is_named_with_it_and_how_to_follow_it_works(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`latest` would be another run there: the job id is given."""
+    async with live_app(path) as live:
+        connection = live.app.session.connection
+        assert connection is not None
+        live.app.session.connection = replace(connection, scope=Scope("local", "elsewhere"))
+        left: list[str] = []
+        monkeypatch.setattr(live.app, "exit", lambda *, message: left.append(str(message)))
+        await live.press("q")
+        assert "triage-run (of demo) is still training" in screen_text(live.app)
+        await live.press("l")
+        await workers(live, "quit")
+    (message,) = left
+    assert "triage-run (of demo) trains on" in message
+    assert "`arkor-tui attach job-1`" in message
 
 
 async def test_the_no_of_the_cancel_question_has_the_focus(path: Path) -> None:
