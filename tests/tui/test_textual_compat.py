@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -190,6 +191,7 @@ def private_uses(module: Any) -> Iterator[str]:
             yield f"uses {ast.unparse(node)}"
 
 
+@functools.cache
 def owned_by(cls: type) -> set[str]:
     """Private names that a class defines, in its body or on itself."""
     names = set(vars(cls))
@@ -204,6 +206,7 @@ def owned_by(cls: type) -> set[str]:
     return {name for name in names if name.startswith("_") and not name.startswith("__")}
 
 
+@functools.cache
 def tree_of(cls: type) -> ast.AST:
     """The source of a class."""
     return ast.parse(textwrap.dedent(inspect.getsource(cls)))
