@@ -16,7 +16,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "arkor_tui" / "local" / "tiny"
+MODEL = ROOT / "arkor_tui" / "backend" / "tiny"
 LIMIT = 7_000_000
 ORDINARY = range(5, 2048)  # all but the five special tokens
 

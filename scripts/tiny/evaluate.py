@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from scripts.lexicon.formats import KEY_SETS
 
 ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "arkor_tui" / "local" / "tiny"
+MODEL = ROOT / "arkor_tui" / "backend" / "tiny"
 STARTERS = ROOT / "arkor_tui" / "starters"
 MEASURED_STEPS = (0, 25, 50, 100)
 IGNORED = -100

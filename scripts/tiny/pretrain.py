@@ -23,7 +23,7 @@ from scripts.tiny import tokenizer as tok
 from scripts.tiny.corpus import Dialogue, dialogues
 from scripts.tiny.export import export
 
-OUT = Path(__file__).parents[2] / "arkor_tui" / "local" / "tiny"
+OUT = Path(__file__).parents[2] / "arkor_tui" / "backend" / "tiny"
 # Most dialogues are short, and short rows are faster; every fourth batch has long rows, so that
 # the model learns to look past earlier dialogues as well.
 SHAPES: tuple[tuple[int, int], ...] = ((16, 96), (16, 96), (16, 96), (8, 192))
