@@ -26,6 +26,7 @@ import uvicorn
 from arkor_tui._version import __version__
 from arkor_tui.config.atomic import (
     WriteFailedError,
+    lock_failed,
     make_private_folder,
     write_failed,
     write_private,
@@ -319,7 +320,11 @@ def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it however this process ends."""
     descriptor = os.open(lock_file(folder), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        if not _take(descriptor):
+        try:
+            taken = _take(descriptor)
+        except OSError as error:
+            raise lock_failed(lock_file(folder), error) from error
+        if not taken:
             raise BackendTakenError(
                 f"An embedded backend already serves {folder}{_whose(folder)}.",
                 hint="Use that one (it is found by itself), stop it (`arkor-tui serve --stop`), or "

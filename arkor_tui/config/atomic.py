@@ -31,6 +31,15 @@ def write_failed(path: Path, error: OSError) -> WriteFailedError:
     return WriteFailedError(f"Cannot write {path}: {reason_of(error)}.", hint=hint)
 
 
+def lock_failed(path: Path, error: OSError) -> WriteFailedError:
+    """The error for ``error`` while locking ``path``, which nobody else holds."""
+    return WriteFailedError(
+        f"Cannot lock {path}: {reason_of(error)}.",
+        hint="Its folder may lie on a network file system without locks: set ARKOR_TUI_DATA_DIR to "
+        "a folder on a disk of this machine.",
+    )
+
+
 def reason_of(error: OSError) -> str:
     """The system's words for ``error``, without the path."""
     return error.strerror or type(error).__name__

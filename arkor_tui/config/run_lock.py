@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from arkor_tui.text.jsonsafe import read_object
 
-from .atomic import make_private_folder, write_failed, write_private
+from .atomic import lock_failed, make_private_folder, write_failed, write_private
 from .folders import data_dir
 
 HostKind = Literal["supervisor", "app", "command"]
@@ -84,14 +84,19 @@ def take_run_lock(path: Path) -> RunLock | None:
     """Take the lock at this :func:`lock_path`; None while another process holds it.
 
     Raises:
-        WriteFailedError: the files cannot be made.
+        WriteFailedError: the files cannot be made, or there are no locks where they are.
     """
     for _ in range(_TRIES):
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise write_failed(path, error) from error
-        if _lock(descriptor, fcntl.LOCK_EX):
+        try:
+            is_ours = _lock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            os.close(descriptor)
+            raise lock_failed(path, error) from error
+        if is_ours:
             if _is_at(descriptor, path):
                 with suppress(OSError):  # what a killed holder said is no longer true
                     path.with_suffix(".json").unlink()
@@ -111,7 +116,7 @@ def read_host(path: Path) -> HostState | None:
     except OSError:
         return None
     try:
-        if _lock(descriptor, fcntl.LOCK_SH):
+        if not _is_locked(descriptor):
             return None  # whoever made the file is gone
         return _state(read_object(path.with_suffix(".json").read_bytes()))
     except (OSError, ValueError):
@@ -151,10 +156,17 @@ def _seconds(since: float) -> float:
         raise ValueError("no time") from None
 
 
+def _is_locked(descriptor: int) -> bool:
+    try:
+        return not _lock(descriptor, fcntl.LOCK_SH)
+    except OSError:  # nobody holds what cannot be held
+        return False
+
+
 def _lock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 

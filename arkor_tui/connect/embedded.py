@@ -15,6 +15,7 @@ import httpx
 
 from arkor_tui._version import __version__
 from arkor_tui.api.http import open_client
+from arkor_tui.config.atomic import lock_failed
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.config.local_backend import (
     CHALLENGE_HEADER,
@@ -138,6 +139,8 @@ async def _starting(folder: Path) -> AsyncIterator[None]:
                 break
             except BlockingIOError:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            except OSError as error:
+                raise lock_failed(Path(file.name), error) from error
         yield
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.records import RunRecord
 from arkor_tui.archive.sink import EXPECTED, ArchiveSink, register
+from arkor_tui.config.atomic import WriteFailedError
 from arkor_tui.run.trainer import Trainer
 
 from .recipe_host import hosting, take_lock
@@ -39,8 +40,12 @@ async def archived(
             yield None
             return
         if hears:
-            lock = await take_lock(record)
-            await stack.enter_async_context(hosting(lock, trainer, "command"))
+            try:
+                lock = await take_lock(record)
+            except WriteFailedError as error:  # nobody can hold it, and the run costs money
+                note(f"Other processes cannot see that this one runs the callbacks: {error}")
+            else:
+                await stack.enter_async_context(hosting(lock, trainer, "command"))
         sink = ArchiveSink(archive, record, resumes=hears, hears=hears, patient=False)
         sink.on_trouble = _Once(note)
         yield await stack.enter_async_context(sink)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from arkor_tui.config import run_lock
+from arkor_tui.config.atomic import WriteFailedError
 from arkor_tui.config.run_lock import HostState, lock_path, read_host, take_run_lock
 
 HOLDER = """
@@ -101,3 +104,19 @@ def test_a_state_that_cannot_be_read_still_counts_as_watched(path: Path) -> None
     path.with_suffix(".json").write_text("[1")
     assert read_host(path) is not None
     lock.release()
+
+
+def test_a_folder_without_locks_is_named_and_has_no_host(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r21: it was taken for a lock that another process holds."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    path.touch()
+    monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
+    assert read_host(path) is None
+    with pytest.raises(WriteFailedError, match="No locks available") as caught:
+        take_run_lock(path)
+    assert "ARKOR_TUI_DATA_DIR" in (caught.value.hint or "")

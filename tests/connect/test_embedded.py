@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from arkor_tui import FileDataset, __version__, create_trainer
+from arkor_tui.backend import server as server_module
+from arkor_tui.config.atomic import WriteFailedError
 from arkor_tui.config.folders import local_backend_dir
 from arkor_tui.config.local_backend import LocalBackendInfo, lock_file, mark_stopped
 from arkor_tui.connect import embedded as module
@@ -132,6 +135,26 @@ async def test_what_is_not_installed_is_named(starts: Any, monkeypatch: pytest.M
     with pytest.raises(EmbeddedBackendError, match=r"not installed \(no_such_engine missing\)"):
         await ensure_embedded_backend()
     assert started == []
+
+
+async def test_a_folder_without_locks_is_named(
+    starts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r21: whoever starts it, and the backend itself."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    starts()
+    monkeypatch.setattr(module.fcntl, "flock", refuse)
+    with pytest.raises(WriteFailedError, match="No locks available") as caught:
+        await ensure_embedded_backend()
+    assert "ARKOR_TUI_DATA_DIR" in (caught.value.hint or "")
+    with (
+        pytest.raises(WriteFailedError, match="No locks available"),
+        server_module._locked(local_backend_dir()),
+    ):
+        pass
 
 
 async def test_however_many_ask_at_once_it_is_started_once(embedded: Server, starts: Any) -> None:
