@@ -13,7 +13,7 @@ from arkor_tui.config.atomic import make_private_folder
 
 from .store import Archive
 
-_RECORD = struct.Struct("<QQ")  # which archive, and the seq of the last event
+_RECORD = struct.Struct("<QQ")  # of which run, and the seq of the last event
 
 
 def this_host() -> str:
@@ -38,22 +38,32 @@ class DeliveredMark:
         name = hashlib.sha256(self._host.encode()).hexdigest()[:12]
         self._path = archive.parent / "delivered" / f"{key}-{name}"
         self._file = -1
-        self._inode = 0
+        self._run = 0
 
     def open(self, archive: Archive) -> None:
         """Find out how far callbacks are; blocks."""
         kept = archive.delivered(self._key, self._host)
         self.seq = self._kept = kept
         with suppress(OSError):
-            self._inode = self._archive.stat().st_ino
+            self._run = self._which(archive)
             make_private_folder(self._path.parent)
             self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             found = os.pread(self._file, _RECORD.size, 0)
             if len(found) == _RECORD.size:
-                inode, seq = _RECORD.unpack(found)
-                if inode == self._inode:  # of another archive it would say nothing about this run
+                run, seq = _RECORD.unpack(found)
+                if run == self._run:  # a mark of another run says nothing about this one
                     self.seq = max(kept, seq)
-            os.pwrite(self._file, _RECORD.pack(self._inode, self.seq), 0)
+            os.pwrite(self._file, _RECORD.pack(self._run, self.seq), 0)
+
+    def _which(self, archive: Archive) -> int:
+        """Tell the run of this file from those of other archives that had its key.
+
+        The number of the file is not enough: a file that is made after another was deleted gets
+        the same one.
+        """
+        run = archive.run(self._key)
+        named = f"{self._archive.stat().st_ino}\0{run.identity if run is not None else ''}"
+        return int.from_bytes(hashlib.sha256(named.encode("utf-8", "replace")).digest()[:8])
 
     def set(self, seq: int) -> None:
         """Remember that callbacks have heard everything up to this event."""
@@ -62,7 +72,7 @@ class DeliveredMark:
         self.seq = seq
         if self._file >= 0:
             try:
-                os.pwrite(self._file, _RECORD.pack(self._inode, seq), 0)
+                os.pwrite(self._file, _RECORD.pack(self._run, seq), 0)
             except OSError:  # the archive itself has it a moment later
                 os.close(self._file)
                 self._file = -1

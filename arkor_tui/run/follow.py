@@ -37,7 +37,9 @@ from .sink import Sink
 from .source import JobLostError, ReadAhead, Source, is_end
 
 END_SECONDS = 10.0
-"""How long a stream may stay open after the backend confirmed that its job has ended."""
+"""How long a stream may be silent after the backend confirmed that its job has ended."""
+AWAY_SECONDS = 60.0
+"""How long the stream of such a job is tried again where it cannot be had."""
 _END_TOLD = "end-told"
 """Marks that callbacks have heard of an end that no event of the stream told."""
 
@@ -136,12 +138,24 @@ class Follower:
                 await sink.end(self.result.job, self._own_reason())
 
     def expect_end(self) -> None:
-        """Wait for the end for :data:`END_SECONDS` at most, as the backend has confirmed a stop.
+        """Wait for the end as long as something comes, as the backend has confirmed a stop.
 
         A backend may end a job and never its stream: the job is asked then.
         """
         self._is_stopped = True
-        asyncio.get_running_loop().call_later(END_SECONDS, self._ahead.cut)
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + AWAY_SECONDS
+
+        def look(before: int) -> None:
+            ahead = self._ahead
+            came = ahead.came
+            away = self._phase in ("connecting", "reconnecting") and loop.time() < give_up
+            if came == before and not ahead.is_full and not away:
+                ahead.cut()
+            elif ahead.is_reading:
+                loop.call_later(END_SECONDS, look, came)
+
+        loop.call_later(END_SECONDS, look, self._ahead.came)
 
     def _tell(self, state: StreamState) -> None:
         self._phase = state.phase
@@ -158,10 +172,13 @@ class Follower:
             async for page in pages:
                 for item, heard in page:
                     number += 1
-                    if number <= self._passed:  # before an error that ended the last try
+                    # told before an error that ended the last try, or before there was a sink
+                    was_told = number <= self._passed or not source.skip(item)
+                    self._passed = max(self._passed, number)
+                    if was_told:
+                        if not heard:
+                            sink.heard()
                         continue
-                    self._passed = number
-                    source.skip(item)
                     if not heard:
                         await self._handle(item, source, sink)
                         yield item

@@ -46,8 +46,8 @@ class Source(Protocol):
 
     counters: StreamCounters
 
-    def skip(self, event: StreamEvent) -> None:
-        """Take an event as given before, with everything that came ahead of it."""
+    def skip(self, event: StreamEvent) -> bool:
+        """Take an event as given before, with everything ahead of it; False where it was."""
 
     def skip_to(self, event_id: str | None) -> None:
         """Go on after the event with this id, as :meth:`skip` does."""
@@ -92,10 +92,11 @@ class LiveSource:
         self._gone = 0  # how often in a row the job was asked for and not found
         self._without_stream = 0  # answers in a row
 
-    def skip(self, event: StreamEvent) -> None:
-        """Take an event as given before, with everything that came ahead of it."""
-        self._seen.add(event.id, event.data, self._last)
+    def skip(self, event: StreamEvent) -> bool:
+        """Take an event as given before, with everything ahead of it; False where it was."""
+        is_new = self._seen.add(event.id, event.data, self._last)
         self._last = event.id or self._last
+        return is_new
 
     def skip_to(self, event_id: str | None) -> None:
         """Go on after the event with this id, as :meth:`skip` does."""
@@ -246,6 +247,8 @@ class ReadAhead:
     """
 
     def __init__(self) -> None:
+        self.came = 0
+        """How many events were read."""
         self._waiting: deque[StreamEvent | StreamState] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -276,11 +279,22 @@ class ReadAhead:
 
         async with aclosing(source.events(both)) as events:
             async for item in events:
+                self.came += 1
                 self._waiting.append(item)
                 self._arrived.set()
-                if len(self._waiting) >= MOST_AHEAD:
+                if self.is_full:
                     self._room.clear()
                     await self._room.wait()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is read before somebody has taken what was."""
+        return len(self._waiting) >= MOST_AHEAD
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether events may still come."""
+        return self._reading is not None and not self._reading.done()
 
     def cut(self) -> None:
         """Read no more; what was read can still be taken."""

@@ -44,8 +44,9 @@ class RecordedSource:
         status = run.status if run.is_terminal else "cancelled"
         self._end = job.model_copy(update={"status": status, "error": run.error})
 
-    def skip(self, event: StreamEvent) -> None:
+    def skip(self, event: StreamEvent) -> bool:
         """Do nothing: a replay is played once, into an archive of its own."""
+        return True
 
     def skip_to(self, event_id: str | None) -> None:
         """Do nothing, as :meth:`skip`."""

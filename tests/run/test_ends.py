@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from arkor_tui import Callback, CallbackError, LogContext, Trainer
-from arkor_tui.api.reconnect import StreamState
+from arkor_tui.api.reconnect import ReconnectPolicy, StreamState
 from arkor_tui.ended import Ended
+from arkor_tui.run import follow, source
 from arkor_tui.run.callbacks import RunHandle
 from tests.support.frames import END, completed, failed, log, started
 from tests.support.memory_sink import MemorySink
@@ -225,6 +226,67 @@ async def test_a_run_that_somebody_else_stopped(server: Server) -> None:
     assert result.ended is not None
     assert "elsewhere" in result.ended.sentence
     assert [ended for _, ended in sink.ends] == [None]  # what is kept about it stays
+
+
+async def test_a_stop_cuts_no_stream_that_is_away_for_a_moment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r3: callbacks hear what came while the connection was lost."""
+    monkeypatch.setattr(follow, "END_SECONDS", 0.02)
+    server.obeys = True
+    busy = Answer(503, {"error": "busy"})
+    last = stream(log(2, "3"), log(3, "4"), failed("Job cancelled", "5"), END)
+    server.script(stream(started("1"), log(1, "2"), DROP), *[busy] * 8, last)
+    recorder = Recorder()
+    trainer = a_trainer(server, recorder, policy=ReconnectPolicy(base_delay=0.02, max_delay=0.02))
+    waiting = asyncio.create_task(trainer.wait())
+    await server.asked_for("/events/stream", 2)
+    assert (await trainer.stop("by hand")).confirmed
+    assert (await waiting).status == "cancelled"
+    assert recorder.kinds == ["started", "log", "log", "log", "failed"]
+
+
+async def test_a_stop_waits_for_no_stream_that_never_comes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r3: the job is asked in the end."""
+    monkeypatch.setattr(follow, "END_SECONDS", 0.01)
+    monkeypatch.setattr(follow, "AWAY_SECONDS", 0.05)
+    server.obeys = True
+    server.feed = lambda _: Answer(503, {"error": "busy"})
+    trainer = a_trainer(server, policy=ReconnectPolicy(base_delay=0.01, max_delay=0.01))
+    waiting = asyncio.create_task(trainer.wait())
+    await server.asked_for("/events/stream", 2)
+    assert (await trainer.stop("by hand")).confirmed
+    async with asyncio.timeout(20):
+        assert (await waiting).status == "cancelled"
+
+
+async def test_a_stop_cuts_no_stream_that_waits_for_slow_callbacks(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r3: what was not read yet, as too much is read ahead, is told too."""
+    monkeypatch.setattr(follow, "END_SECONDS", 0.01)
+    monkeypatch.setattr(source, "MOST_AHEAD", 2)
+    server.obeys = True
+    logs = [log(step, str(step + 1)) for step in range(1, 9)]
+    server.script(stream(started("1"), *logs, failed("Job cancelled", "10"), END))
+    begun, cut = asyncio.Event(), asyncio.Event()
+
+    class Slow(Recorder):
+        async def on_log(self, ctx: LogContext) -> None:  # type: ignore[override]
+            super().on_log(ctx)
+            begun.set()
+            await cut.wait()
+
+    recorder = Slow()
+    trainer = a_trainer(server, recorder)
+    waiting = asyncio.create_task(trainer.wait())
+    await begun.wait()
+    assert (await trainer.stop("by hand")).confirmed
+    asyncio.get_running_loop().call_later(0.1, cut.set)
+    assert (await waiting).status == "cancelled"
+    assert recorder.kinds == ["started", *["log"] * 8, "failed"]
 
 
 async def test_a_stop_goes_on_although_its_caller_has_given_up(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sqlite3
 import sys
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from arkor_tui import Callback, LogContext, Trainer
+from arkor_tui.api.jobs import Job
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.delivery import DeliveredMark, this_host
-from arkor_tui.archive.records import RunRecord
+from arkor_tui.archive.records import RunIdentity, RunRecord
 from arkor_tui.archive.store import Archive
+from arkor_tui.config import run_lock
 from arkor_tui.config.folders import data_dir
 from arkor_tui.run.callbacks import RunHandle
 from arkor_tui.run.findings import Finding
@@ -124,6 +127,76 @@ async def test_an_archive_that_cannot_be_opened_costs_a_script_one_sentence(
     assert recorder.kinds == ["started", "log", "log", "log", "completed"]
     (record,) = caplog.records
     assert "not archived" in record.message
+
+
+@pytest.mark.parametrize("trouble", ["no locks", "no folder"])
+async def test_a_run_that_cannot_be_locked_is_followed_all_the_same(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    """r17, r21: it costs money, and nobody else can have the lock either."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if trouble == "no locks":
+        monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
+    else:
+        (data_dir() / "watchers").write_text("a file")
+    server.script(stream(*WHOLE))
+    recorder = Recorder()
+    assert (await script(server, recorder).wait()).status == "completed"
+    assert recorder.kinds == ["started", "log", "log", "log", "completed"]
+    (run,) = runs()
+    assert (run.events, heard(run.key)) == (5, 5)
+    assert "Other processes cannot see" in caplog.text
+
+
+async def test_who_waits_again_with_an_archive_hears_no_event_twice(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r17: the first time there was none, and somebody else has archived the run meanwhile."""
+
+    async def broken(*_: object) -> AsyncArchive:
+        raise OSError(errno.EIO, "disk I/O error")
+
+    diary = Diary(2)
+    trainer = script(server, diary)
+    server.script(stream(*WHOLE[:3], asyncio.Event()))
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncArchive, "open", broken)
+        await killed(trainer, diary)
+    server.script(stream(*WHOLE))
+    looker = Trainer.attach(JOB_ID, connection=server.connection(), policy=AT_ONCE)
+    await looker.wait()
+    async with asyncio.timeout(20):
+        assert (await trainer.wait()).status == "completed"
+    assert diary.told == [1, 3]  # the callback of step 2 was ended with the first wait
+    (run,) = runs()
+    assert heard(run.key) == 5
+
+
+async def test_who_gives_up_in_the_past_and_waits_again_has_heard_as_much(server: Server) -> None:
+    """r5: a callback that was ended is not told again here, and the mark knows."""
+    first = Diary(1)
+    server.script(stream(*WHOLE[:2], asyncio.Event()))
+    await killed(script(server, first), first)
+    server.script(stream(*WHOLE[:4], asyncio.Event()))
+    looker = Trainer.attach(JOB_ID, connection=server.connection(), policy=AT_ONCE)
+    async with aclosing(looker.events()) as events:
+        async for item in events:
+            if item.id == "4":
+                break
+    second = Diary(2)
+    trainer = attached(server, second)
+    trainer.open_sink = partial(archived, origin="command", note=str, own_callbacks=True)
+    await killed(trainer, second)
+    second.reached.clear()
+    second.last = None
+    server.script(stream(*WHOLE[4:]))
+    assert (await trainer.wait()).status == "completed"
+    assert second.told == [1, 3]
+    (run,) = runs()
+    assert heard(run.key) == 5
 
 
 async def test_callbacks_of_a_script_that_attaches_hear_the_whole_history(server: Server) -> None:
@@ -235,6 +308,22 @@ async def test_a_kill_in_a_callback_repeats_that_event_and_no_other(server: Serv
     assert diary.replayed == [1, 2]
     assert diary.told[0] == 3
     assert diary.told == list(range(3, run.events))
+
+
+def test_a_mark_of_another_run_says_nothing(home: Path) -> None:
+    """r5: an archive that is made where one was deleted may be the same file to the system."""
+    path = home / "history.db"
+    with Archive.open(path) as archive:
+        key = archive.register(RunIdentity("local", "o", "p", JOB_ID), Job.model_validate(JOB))
+        mark = DeliveredMark(path, key)
+        mark.open(archive)
+        mark.set(7)
+        mark.close()
+        archive.db.execute("UPDATE runs SET job_id = 'another' WHERE key = ?", (key,))
+        again = DeliveredMark(path, key)
+        again.open(archive)
+        assert again.seq == 0
+        again.close()
 
 
 def test_a_mark_of_another_archive_says_nothing(home: Path) -> None:
