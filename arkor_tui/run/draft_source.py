@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from shlex import quote
 from typing import Any
 
 from arkor_tui.datasets.sources import BlobDataset, FileDataset, HuggingFaceDataset, LocalModel
@@ -81,10 +82,14 @@ def recall(source: str) -> dict[str, str]:
     return {}
 
 
-def to_source(draft: RunDraft) -> str:
-    """A trainer file with these settings, and with the guards, prompts and notifications."""
+def to_source(draft: RunDraft, file: str = "trainer.py") -> str:
+    """A trainer file with these settings, and with the guards, prompts and notifications.
+
+    ``file`` is the name that it will have, for the command that runs it.
+    """
     values = arguments(draft)
-    lines = [f'"""{_safe(draft.name)}: a trainer for arkor-tui.', "", "Run it:  arkor-tui start",
+    command = "arkor-tui start" if file == "trainer.py" else f"arkor-tui start {quote(file)}"
+    lines = [f'"""{_safe(draft.name)}: a trainer for arkor-tui.', "", f"Run it:  {_safe(command)}",
              '"""', ""]  # fmt: skip
     imports = {"create_arkor", "create_trainer", type(values["dataset"]).__name__}
     if "lora" in values:

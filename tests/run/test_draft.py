@@ -244,6 +244,14 @@ def test_what_watches_over_a_run_stands_in_its_file(project: Path) -> None:
     assert recall(kept) == {"notify": "bell"}
 
 
+def test_a_file_tells_the_command_that_runs_it() -> None:
+    draft, _ = drafts.check(with_recipes())
+    assert draft is not None
+    assert "Run it:  arkor-tui start\n" in to_source(draft)
+    assert "Run it:  arkor-tui start 'my trainer.py'\n" in to_source(draft, "my trainer.py")
+    compile(to_source(draft, 'a"""\\.py'), "trainer.py", "exec")
+
+
 def test_a_form_without_recipes_makes_none() -> None:
     draft, _ = drafts.check(with_recipes())
     assert draft is not None

@@ -271,6 +271,19 @@ async def test_a_run_is_told_what_its_rows_begin_with(path: Path, tmp_path: Path
     }
 
 
+async def test_what_is_typed_takes_the_place_of_the_starter_s_example(path: Path) -> None:
+    """The example can be sent as it is, and is never glued to what one types."""
+    with Archive.open(path) as archive:
+        gone = {"datasetSource": {"type": "file", "path": "/gone.jsonl"}}
+        add_run(archive, "triage-run", triage_events(), **gone)
+    async with app_on(path) as (app, pilot):
+        await press(app, pilot, "i")
+        prompt = app.screen.query_one(PromptArea)
+        await wait_for(app, pilot, "I can't log in to my account.")
+        await press(app, pilot, *"Hi")
+        assert prompt.text == "Hi"
+
+
 async def test_a_run_without_its_rows_is_told_what_it_was_told_last(
     path: Path, tmp_path: Path
 ) -> None:

@@ -167,7 +167,7 @@ class ConsoleScreen(BaseScreen):
         prompt, starter = self.query_one(PromptArea), starter_of(run.name)
         if starter is not None and system == starter.system_prompt and not prompt.text:
             prompt.load_text(starter.example_prompt)
-            prompt.move_cursor(prompt.document.end)
+            prompt.select_all()  # what is typed takes its place
 
     def _forget(self) -> None:
         self._messages.clear()

@@ -437,7 +437,7 @@ class SetupScreen(BaseScreen):
         )  # fmt: skip
         if not path:
             return
-        source = to_source(state.draft).encode()
+        source = to_source(state.draft, _path(path).name).encode()
         try:
             written = await asyncio.to_thread(write_new, _path(path), source)
         except ArkorTuiError as error:
