@@ -278,6 +278,15 @@ class RunStore:
         )
         return [row[0] for row in rows]
 
+    def deleted_lately(self, *, limit: int) -> list[tuple[str, str]]:
+        """Job ids and names of what can be brought back, the latest deletions first."""
+        rows = self.db.execute(
+            "SELECT job_id, name FROM runs WHERE deleted_at IS NOT NULL AND config <> ?"
+            " ORDER BY deleted_at DESC, key DESC LIMIT ?",
+            (_PURGED, limit),
+        )
+        return [(str(job_id), str(name)) for job_id, name in rows]
+
     def undelete(self, keys: Sequence[int]) -> None:
         """Bring runs back, unless they have been emptied meanwhile."""
         with transaction(self.db):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ACTIONS = ("list", "show", "export", "import", "delete", "undelete")
 _STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 _MOST_ERRORS = 20
+_MOST_DELETED = 10
 _SORTS = ("created", "name", "status", "loss", "eval_loss", "duration", "steps")
 
 
@@ -333,13 +334,22 @@ def _undelete(archive: Archive, refs: list[str], args: argparse.Namespace) -> in
     # some may have been emptied meanwhile
     records = [record for key in keys if (record := archive.run(key)) is not None]
     if not records:
-        raise UsageError("None of these was deleted lately.", hint="Give the whole job id.")
+        raise UsageError("None of these was deleted lately.", hint=_deleted(archive))
     if args.json:
         for record in records:
             _emit_done(args, record)
     else:
         note(f"Brought back {len(records)} run{'' if len(records) == 1 else 's'}.")
     return 0
+
+
+def _deleted(archive: Archive) -> str:
+    """What can be brought back, for who does not know the job id any more."""
+    lately = archive.deleted_lately(limit=_MOST_DELETED)
+    if not lately:
+        return "Nothing was deleted in the last seven days."
+    lines = [f"{one_line(job_id, limit=80)}  {one_line(name, limit=60)}" for job_id, name in lately]
+    return "\n".join(["Give the whole job id. Deleted last:", *lines])
 
 
 def _emit_done(args: argparse.Namespace, record: RunRecord) -> None:

@@ -209,6 +209,8 @@ def test_delete_asks_and_undelete_brings_back(capsys: Capture) -> None:
     capsys.readouterr()
     main(["runs", "--json"])
     assert "triage-run" not in {json.loads(line)["name"] for line in lines(capsys)}
+    assert main(["runs", "undelete", "triage-run"]) == 2
+    assert "job_triage-run  triage-run" in capsys.readouterr().err  # its id stands nowhere else
     assert main(["runs", "undelete", "job_triage-run"]) == 0
     main(["runs", "--json"])
     assert "triage-run" in {json.loads(line)["name"] for line in lines(capsys)}
