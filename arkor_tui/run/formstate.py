@@ -182,6 +182,8 @@ class FormState:
                 length += " (they win over the epochs)"
         else:
             length = f"{settings.num_train_epochs:g} epochs"
+        if settings.dry_run:
+            length += ", of which the backend does the first few"
         parts = [kind + one_line(draft.name, limit=60), data, length]
         if self.since:
             changed = ", ".join(self.changes())
