@@ -17,6 +17,8 @@ Sort = Literal["created", "name", "status", "loss", "eval_loss", "duration", "st
 LIVE_STATUSES = frozenset({"queued", "running"})
 IMPORTED = "import"
 """The backend of an imported run: there is none that could be asked about it."""
+CANCELLED = "Job cancelled"
+"""How the protocol tells that a job was cancelled (docs/protocol.md, section 5)."""
 
 
 def now() -> str:

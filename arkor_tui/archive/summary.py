@@ -12,11 +12,10 @@ from arkor_tui.text.sanitize import plain
 
 from .foreign import object_of, to_json
 from .points import Point, iterate
-from .records import LogRow
+from .records import CANCELLED, LogRow
 
 SPARK_VALUES = 48
 _LONGEST_ERROR = 10_000
-_CANCELLED = "Job cancelled"  # how the protocol tells it (docs/protocol.md, section 5)
 _FIELDS = (
     "status", "error", "started_at", "completed_at", "max_steps", "last_step", "last_loss",
     "best_loss", "last_eval_loss", "best_eval_loss", "events", "checkpoints", "last_event_id",
@@ -114,7 +113,7 @@ class Summary:
         error = object_of(row.data).get("error")
         if isinstance(error, str) and self.error is None:
             self.error = plain(error, limit=_LONGEST_ERROR)
-        self._end(row, "cancelled" if error == _CANCELLED else "failed")
+        self._end(row, "cancelled" if error == CANCELLED else "failed")
 
     def _end(self, row: LogRow, status: str) -> None:
         # what the backend said of an ended job counts for more than an event that comes late

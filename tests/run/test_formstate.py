@@ -254,7 +254,9 @@ def test_what_starts_is_named_in_one_line_with_what_was_changed() -> None:
         "changed from orders-2: learning rate 0.01 → 0.002, optimiser – → sgd"
     )
     dry = state.for_dry_run().summary()
-    assert dry.startswith("dry run orders-4 · /data/orders.jsonl · 1,000 steps, of which the backend")
+    assert dry.startswith(
+        "dry run orders-4 · /data/orders.jsonl · 1,000 steps, of which the backend"
+    )
     hub = of_blank(FOLDER).typed({**of_blank(FOLDER).texts, **ASIDE, "max_steps": "",
                                   "num_train_epochs": "1.5"})  # fmt: skip
     assert hub.summary() == "orders-3 · rows.jsonl · 1.5 epochs"

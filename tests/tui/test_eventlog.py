@@ -81,6 +81,8 @@ def test_a_line_names_what_happened_and_holds_no_control_character() -> None:
     assert "training failed" in text
     assert "boom" in text
     assert text.isprintable()
+    ended = line_of(row(1, '{"error": "Job cancelled"}', "training.failed"))
+    assert ended[-1] == ("■ training cancelled", "paged--warn")
     odd = "".join(
         part for part, _ in line_of(row(2, '{"loss": null, "nonFinite": {"loss": "nan"}}'))
     )

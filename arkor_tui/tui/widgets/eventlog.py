@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
-from arkor_tui.archive.records import LogRow
+from arkor_tui.archive.records import CANCELLED, LogRow
 from arkor_tui.text.sanitize import plain
 from arkor_tui.tui.text import clock, number
 
@@ -46,6 +46,8 @@ def line_of(row: LogRow) -> list[Part]:
     if row.kind == "training.failed":
         whole = len(row.data) <= _LONGEST_ERROR
         told = row.fields.get("error", "") if whole else row.data
+        if told == CANCELLED:
+            return [*head, ("■ training cancelled", "paged--warn")]
         error = plain(told, limit=LONGEST, newlines=False)
         return [*head, (f"✗ training failed: {error}", "paged--bad")]
     kind = plain(row.kind, limit=80, newlines=False)
