@@ -14,8 +14,10 @@ from .interaction import emit, note, say
 if TYPE_CHECKING:
     from arkor_tui.api.jobs import Job
     from arkor_tui.connect.connection import Connection
+    from arkor_tui.run.stopping import CancelState
 
 _CONFIRM_SECONDS = 60.0
+_WHY = "Cancelled by `arkor-tui cancel`."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _cancel(args: argparse.Namespace) -> int:
-    from arkor_tui.errors import ArkorTuiError
-    from arkor_tui.run.trainer import Trainer
-
     from .backend import connect_to_run
 
     connection, detail = await connect_to_run(args)
@@ -55,20 +54,7 @@ async def _cancel(args: argparse.Namespace) -> int:
     try:
         asked = not job.is_terminal
         if asked:
-            await Trainer.attach(job.id, connection=connection).cancel()
-            if not args.json:
-                named = f"{one_line(job.name)} ({one_line(job.id)})"
-                note(f"Asked {connection.base_url} to cancel {named} …")
-            try:
-                async with asyncio.timeout(args.timeout):
-                    job = await _terminal(connection, job)
-            except TimeoutError:
-                raise ArkorTuiError(
-                    f"The backend took the request, but {job.name} ({job.id}) had not ended after "
-                    f"{args.timeout:g} s.",
-                    hint=f"`arkor-tui attach {job.id}` shows what it does; cancel it again if "
-                    "it goes on.",
-                ) from None
+            job = await _stopped(connection, job, args)
             await asyncio.to_thread(_keep_end, connection, job)
     finally:
         await connection.aclose()
@@ -95,7 +81,7 @@ def _keep_end(connection: Connection, job: Job) -> None:
         with Archive.open() as archive:
             key = archive.register(identity, job, origin="backend")
             if job.status == "cancelled":
-                ended = Ended("person", "Cancelled by `arkor-tui cancel`.")
+                ended = Ended("person", _WHY)
                 archive.set_end(key, job.status, job.error, ended)
             else:
                 archive.set_status(key, job.status, job.error)
@@ -103,12 +89,25 @@ def _keep_end(connection: Connection, job: Job) -> None:
         note(f"It is not archived that the run has ended: {one_line(error, limit=500)}")
 
 
-async def _terminal(connection: Connection, job: Job) -> Job:
-    """Ask until the job is terminal; the caller's time-out ends this."""
-    delay = 0.1
-    while True:
-        job = (await connection.client.get_job(connection.scope, job.id)).job
-        if job.is_terminal:
-            return job
-        await asyncio.sleep(delay)
-        delay = min(delay * 2, 2.0)
+async def _stopped(connection: Connection, job: Job, args: argparse.Namespace) -> Job:
+    """Stop the job, and give it as the backend says that it has ended."""
+    from arkor_tui.api.reconnect import ReconnectPolicy
+    from arkor_tui.ended import Ended
+    from arkor_tui.errors import ArkorTuiError
+    from arkor_tui.run.backend_job import known_job
+    from arkor_tui.run.stopping import Stopping
+
+    def tell(state: CancelState) -> None:
+        if state.phase == "waiting" and not args.json:
+            named = f"{one_line(job.name)} ({one_line(job.id)})"
+            note(f"Asked {connection.base_url} to cancel {named} …")
+
+    known = known_job(job, connection)
+    stopping = Stopping(known, ReconnectPolicy, tell, confirm_seconds=args.timeout)
+    state = await stopping.stop(Ended("person", _WHY))
+    if not state.confirmed or known.known is None:
+        raise ArkorTuiError(
+            f"{job.name} ({job.id}) is not known to have ended: {state.message}",
+            hint=f"{state.hint} `arkor-tui attach {job.id}` shows what it does.".lstrip(),
+        )
+    return known.known

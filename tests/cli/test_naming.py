@@ -124,3 +124,32 @@ async def test_a_job_that_its_backend_has_forgotten(server: Server, capsys: Capt
     err = capsys.readouterr().err
     assert f"{server.url} does not know triage-run (job-8) any more" in err
     assert "arkor-tui runs show job-8" in err
+
+
+async def test_a_moment_of_trouble_is_no_reason_to_leave_a_run_training(
+    server: Server, capsys: Capture
+) -> None:
+    """r6: the request is repeated, and the job is asked again."""
+    running(server, JOB_ID)
+    job = {**server.job, "status": "running"}
+    busy = Answer(503, {"error": "busy"})
+    server.answers[f"POST /v1/jobs/{JOB_ID}/cancel"] = [busy, Answer(200, {"ok": True})]
+    server.answers[f"GET /v1/jobs/{JOB_ID}"] = [
+        Answer(200, {"job": job}), busy, Answer(200, {"job": {**job, "status": "cancelled"}}),
+    ]  # fmt: skip
+    assert await command("cancel", JOB_ID, "--backend", server.url, "--json") == 0
+    assert told(capsys)["status"] == "cancelled"
+    assert archived().status == "cancelled"
+    assert len(server.cancellations) == 2
+
+
+async def test_a_run_that_does_not_end_in_time_is_not_called_cancelled(
+    server: Server, capsys: Capture
+) -> None:
+    """r6: nothing is archived that nobody has said."""
+    running(server, JOB_ID)
+    code = await command("cancel", JOB_ID, "--backend", server.url, "--timeout", "0")
+    assert code == 1
+    err = capsys.readouterr().err
+    assert "took the request but did not confirm within 0 s" in err
+    assert f"arkor-tui attach {JOB_ID}" in err
