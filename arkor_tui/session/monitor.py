@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from arkor_tui.api.jobs import Job
 from arkor_tui.api.reconnect import StreamState
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.archive.points import metric_points
 from arkor_tui.archive.records import LogRow, RunRecord
 from arkor_tui.archive.series import Series
 from arkor_tui.archive.sink import EXPECTED, RETRY_SECONDS, ArchiveSink, register, write_end
+from arkor_tui.errors import ArkorTuiError
 from arkor_tui.run.findings import Finding
 from arkor_tui.run.stopping import CancelState
 from arkor_tui.run.trainer import Trainer
@@ -26,6 +28,19 @@ UPDATE_SECONDS = 0.05
 _LOSSES = ("loss", "evalLoss")
 
 Subscriber = Callable[[Update], None]
+
+
+class SubmittedError(ArkorTuiError):
+    """A job was submitted, but cannot be kept: to submit it again would be a second one."""
+
+    def __init__(self, job: Job, why: Exception) -> None:
+        problem = Problem.of(why)
+        stops = f"Do not start it again. `arkor-tui cancel {job.id}` stops it."
+        super().__init__(
+            f"The backend has the job {job.name} ({job.id}) and trains it, but it is neither "
+            f"followed nor guarded here: {problem.message}",
+            hint=f"{stops} {problem.hint}".rstrip(),
+        )
 
 
 class RunMonitor:
@@ -112,16 +127,22 @@ class RunMonitor:
         """Submit the job or ask for it, and read what the archive knows of it.
 
         Raises:
+            SubmittedError: the job was submitted, and cannot be archived.
             ArkorTuiError: the backend refused, or could not be reached.
         """
         await self.trainer.start()
         job = self.trainer.job
         assert job is not None
         connection = await self.trainer.connection()
-        self.record = await register(
-            self.archive, connection, job, trainer_file=self._trainer_file, origin=self._origin
-        )
-        await self.load()
+        try:
+            self.record = await register(
+                self.archive, connection, job, trainer_file=self._trainer_file, origin=self._origin
+            )
+            await self.load()
+        except EXPECTED as error:
+            if self.trainer.is_attached:
+                raise
+            raise SubmittedError(job, error) from error
         return self.record
 
     async def load(self) -> None:

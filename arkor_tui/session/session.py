@@ -45,6 +45,8 @@ class Session:
         self.monitors = Monitors(archive)
         self.supervision = Supervision(archive)
         self.connection: Connection | None = None
+        self.submitting = 0
+        """How many jobs are on their way to the backend, which may have them already."""
         self.problem: Problem | None = None
         """Why there is no connection."""
         self.can_talk = True
@@ -166,7 +168,11 @@ class Session:
         elsewhere = recipe_source is not None or (count > 0 and trainer_file is not None)
         if elsewhere:
             trainer.callbacks.clear()
-        monitor = await self.monitors.start(trainer, trainer_file=trainer_file)
+        self.submitting += 1
+        try:
+            monitor = await self.monitors.start(trainer, trainer_file=trainer_file)
+        finally:
+            self.submitting -= 1
         if elsewhere:
             self.monitors.own(
                 self.supervision.hand_over(monitor, max(count, 1), recipe_source), name="hand over"

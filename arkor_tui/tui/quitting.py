@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 
 async def ask_quit(app: App[Any]) -> None:
-    """Quit; asks first while a run is live."""
+    """Quit; asks first while a run is live, or is being submitted."""
     session = host_of(app).session
+    if session.submitting:
+        await _ask_while_submitting(app)
+        return
     live = session.monitors.live
     if not live:
         app.exit()
@@ -52,6 +55,24 @@ async def ask_quit(app: App[Any]) -> None:
         )
     elif answer == "cancel":
         await _cancel_and_quit(app, live)
+
+
+async def _ask_while_submitting(app: App[Any]) -> None:
+    if isinstance(app.screen, Confirm):
+        return
+    answer = await app.push_screen_wait(
+        Confirm(
+            "A run is being submitted.",
+            "The backend may have it already. If you quit now, nobody follows it, and its guards "
+            "and notifications do not work.",
+            (
+                DialogChoice("s", "stay", "Stay"),
+                DialogChoice("l", "leave", "Quit all the same", True),
+            ),
+        )
+    )
+    if answer == "leave":
+        app.exit(message=Text("A run was being submitted, and may train. `arkor-tui` shows it."))
 
 
 def _named(run: RunRecord, session: Session) -> str:

@@ -18,11 +18,11 @@ from arkor_tui.archive.store import Archive
 from arkor_tui.run import source
 from arkor_tui.run.callbacks import RunHandle
 from arkor_tui.run.findings import Finding
-from arkor_tui.session.monitor import RunMonitor
+from arkor_tui.session.monitor import RunMonitor, SubmittedError
 from arkor_tui.session.monitors import Monitors
 from arkor_tui.session.updates import Update
 from tests.support.frames import BARE_END, END, checkpoint, completed, failed, frame, log, started
-from tests.support.scripted import DROP, JOB, Answer, Server, stream
+from tests.support.scripted import DROP, JOB, JOB_ID, Answer, Server, stream
 from tests.support.trainers import a_trainer, attached
 
 
@@ -228,6 +228,19 @@ async def test_a_flood_is_told_in_few_updates(server: Server, archive: AsyncArch
     with_rows = [update for update in updates if update.rows]
     assert sum(len(update.rows) for update in with_rows) == 3_002
     assert len(with_rows) < 100  # one for each event would be 3,002
+
+
+async def test_a_job_that_was_submitted_and_not_archived_is_not_called_a_failure(
+    server: Server, archive: AsyncArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """r17: to start it again would pay for a second one."""
+    full(monkeypatch, "register", 1)
+    monitor = RunMonitor(archive, a_trainer(server))
+    with pytest.raises(SubmittedError) as caught:
+        await monitor.open()
+    assert f"has the job triage-run ({JOB_ID})" in caught.value.message
+    assert "disk is full" in caught.value.message
+    assert f"`arkor-tui cancel {JOB_ID}`" in (caught.value.hint or "")
 
 
 async def test_a_full_disk_is_told_and_nothing_is_lost(

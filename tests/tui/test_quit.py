@@ -15,6 +15,7 @@ from arkor_tui.tui.widgets.dialogs import Confirm
 from tests.support.recorded_runs import app_on, fill, screen_text
 from tests.support.scripted import Answer, Stream
 from tests.support.scripted_app import CANCEL, CANCELLED, RUNNING, Live, live_app
+from tests.support.trainers import unconnected
 
 
 @pytest.fixture
@@ -52,6 +53,23 @@ async def test_leaving_is_the_first_answer_and_cancels_nothing(path: Path) -> No
     with Archive.open(path) as archive:
         (run,) = archive.runs()
         assert (run.status, run.last_step) == ("running", 1)
+
+
+async def test_a_run_that_is_being_submitted_is_not_left_without_a_question(path: Path) -> None:
+    """r3: the backend has it already, and nothing would watch over it."""
+    async with live_app(path) as live:
+        live.server.creation = asyncio.Event()
+        live.server.submitted.clear()
+        starting = asyncio.create_task(live.app.session.start(unconnected()))
+        await live.server.submitted.wait()
+        await live.press("q")
+        assert "A run is being submitted" in screen_text(live.app)
+        await live.press("enter")
+        assert not live.app._exit
+        await live.press("q", "l")
+        assert live.app._exit
+        live.server.creation.set()
+        await starting
 
 
 async def test_escape_stays(path: Path) -> None:
