@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -15,9 +16,13 @@ from functools import partial
 from typing import Any
 
 from arkor_tui.api.notices import DeprecationNotice
+from arkor_tui.archive.records import RunIdentity
+from arkor_tui.archive.sink import identity_of
+from arkor_tui.archive.store import Archive
 from arkor_tui.connect.connection import Connection
-from arkor_tui.ended import EndedBy
+from arkor_tui.ended import Ended, EndedBy
 from arkor_tui.errors import ArkorTuiError
+from arkor_tui.run.follow import TrainingResult
 from arkor_tui.run.trainer import Trainer
 from arkor_tui.session.keeping import archived, register_run
 from arkor_tui.text.sanitize import one_line
@@ -110,6 +115,23 @@ async def follow(
             await connection.aclose()
 
 
+async def _why_ended(trainer: Trainer, result: TrainingResult) -> Ended | None:
+    """Give why a run ended; who cancelled it in another process has kept that."""
+    if result.status != "cancelled" or trainer.why_stopped is not None:
+        return result.ended
+    identity = identity_of(await trainer.connection(), result.job.id)
+    return await asyncio.to_thread(_kept_reason, identity) or result.ended
+
+
+def _kept_reason(identity: RunIdentity) -> Ended | None:
+    try:
+        with Archive.open() as archive:
+            runs = archive.find(identity.job_id)
+    except (ArkorTuiError, sqlite3.Error, OSError):
+        return None  # whoever only looks needs no archive
+    return next((run.ended for run in runs if run.identity == identity), None)
+
+
 async def _show(trainer: Trainer, view: View, *, attached: bool, debug: bool) -> int:
     presenter, printed = view.presenter, view.printed
     await trainer.start()
@@ -126,7 +148,7 @@ async def _show(trainer: Trainer, view: View, *, attached: bool, debug: bool) ->
     _tell_findings(trainer, presenter, found)
     result = trainer.result
     assert result is not None
-    presenter.finished(result.job, len(result.artifacts), result.ended)
+    presenter.finished(result.job, len(result.artifacts), await _why_ended(trainer, result))
     _tell_errors(trainer, presenter, told, debug=debug)
     if trainer.callback_errors:
         count = len(trainer.callback_errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import json
 import os
 import signal
 import sys
@@ -13,11 +14,16 @@ from typing import Any, cast
 
 import pytest
 
+from arkor_tui.archive.sink import identity_of
+from arkor_tui.archive.store import Archive
 from arkor_tui.cli import follow
 from arkor_tui.cli.output import CallbackOutput
 from arkor_tui.cli.present import presenter_for
+from arkor_tui.ended import Ended
+from arkor_tui.run.trainer import Trainer
+from tests.support.archive_material import job
 from tests.support.frames import END, failed, started
-from tests.support.scripted import JOB_ID, Answer, Server, stream
+from tests.support.scripted import JOB, JOB_ID, Answer, Server, stream
 from tests.support.trainers import unconnected
 
 
@@ -186,3 +192,25 @@ async def test_a_submission_that_fails_says_why_although_it_was_interrupted(
     with pytest.raises(Exception, match="no such model"):
         await command.code()
     assert server.cancellations == []
+
+
+async def test_who_looks_at_a_cancelled_run_is_told_who_cancelled_it(server: Server) -> None:
+    """r16: attach says what the archive says, and what it knows itself where that is nothing."""
+    server.job = {**JOB, "status": "cancelled"}
+    connection, out = server.connection(), io.StringIO()
+    identity = identity_of(connection, JOB_ID)
+    for kept in (None, Ended("person", "Cancelled by `arkor-tui cancel`.", step=7)):
+        with Archive.open() as archive:
+            key = archive.register(identity, job(status="cancelled"))
+            if kept is not None:
+                archive.set_end(key, "cancelled", "Job cancelled", kept)
+        server.script(stream(started("1"), failed("Job cancelled", "2"), END))
+        view = follow.View(presenter_for(json=True, out=out), CallbackOutput(print), False)
+        args = argparse.Namespace(on_signal="ask", backend=None, debug=False)
+        trainer = Trainer.attach(JOB_ID)
+        async with asyncio.timeout(20):
+            assert await follow.follow(trainer, connection, view, args, attached=True) == 1
+    results = [json.loads(line) for line in out.getvalue().splitlines()]
+    first, last = [line["ended"] for line in results if line["type"] == "result"]
+    assert first["sentence"] == "It was cancelled from elsewhere."
+    assert last == {"by": "person", "sentence": "Cancelled by `arkor-tui cancel`.", "step": 7}
