@@ -157,6 +157,15 @@ async def test_a_job_that_cannot_be_asked_for_is_not_taken_for_stopped(server: S
     assert len(server.cancellations) == 1
 
 
+async def test_the_end_of_another_job_confirms_nothing(server: Server) -> None:
+    """r3: a proxy that keeps answers, say."""
+    other = {**server.job, "id": "another", "status": "completed"}
+    server.answers[f"GET /v1/jobs/{server.job['id']}"] = Answer(200, {"job": other})
+    state = await Cancellation().of(server, confirm_seconds=0)
+    assert state.phase == "failed"
+    assert "it told of the job 'another'" in state.message
+
+
 async def test_a_refusal_says_what_to_do_where_that_is_known(server: Server) -> None:
     answer_to_cancel(server, Answer(401, {"error": "who are you?"}))
     assert "login" in (await Cancellation().of(server)).hint

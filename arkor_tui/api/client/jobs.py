@@ -10,6 +10,7 @@ import httpx
 from arkor_tui.api import jobs
 from arkor_tui.api.scope import Scope
 from arkor_tui.text.redact import secrets_of
+from arkor_tui.text.sanitize import plain
 
 from .caller import Caller, query_of, segment
 
@@ -34,8 +35,14 @@ class JobCalls(Caller):
         return (await self.json(jobs.JobList, "GET", "/v1/jobs", query=query_of(scope))).jobs
 
     async def get_job(self, scope: Scope, job_id: str) -> jobs.JobDetail:
-        """One job, with its events where the server sends them."""
-        return await self.json(jobs.JobDetail, "GET", _job_path(job_id), query=query_of(scope))
+        """One job, with its events where the server sends them; never another one."""
+        path = _job_path(job_id)
+        detail = await self.json(jobs.JobDetail, "GET", path, query=query_of(scope))
+        if detail.job.id != job_id:
+            raise self.not_arkor(
+                f"GET {path}", f"it told of the job {plain(detail.job.id, limit=80)!r}"
+            )
+        return detail
 
     async def cancel_job(self, scope: Scope, job_id: str) -> None:
         """Ask for the job's end. A server may answer 409 for a job that has ended already."""
