@@ -25,6 +25,7 @@ from weakref import ReferenceType
 import pytest
 
 from arkor_tui import Callback, LogContext, Trainer
+from arkor_tui.api.dedup import SeenIds
 from arkor_tui.archive.async_archive import AsyncArchive
 from arkor_tui.session.monitor import RunMonitor
 from tests.support import fault_clock as clock
@@ -59,7 +60,8 @@ class Sample:
     events: int
     connections: int
     traced: int
-    """Bytes of Python's, without those of the metric series, which grow with the run by intent."""
+    """Bytes of Python's, without those that grow with the run by intent: its metric series, and
+    eight for each event that was seen."""
     resident: int
     objects: int
     """Without weak references, of which CPython's caches now have more and now less."""
@@ -84,6 +86,7 @@ class Sample:
             for name in type(series).__slots__
             if not name.startswith("__")
         ]
+        parts += [one._hashes for one in gc.get_objects() if isinstance(one, SeenIds)]
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
             events=events,
