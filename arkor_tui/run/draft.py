@@ -169,8 +169,6 @@ def check(texts: Mapping[str, str]) -> tuple[RunDraft | None, dict[str, str]]:
             if item["loc"]
         }
         return None, wrong
-    if draft.max_steps is None and draft.num_train_epochs is None:
-        return None, {"max_steps": "give steps or epochs"}
     if draft.guard_window is not None and draft.guard_ceiling is None:
         return None, {"guard_ceiling": "a window needs a ceiling"}
     wrong = _apart(draft)

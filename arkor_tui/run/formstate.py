@@ -180,8 +180,10 @@ class FormState:
             length = f"{settings.max_steps:,} steps"
             if settings.num_train_epochs is not None:
                 length += " (they win over the epochs)"
-        else:
+        elif settings.num_train_epochs is not None:
             length = f"{settings.num_train_epochs:g} epochs"
+        else:
+            length = "as long as the backend's default, one epoch"
         if settings.dry_run:
             length += ", of which the backend does the first few"
         parts = [kind + one_line(draft.name, limit=60), data, length]

@@ -114,10 +114,9 @@ def test_a_backend_offers_its_own_models() -> None:
     assert on_backend(FIELDS["name"], "local") == FIELDS["name"]
 
 
-def test_steps_or_epochs_are_needed() -> None:
-    draft, wrong = drafts.check({**GOOD, "max_steps": "", "num_train_epochs": ""})
-    assert draft is None
-    assert wrong == {"max_steps": "give steps or epochs"}
+def test_steps_and_epochs_may_be_left_to_the_backend() -> None:
+    left = good(max_steps="", num_train_epochs="")
+    assert (left.max_steps, left.num_train_epochs) == (None, None)
     assert good(max_steps="", num_train_epochs="2").num_train_epochs == 2
 
 

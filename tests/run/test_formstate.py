@@ -260,6 +260,12 @@ def test_what_starts_is_named_in_one_line_with_what_was_changed() -> None:
     hub = of_blank(FOLDER).typed({**of_blank(FOLDER).texts, **ASIDE, "max_steps": "",
                                   "num_train_epochs": "1.5"})  # fmt: skip
     assert hub.summary() == "orders-3 · rows.jsonl · 1.5 epochs"
+    # a run that gave neither starts again as it was
+    neither = of_run("b-2", {name: config[name] for name in ("model", "datasetSource")}, since="b",
+                     folder=FOLDER, watching={}, trainer=None)  # fmt: skip
+    assert neither.wrong == {}
+    assert not {"maxSteps", "numTrainEpochs"} & set(neither.request().to_wire()["config"])
+    assert " · as long as the backend's default, one epoch · the same as b" in neither.summary()
     both = hub.typed({**hub.texts, "max_steps": "100"})
     assert both.summary() == "orders-3 · rows.jsonl · 100 steps (they win over the epochs)"
 
