@@ -12,7 +12,8 @@ from arkor_tui.api.scope import Scope
 from arkor_tui.archive.store import Archive
 from arkor_tui.tui.screens.live import LiveScreen
 from arkor_tui.tui.widgets.dialogs import Confirm
-from tests.support.recorded_runs import app_on, fill, screen_text
+from arkor_tui.tui.widgets.formfields import FieldInput
+from tests.support.recorded_runs import app_on, fill, screen_text, settled
 from tests.support.scripted import Answer, Stream
 from tests.support.scripted_app import CANCEL, CANCELLED, RUNNING, Live, live_app
 from tests.support.trainers import unconnected
@@ -70,6 +71,29 @@ async def test_a_run_that_is_being_submitted_is_not_left_without_a_question(path
         assert live.app._exit
         live.server.creation.set()
         await starting
+
+
+async def test_a_run_that_is_being_submitted_is_not_started_again(path: Path) -> None:
+    """r1: two would be paid for, and the first would have nobody who watches."""
+    async with live_app(path) as live:
+        live.server.creation = asyncio.Event()
+        live.server.submitted.clear()
+        before = len(live.server.creations)
+        await live.press("2")
+        await settled(live.app, live.pilot)
+        for name in ("name", "model", "dataset"):
+            live.app.screen.query_one(f"#field-{name}", FieldInput).value = "another/one"
+        await settled(live.app, live.pilot)
+        await live.press("ctrl+s")
+        assert isinstance(live.app.screen, Confirm)
+        await live.press("enter")
+        await live.server.submitted.wait()
+        await live.press("ctrl+s")
+        assert not isinstance(live.app.screen, Confirm)
+        assert "is being submitted" in live.told
+        live.server.creation.set()
+        await workers(live, "start")
+        assert len(live.server.creations) == before + 1
 
 
 async def test_escape_stays(path: Path) -> None:

@@ -341,11 +341,18 @@ class SetupScreen(BaseScreen):
 
     def action_start(self) -> None:
         """Submit and show it live."""
-        self._start(dry_run=False)
+        self._start_once(dry_run=False)
 
     def action_dry_run(self) -> None:
         """A short run on little data, to see that everything fits."""
-        self._start(dry_run=True)
+        self._start_once(dry_run=True)
+
+    def _start_once(self, *, dry_run: bool) -> None:
+        """Start anew, unless the backend may have the last one: it would train unwatched."""
+        if self.host.session.submitting:
+            self.notify("A run is being submitted; the backend's answer is waited for.")
+            return
+        self._start(dry_run)
 
     @work(group="start", exclusive=True)
     async def _start(self, dry_run: bool) -> None:
