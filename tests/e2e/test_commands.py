@@ -84,6 +84,7 @@ def test_start_chat_attach_and_cancel_in_json(backend: Backend, project: Path) -
         "error": None,
         "artifacts": told[-1]["artifacts"],
         "reason": None,
+        "ended": {"by": "backend", "sentence": "Training completed.", "step": 10},
     }
     logs = [record for record in told if record["type"] == "training.log"]
     assert [record["step"] for record in logs if record.get("loss") is not None] == [5, 10]

@@ -71,7 +71,7 @@ async def test_a_full_disk_under_a_live_run(path: Path, monkeypatch: pytest.Monk
         await limit_pages(live, 0)
         live.gate.set()
         await shows(live, "Events cannot be archived")
-        await shows(live, "Free some space on its disk.")
+        await shows(live, "Free some space there")
         await shows(live, "full")
         await limit_pages(live, 1_000_000)
         await until(live, "the end", lambda: not live.monitor.following)
