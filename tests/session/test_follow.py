@@ -21,7 +21,17 @@ from arkor_tui.run.findings import Finding
 from arkor_tui.session.monitor import RunMonitor, SubmittedError
 from arkor_tui.session.monitors import Monitors
 from arkor_tui.session.updates import Update
-from tests.support.frames import BARE_END, END, checkpoint, completed, failed, frame, log, started
+from tests.support.frames import (
+    BARE_END,
+    END,
+    checkpoint,
+    completed,
+    failed,
+    frame,
+    log,
+    started,
+    went_on,
+)
 from tests.support.scripted import DROP, JOB, JOB_ID, Answer, Server, stream
 from tests.support.trainers import a_trainer, attached
 
@@ -495,3 +505,14 @@ async def test_recipes_are_told_the_archived_past(server: Server, archive: Async
     assert [getattr(ctx, "step", None) for ctx in past] == [None, 1, 2]
     assert live == [3]
     assert server.openings[-1].headers["last-event-id"] == "3"
+
+
+async def test_void_steps_leave_the_curve_of_a_run_that_is_followed(
+    server: Server, archive: AsyncArchive
+) -> None:
+    """t5: the archive's curve has them cut, and so has the one on screen."""
+    lost = [log(step, str(step + 1)) for step in (1, 2, 3, 4)]
+    server.script(stream(started("1"), *lost, went_on(2, "6"), log(3, "7"), completed("8"), END))
+    monitor = RunMonitor(archive, a_trainer(server))
+    await followed(monitor)
+    assert list(monitor.series["loss"].steps) == [1, 2, 3]
