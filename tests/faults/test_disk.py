@@ -17,12 +17,13 @@ from arkor_tui.session import monitor as run_module
 from arkor_tui.tui.app import ArkorApp
 from arkor_tui.tui.screens.live import LiveScreen
 from tests.e2e.test_app import Screen
+from tests.support.amounts import patience
 from tests.support.frames import checkpoint, completed, frame, log
 from tests.support.recorded_runs import add_run, app_on, event, fill, press, screen_text
 from tests.support.scripted_app import Live, live_app
 from tests.tui.conftest import no_backend  # noqa: F401 - opening a live run would start one
 
-DEADLINE = 60.0  # seconds until what does not come is a failure
+DEADLINE = patience(60)  # seconds until what does not come is a failure
 
 
 @pytest.fixture
