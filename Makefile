@@ -5,7 +5,7 @@ DEMO := .demo
 # A process for each core and one more, at most five: tests wait for processes now and then.
 # Those of one file stay together and share what they start.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(5, 1 + (os.cpu_count() or 1)))')
-PARALLEL := -n $(WORKERS) --dist loadfile
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # make test ROOM=api
 ROOM ?=
 # Python keeps what it has compiled: a suite that starts hundreds of processes compiles once.
