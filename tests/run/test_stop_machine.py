@@ -307,6 +307,7 @@ class StopMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.backend.is_up)
     @rule()
     def bring_back_backend(self) -> None:
+        self.backend.troubles += 1  # a stop that failed meanwhile was right to say so
         self.backend.is_up = True
 
     @rule(obeys=st.booleans(), refuses=st.booleans())
